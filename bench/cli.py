@@ -1,0 +1,186 @@
+"""The command line. Each command is a few lines over the modules that do the work, which load when it runs."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bench.errors import BenchError, DataError
+from bench.lazy import Lazy
+
+commands = Lazy("bench.commands")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+KINDS = ("noises", "models", "datasets", "metrics")
+INTERRUPTED = 130
+
+
+class Group(click.Group):
+    """Turns what users can cause into a few lines and an exit code, never a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except BenchError as error:
+            click.echo(f"Error: {error}", err=True)
+            context.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo(
+                "Interrupted: everything that was finished is kept; the same command goes on from there.", err=True
+            )
+            context.exit(INTERRUPTED)
+        except OSError as error:
+            click.echo(f"Error: {error.strerror or error}: {error.filename}", err=True)
+            context.exit(DataError.exit_code)
+
+
+def plugin_option(command: Command) -> Command:
+    """`--plugin FILE ...`: classes of the user's own."""
+    return click.option(
+        "--plugin", "plugins", multiple=True, metavar="FILE", help="Python file that registers noises, models, ..."
+    )(command)
+
+
+def spec_options(command: Command) -> Command:
+    """A spec, its overrides and where results go."""
+    for decorate in (
+        click.argument("spec", type=click.Path(path_type=Path)),
+        click.option(
+            "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one value, as in train.epochs=2."
+        ),
+        click.option(
+            "--results",
+            default="results",
+            type=click.Path(path_type=Path),
+            help="Folder of all results.",
+            show_default=True,
+        ),
+        plugin_option,
+    ):
+        command = decorate(command)
+    return command
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="noise-bench", prog_name="bench")
+def main() -> None:
+    """Which autoencoder removes which noise, how well, and at what cost."""
+
+
+@main.command()
+@spec_options
+@click.option("--workers", type=click.IntRange(1), help="Local processes; default: as many as the processors carry.")
+def run(spec: Path, overrides: tuple[str, ...], results: Path, plugins: tuple[str, ...], workers: int | None) -> None:
+    """Train and score what SPEC names; what is finished already is kept.
+
+    Exit codes: 0 all done, 1 a cell failed (the others are kept), 2 the spec or command is wrong,
+    3 the data can't be had, 130 interrupted.
+    """
+    sys.exit(commands.run(spec, overrides, results, plugins, workers))
+
+
+@main.command()
+@spec_options
+def plan(spec: Path, overrides: tuple[str, ...], results: Path, plugins: tuple[str, ...]) -> None:
+    """Show the cells of SPEC: what is done and what is left."""
+    commands.plan(spec, overrides, results, plugins)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@plugin_option
+def report(folder: Path, plugins: tuple[str, ...]) -> None:
+    """Rebuild tables, figures and report.html of a results FOLDER from what is stored."""
+    commands.report(folder, plugins)
+
+
+@main.command()
+@click.argument("before", metavar="A", type=click.Path(path_type=Path))
+@click.argument("after", metavar="B", type=click.Path(path_type=Path))
+@click.option(
+    "--max-drop", type=click.FloatRange(0), default=0.1, show_default=True, metavar="DB", help="PSNR that B may lose."
+)
+@click.option("--csv", type=click.Path(path_type=Path), help="Also write the differences as CSV.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Also write them as Markdown.")
+@plugin_option
+def compare(
+    before: Path, after: Path, max_drop: float, csv: Path | None, markdown: Path | None, plugins: tuple[str, ...]
+) -> None:
+    """Compare two results folders: is B better or worse than A?
+
+    Exit codes: 0 no worse, 1 worse, 2 not comparable.
+    """
+    sys.exit(commands.compare(before, after, max_drop, csv, markdown, plugins))
+
+
+@main.command("list")
+@click.argument("kind", type=click.Choice(KINDS))
+@plugin_option
+def list_(kind: str, plugins: tuple[str, ...]) -> None:
+    """List what a spec can name."""
+    commands.list_registered(kind, plugins)
+
+
+@main.group()
+def show() -> None:
+    """Show one noise or model in full."""
+
+
+@show.command("noise")
+@click.argument("name")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the picture goes; default noise-NAME.png.")
+@plugin_option
+def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None:
+    """Keys of a noise, and a picture of its levels side by side."""
+    commands.show_noise(name, output, plugins)
+
+
+@show.command("model")
+@click.argument("name")
+@click.option("--size", type=click.IntRange(8, 512), default=32, show_default=True, help="Side of the images.")
+@plugin_option
+def show_model(name: str, size: int, plugins: tuple[str, ...]) -> None:
+    """Keys of a model, its layers with the size after each, parameters and multiply-accumulates."""
+    commands.show_model(name, size, plugins)
+
+
+@main.command()
+@click.argument("name", default="cifar10")
+def data(name: str) -> None:
+    """Fetch and verify a dataset now."""
+    commands.fetch(name)
+
+
+@main.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option(
+    "--with",
+    "cell",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of a trained cell: results/NAME/cells/ID.",
+)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Where the clean picture goes.")
+@plugin_option
+def denoise(image: Path, cell: Path, output: Path, plugins: tuple[str, ...]) -> None:
+    """Remove the noise from a picture with a trained model."""
+    commands.denoise(image, cell, output, plugins)
+
+
+@main.command()
+@plugin_option
+def schema(plugins: tuple[str, ...]) -> None:
+    """Print the JSON Schema of a spec, for editors."""
+    click.echo(json.dumps(commands.schema(plugins), indent=2))
+
+
+def entry() -> None:
+    """The `bench` command. A pipe that its reader closed is no error."""
+    try:
+        main()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,172 @@
+"""What a dataset is: pools of images, of which a fixed choice becomes train, validation and test."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from annotated_types import Ge, Le, Lt
+
+from bench.datasets import cache
+from bench.datasets.download import Progress
+from bench.errors import SpecError
+from bench.registry import Registered, Registry
+from bench.rng import permutation
+
+PROTOCOL = 1  # how images are chosen, split and resized; a change here is a change of every dataset's identity
+SEED = 0  # of the split, the same for every run
+PARTS = ("train", "validation", "test")
+
+Pixels = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images of one dataset, ready to use.
+
+    train, validation, test: uint8 (N, 3, size, size), read-only and memory-mapped, shared by all processes.
+    label: what the `dataset` column of tables shows.
+    notes: what was done to the images, for people.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    label: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a dataset has to choose from.
+
+    identity: JSON values that define the pixels of all its pools; no paths, no times.
+    train, validation, test: images in each pool; validation is None where it is cut from the train pool.
+    fill: called with positions in the pools and arrays (N, 3, size, size) uint8, one of each per part; writes the
+        images and counts the conversions it did. "validation" counts in the train pool where it has none of its own.
+    remarks: what to know about the choice.
+    """
+
+    identity: Mapping[str, Any]
+    train: int
+    validation: int | None
+    test: int
+    fill: Callable[[Pixels, Pixels], Counter[str]]
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dataset(Registered):
+    """Images to train and test on.
+
+    size: side of the square images in pixels, from 8 to 512; others are resized.
+    train: images before the validation cut; null takes all.
+    validation: share of them held back for validation, in [0, 1).
+    test: images of the test split; null takes all.
+    """
+
+    size: Annotated[int, Ge(8), Le(512)] = 32
+    train: Annotated[int, Ge(1)] | None = None
+    validation: Annotated[float, Ge(0), Lt(1)] = 0.1
+    test: Annotated[int, Ge(1)] | None = None
+
+    def source(self) -> Source:
+        """What there is to choose from, without decoding a picture. Raises DataError where the data can't be had."""
+        raise TypeError(f"dataset {self.name!r} must define source()")
+
+    def label(self, without: tuple[str, ...] = ()) -> str:
+        """What tables show in their `dataset` column."""
+        return self.name
+
+    def prepare(self, progress: Progress | None = None) -> None:
+        """Make the data available on this machine; cheap where it already is.
+
+        progress: called with bytes done, bytes in all and where they come from. Raises DataError.
+        """
+        self.identity()
+
+    def identity(self) -> dict[str, Any]:
+        """JSON values that define every pixel and the splits: equal identity, equal pixels.
+
+        Decodes nothing. Raises DataError where the data can't be had, SpecError where more is asked than there is.
+        """
+        return self._identity(self.source())
+
+    def load(self) -> Data:
+        """The images, from a verified cache that is built at first use.
+
+        Raises DataError where they can't be had or read, SpecError where more is asked than there is.
+        """
+        source = self.source()
+        chosen = self._choice(source)
+        shapes = {part: (len(chosen[part]), 3, self.size, self.size) for part in PARTS}
+
+        def fill(out: Pixels) -> tuple[str, ...]:
+            return (*source.remarks, *(f"{count} images {what}" for what, count in source.fill(chosen, out).items()))
+
+        entry = cache.fetch(self._identity(source), shapes, fill)
+        return Data(**entry.arrays, label=self.label(), notes=entry.notes)
+
+    def _identity(self, source: Source) -> dict[str, Any]:
+        counts = self._counts(source)
+        return {"name": self.name, "protocol": PROTOCOL, "size": self.size, **counts, "source": dict(source.identity)}
+
+    def _choice(self, source: Source) -> dict[str, np.ndarray]:
+        """Positions in the pools, in a random order that is the same in every run; fewer are the first of more."""
+        counts = self._counts(source)
+        train = permutation(source.train, SEED, "split", "train")
+        if source.validation is None:
+            held = train[counts["train"] :]
+        else:
+            held = permutation(source.validation, SEED, "split", "validation")
+        return {
+            "train": train[: counts["train"]],
+            "validation": held[: counts["validation"]],
+            "test": permutation(source.test, SEED, "split", "test")[: counts["test"]],
+        }
+
+    def _counts(self, source: Source) -> dict[str, int]:
+        """How many images each part takes. Raises SpecError where a pool has too few."""
+        asked = self.train or _most(source, self.validation)
+        held = round(self.validation * asked)
+        test = self.test or source.test
+        pool = source.train if source.validation is None else source.train + held
+        if asked > pool or held > (asked if source.validation is None else source.validation):
+            own = "" if source.validation is None else f" and {source.validation} for validation alone"
+            raise SpecError(
+                f"dataset {self.label()}: train: {asked} with validation: {self.validation} takes {asked - held} images "
+                f"to train and {held} to validate; at size {self.size} it has {source.train} to train{own}. "
+                f"Ask for at most {_most(source, self.validation)}, or leave train out to take them all"
+            )
+        if asked <= held or not test:
+            raise SpecError(
+                f"dataset {self.label()}: train: {asked} with validation: {self.validation} at size {self.size} leaves "
+                f"{asked - held} images to train and {test} to test; both need at least one"
+            )
+        if test > source.test:
+            raise SpecError(
+                f"dataset {self.label()}: test: {test} asked, {source.test} available at size {self.size}. "
+                "Ask for fewer, or leave test out to take them all"
+            )
+        return {"train": asked - held, "validation": held, "test": test}
+
+
+def _most(source: Source, share: float) -> int:
+    """The most images before the validation cut."""
+    if source.validation is None or not share:
+        return source.train
+    most = min(int(source.train / (1 - share)), int(source.validation / share))
+    # Rounding can put one image too many on either side.
+    while most and (round(share * most) > source.validation or most - round(share * most) > source.train):
+        most -= 1
+    return most
+
+
+datasets: Registry[Dataset] = Registry("dataset", Dataset)
+
+
+def fallback(dataset: Dataset, name: str) -> Dataset:
+    """The dataset registered under `name`, asked for the same size and as many images as `dataset`."""
+    common = {key: getattr(dataset, key) for key in Dataset.keys()}
+    return datasets[name].from_params(common)

@@ -1,0 +1,167 @@
+"""Arrays on disk, built once, checked before use and memory-mapped, so that all processes share one copy."""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from filelock import FileLock
+
+from bench.errors import DataError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the cache holds under one key: read-only arrays by name, and notes on how they were made."""
+
+    arrays: dict[str, np.ndarray]
+    notes: tuple[str, ...]
+
+
+class Damaged(Exception):
+    """An entry that is absent, incomplete or altered."""
+
+
+def cache_dir() -> Path:
+    """Where downloads and built arrays are kept: NOISE_BENCH_CACHE, or the platform's folder for caches."""
+    given = os.environ.get("NOISE_BENCH_CACHE")
+    return Path(given).expanduser().absolute() if given else platformdirs.user_cache_path("noise-bench")
+
+
+def key(identity: Any) -> str:
+    """A name for what JSON values define, 32 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def holds(identity: Any) -> bool:
+    """Whether an entry was built for this identity; it is checked when it is fetched."""
+    return (_home(identity) / "meta.json").is_file()
+
+
+def fetch(
+    identity: Any,
+    shapes: Mapping[str, tuple[int, ...]],
+    fill: Callable[[Mapping[str, np.ndarray]], tuple[str, ...]],
+) -> Entry:
+    """The entry of this identity, built if it is absent or damaged; checked once per process.
+
+    shapes: of the uint8 arrays. fill: writes them and returns the notes. Safe in several processes at once: one
+    builds, the others wait. Raises DataError where the cache can't be written.
+    """
+    home = _home(identity)
+    try:
+        return _open(home)
+    except Damaged:
+        pass
+    with writable(home.parent), FileLock(f"{home}.lock"):
+        try:
+            return _open(home)
+        except Damaged:
+            _build(home, identity, shapes, fill)
+    return _open(home)
+
+
+def recall(name: str, identity: Any) -> Any:
+    """What `remember` kept under this name and identity, or None."""
+    try:
+        return json.loads(_note(name, identity).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def remember(name: str, identity: Any, value: Any) -> None:
+    """Keep a JSON value. Raises DataError where the cache can't be written."""
+    path = _note(name, identity)
+    with writable(path.parent):
+        partial = path.with_name(f"{path.name}.{os.getpid()}")
+        partial.write_text(json.dumps(value), encoding="utf-8")
+        partial.replace(path)
+
+
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Make the folder, and turn a failure to write there into a DataError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{folder}: can't be written: {error.strerror or error}. "
+            "Set NOISE_BENCH_CACHE to a folder that can, with room for the images"
+        ) from None
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _home(identity: Any) -> Path:
+    return cache_dir() / "datasets" / key(identity)
+
+
+def _note(name: str, identity: Any) -> Path:
+    return cache_dir() / name / f"{key(identity)}.json"
+
+
+@lru_cache(maxsize=64)
+def _open(home: Path) -> Entry:
+    try:
+        meta = json.loads((home / "meta.json").read_text(encoding="utf-8"))
+        for name, digest in meta["sha256"].items():
+            if file_sha256(home / f"{name}.npy") != digest:
+                raise Damaged(f"{home / name}.npy is not what was written")
+        arrays = {name: _map(home / f"{name}.npy") for name in meta["sha256"]}
+        return Entry(arrays, tuple(meta["notes"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise Damaged(str(error)) from None
+
+
+def _map(path: Path) -> np.ndarray:
+    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def _build(
+    home: Path,
+    identity: Any,
+    shapes: Mapping[str, tuple[int, ...]],
+    fill: Callable[[Mapping[str, np.ndarray]], tuple[str, ...]],
+) -> None:
+    # Whoever holds the lock is alone here: what lies under these names was left by a build that was killed or damaged.
+    partial = home.with_name(f".{home.name}")
+    for stale in (partial, home):
+        shutil.rmtree(stale, ignore_errors=True)
+    partial.mkdir()
+    # A file mapped for writing ends the process with a signal where the disk is full, so it is asked beforehand.
+    needed, free = sum(math.prod(shape) for shape in shapes.values()), shutil.disk_usage(partial).free
+    if needed > free:
+        raise OSError(f"{needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free")
+    try:
+        paths = {name: partial / f"{name}.npy" for name in shapes}
+        arrays = {name: np.lib.format.open_memmap(paths[name], "w+", np.uint8, shape) for name, shape in shapes.items()}
+        notes = fill(arrays)
+        for array in arrays.values():
+            array.flush()
+        meta = {"identity": identity, "notes": notes, "sha256": {name: file_sha256(path) for name, path in paths.items()}}
+        (partial / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        for path in (*paths.values(), partial / "meta.json"):
+            _sync(path)
+        partial.rename(home)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

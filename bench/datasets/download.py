@@ -1,0 +1,215 @@
+"""Fetch a file that several servers offer: mirrors in order, resumed, verified; a quick answer where there is no net."""
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from bench.datasets.cache import writable
+from bench.errors import DataError
+from bench.lazy import requests, urllib3
+
+if TYPE_CHECKING:
+    from requests import Response
+
+Progress = Callable[[int, int, str], None]
+CHUNK = 16_384
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file that several servers offer, byte for byte the same.
+
+    size: in bytes. md5, sha256: hexadecimal. mirrors: URLs, first tried first.
+    """
+
+    name: str
+    size: int
+    md5: str
+    sha256: str
+    mirrors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait, in seconds.
+
+    answer: for the first bytes, all mirrors together. stall: for further bytes of one mirror.
+    retries: how often a connection that broke after bringing bytes is taken up again.
+    """
+
+    answer: float = 18.0
+    stall: float = 15.0
+    retries: int = 3
+
+
+PATIENCE = Patience()
+
+
+class Refused(Exception):
+    """What a mirror sends is not the file."""
+
+
+def fault(path: Path, archive: Archive) -> str:
+    """What is wrong with a copy of the archive; empty where size, MD5 and SHA-256 are right."""
+    try:
+        size = path.stat().st_size
+        if size != archive.size:
+            return f"{size:,} bytes instead of {archive.size:,}"
+        for kind, expected in (("sha256", archive.sha256), ("md5", archive.md5)):
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, lambda kind=kind: hashlib.new(kind, usedforsecurity=False)).hexdigest()
+            if found != expected:
+                return f"wrong checksum ({kind} {found})"
+    except FileNotFoundError:
+        return "not there"
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+    return ""
+
+
+def download(archive: Archive, folder: Path, progress: Progress | None = None, patience: Patience = PATIENCE) -> Path:
+    """The verified archive in `folder`, fetched if it isn't there.
+
+    progress: called with bytes done, bytes in all and the server's name.
+    A partial download is kept and resumed, from whichever mirror answers. NOISE_BENCH_OFFLINE=1 forbids the net.
+    Raises DataError naming every mirror and why it failed, within `patience.answer` seconds where none answers.
+    """
+    target, part = folder / archive.name, folder / f"{archive.name}.part"
+    if not fault(target, archive):
+        return target
+    if os.environ.get("NOISE_BENCH_OFFLINE", "0") not in ("", "0"):
+        raise DataError(f"{archive.name} is not in {folder}, and NOISE_BENCH_OFFLINE forbids fetching it")
+    failures = []
+    with writable(folder), FileLock(f"{part}.lock"):
+        if not fault(target, archive) or _finished(part, target, archive):
+            return target
+        for url in archive.mirrors:
+            reason = _from_mirror(url, archive, part, progress or _silent, patience)
+            if not reason:
+                part.replace(target)
+                return target
+            failures.append(f"  {url}: {reason}")
+    kept = f"\n{_size(part):,} of {archive.size:,} bytes are kept; the next attempt goes on from there." if _size(part) else ""
+    raise DataError("\n".join([f"{archive.name} can't be fetched:", *failures]) + kept)
+
+
+def _finished(part: Path, target: Path, archive: Archive) -> bool:
+    """Whether a part left behind was the whole archive; one that can't become it is removed."""
+    if _size(part) < archive.size:
+        return False
+    if fault(part, archive):
+        part.unlink()
+        return False
+    part.replace(target)
+    return True
+
+
+def _from_mirror(url: str, archive: Archive, part: Path, progress: Progress, patience: Patience) -> str:
+    """Complete the part from one mirror; why that failed, or empty."""
+    reason = ""
+    for _ in range(1 + patience.retries):
+        start = _size(part)
+        stalled = False
+        try:
+            _append(url, archive, part, progress, patience)
+            reason = f"ended after {_size(part):,} of {archive.size:,} bytes"
+        except (Refused, TimeoutError) as error:
+            reason = str(error)
+        except requests.RequestException as error:
+            cause = _cause(error)
+            stalled = isinstance(cause, urllib3.exceptions.ReadTimeoutError)
+            reason = f"no bytes for {patience.stall:g} s" if stalled else _text(cause)
+        if _size(part) == archive.size:
+            if not (reason := fault(part, archive)):
+                return ""
+            part.unlink()
+            if not start:
+                return reason
+        elif stalled or _size(part) == start:
+            return reason
+    return reason
+
+
+def _append(url: str, archive: Archive, part: Path, progress: Progress, patience: Patience) -> None:
+    """Add what the part lacks of the archive, as far as the connection holds."""
+    done = _size(part)
+    response, chunks = _answer(url, done, patience.answer / len(archive.mirrors), patience.stall)
+    with response, part.open("ab") as file:
+        skip = _check(response, done, archive)
+        for chunk in chunks:
+            new = chunk[skip:]
+            skip -= len(chunk) - len(new)
+            done += len(new)
+            if done > archive.size:
+                raise Refused(f"sends more than {archive.size:,} bytes")
+            file.write(new)
+            progress(done, archive.size, urlsplit(url).netloc)
+
+
+def _answer(url: str, start: int, wait: float, stall: float) -> "tuple[Response, Iterator[bytes]]":
+    """The response and its body, once the first bytes are there. Raises TimeoutError."""
+    future: Future[tuple[Response, Iterator[bytes]]] = Future()
+    headers = {"Accept-Encoding": "identity", "User-Agent": "noise-bench", **({"Range": f"bytes={start}-"} if start else {})}
+
+    def ask() -> None:
+        try:
+            response = requests.get(url, headers=headers, stream=True, timeout=(wait, stall))
+            chunks = response.iter_content(CHUNK)
+            future.set_result((response, chain([next(chunks, b"")], chunks)))
+        except requests.RequestException as error:
+            future.set_exception(error)
+        except (OSError, ValueError) as error:  # an ill-formed URL, an unreadable certificate store
+            future.set_exception(Refused(str(error)))
+
+    # No timeout of a socket covers a name server that hangs; a thread can be left behind.
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return future.result(wait)
+    except TimeoutError:
+        raise TimeoutError(f"no answer within {wait:g} s") from None
+
+
+def _check(response: "Response", start: int, archive: Archive) -> int:
+    """How many bytes of the body are there already. Raises Refused for a body that can't be the archive's."""
+    sent = response.headers
+    if response.status_code == 206:
+        if sent.get("Content-Range", "") != f"bytes {start}-{archive.size - 1}/{archive.size}":
+            raise Refused(f"sends another part than asked for: {sent.get('Content-Range')}")
+        return 0
+    if response.status_code != 200:
+        raise Refused(f"HTTP {response.status_code} {response.reason}")
+    length = sent.get("Content-Length", "")
+    if length.isdigit() and int(length) != archive.size:
+        raise Refused(f"sends {int(length):,} bytes instead of {archive.size:,}")
+    if sent.get("Content-Type", "").startswith("text/html"):
+        raise Refused("sends a web page instead of the file")
+    return start  # the server ignored the range asked for
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The error at the bottom of those that wrap it."""
+    for inner in (getattr(error, "reason", None), *error.args):
+        if isinstance(inner, BaseException):
+            return _cause(inner)
+    return error
+
+
+def _text(error: BaseException) -> str:
+    return str(error).rsplit(": ", 1)[-1].strip("()") or type(error).__name__
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _silent(done: int, total: int, source: str) -> None:
+    pass

@@ -1,0 +1,217 @@
+"""Pictures in folders of one's own."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from annotated_types import MinLen
+
+from bench.datasets import cache, pictures
+from bench.datasets.base import SEED, Dataset, Pixels, Source, datasets
+from bench.errors import DataError
+from bench.rng import permutation
+
+TEST_SHARE = 0.2  # of the pictures of a folder without train/ and test/
+LAYOUTS = "expected ROOT/{train,test}/CLASS/NAME, ROOT/{train,test}/NAME, ROOT/CLASS/NAME or ROOT/NAME"
+BLOCK = 256  # pictures per task of the thread pool
+
+Text = Annotated[str, MinLen(1)]
+
+
+class File(NamedTuple):
+    """A picture, and what tells whether it has changed since it was last read."""
+
+    path: str
+    size: int
+    modified: int
+    changed: int
+
+
+class Contents(NamedTuple):
+    """Checksums over the files of the train and the test pool, and pairs of positions that hold the same bytes."""
+
+    train: str
+    test: str
+    shared: list[list[int]]
+
+
+@datasets.register("folder")
+@dataclass(frozen=True)
+class Folder(Dataset):
+    """Pictures in folders: ROOT/{train,test}/CLASS/NAME or ROOT/{train,test}/NAME; else ROOT/CLASS/NAME or ROOT/NAME, split 80/20.
+
+    root: the folder, or several whose training images are taken together; relative to the current directory.
+    test_root: the folder to test on instead of the roots' own test images.
+    Source: the layout of torchvision.datasets.ImageFolder; formats: PNG, JPEG, BMP, WebP, GIF, TIFF, PPM.
+    """
+
+    root: Text | Annotated[tuple[Text, ...], MinLen(1)] = field(kw_only=True)
+    test_root: Text | None = field(default=None, kw_only=True)
+
+    def label(self, without: tuple[str, ...] = ()) -> str:
+        """`folder:NAME`, names only: the same data elsewhere has the same label."""
+        names = "+".join(_name(root) for root in self._roots())
+        return f"{self.name}:{names}" + (f" (test {_name(self.test_root)})" if self.test_root else "")
+
+    def source(self) -> Source:
+        train, test, remarks = self._files()
+        folders = [str(_absolute(root)) for root in (*self._roots(), *([self.test_root] if self.test_root else []))]
+        contents = _contents(folders, train, test)
+        if contents.shared and not self._splits():
+            ours, theirs = contents.shared[0]
+            raise DataError(
+                f"dataset {self.label()}: {len(contents.shared)} of the {len(test)} test images are also training images, "
+                f"so scores would be too good: {test[theirs].path} is the same file as {train[ours].path}. "
+                "Delete one of each two"
+            )
+        if contents.shared:
+            copies = {theirs for _, theirs in contents.shared}
+            test = [file for position, file in enumerate(test) if position not in copies]
+            remarks = (*remarks, f"{len(copies)} images left out of the test split: copies of training images")
+        return Source(
+            {"train": contents.train, "test": contents.test, "left_out": len(contents.shared)},
+            train=len(train),
+            validation=None,
+            test=len(test),
+            fill=partial(_fill, [file.path for file in train], [file.path for file in test], self.size),
+            remarks=remarks,
+        )
+
+    def _roots(self) -> tuple[str, ...]:
+        return (self.root,) if isinstance(self.root, str) else self.root
+
+    def _splits(self) -> bool:
+        """Whether train and test are our own choice from one pool."""
+        return self.test_root is None and not any(_has_splits(_opened(root)) for root in self._roots())
+
+    def _files(self) -> tuple[list[File], list[File], tuple[str, ...]]:
+        """The training and the test files, and remarks on how they were told apart."""
+        train: list[File] = []
+        test: list[File] = []
+        remarks: list[str] = []
+        for root in self._roots():
+            folder = _opened(root)
+            if _has_splits(folder):
+                train += _required(folder / "train")
+                if self.test_root is None:
+                    test += _required(folder / "test", "; or name another folder by test_root")
+            elif self.test_root is not None:
+                train += _required(folder)
+            else:
+                ours, theirs = _split(_required(folder))
+                train += ours
+                test += theirs
+                remarks.append(f"{len(theirs)} of {len(ours) + len(theirs)} images of {_name(root)} drawn for testing")
+        if self.test_root is not None:
+            folder = _opened(self.test_root)
+            test = _required(folder / "test" if _has_splits(folder) else folder)
+            remarks.append(f"tested on the images of {_name(self.test_root)} alone")
+        return train, test, tuple(remarks)
+
+
+def _opened(root: str) -> Path:
+    folder = _absolute(root)
+    if folder.is_dir():
+        return folder
+    what = "is a file; unpack it and name the folder" if folder.exists() else "does not exist"
+    raise DataError(f"dataset folder: {folder} {what}; {LAYOUTS}")
+
+
+def _absolute(root: str) -> Path:
+    return Path(os.path.abspath(Path(root).expanduser()))
+
+
+def _name(root: str) -> str:
+    return _absolute(root).name
+
+
+def _has_splits(folder: Path) -> bool:
+    return any((folder / split).is_dir() for split in ("train", "test"))
+
+
+def _split(files: Sequence[File]) -> tuple[list[File], list[File]]:
+    order = permutation(len(files), SEED, "split", "folder")
+    cut = round(TEST_SHARE * len(files))
+    return [files[i] for i in sorted(order[cut:])], [files[i] for i in sorted(order[:cut])]
+
+
+def _required(folder: Path, hint: str = "") -> list[File]:
+    """The pictures of a folder, of which there must be some."""
+    try:
+        files = sorted(_pictures(folder)) if folder.is_dir() else []
+    except OSError as error:
+        raise DataError(f"dataset folder: {error.filename}: can't be read: {error.strerror}") from None
+    if not files:
+        what = f"has no pictures ({', '.join(pictures.SUFFIXES)})" if folder.is_dir() else "does not exist"
+        raise DataError(f"dataset folder: {folder} {what}; {LAYOUTS}{hint}")
+    return files
+
+
+def _pictures(folder: Path | str, deeper: bool = True) -> Iterator[File]:
+    """The pictures of a folder and of the folders right in it; hidden ones are left out."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.name.lower().endswith(pictures.SUFFIXES):
+                status = entry.stat()
+                yield File(entry.path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            elif deeper and entry.is_dir():
+                yield from _pictures(entry.path, deeper=False)
+
+
+def _contents(folders: Sequence[str], train: Sequence[File], test: Sequence[File]) -> Contents:
+    """Checksums of what the files hold, read again only where a file's size or times have changed."""
+    listing = hashlib.sha256()
+    for files in (train, test):
+        listing.update("\0".join(f"{path}\0{size}\0{modified}\0{changed}" for path, size, modified, changed in files).encode())
+        listing.update(b"\0\0")
+    state = listing.hexdigest()
+    known = cache.recall("folders", folders)
+    if isinstance(known, list) and known[:1] == [state]:
+        return Contents(*known[1:])
+    ours, theirs = _digests(train), _digests(test)
+    positions = {digest: position for position, digest in enumerate(ours)}
+    shared = [[positions[digest], place] for place, digest in enumerate(theirs) if digest in positions]
+    contents = Contents(*(hashlib.sha256(b"".join(digests)).hexdigest() for digests in (ours, theirs)), shared)
+    cache.remember("folders", folders, [state, *contents])
+    return contents
+
+
+def _digests(files: Sequence[File]) -> list[bytes]:
+    digests = []
+    for file in files:
+        try:
+            with open(file.path, "rb") as opened:
+                digests.append(hashlib.file_digest(opened, "sha256").digest())
+        except OSError as error:
+            raise DataError(f"dataset folder: {file.path}: can't be read: {error.strerror}") from None
+    return digests
+
+
+def _fill(train: Sequence[str], test: Sequence[str], size: int, chosen: Pixels, out: Pixels) -> Counter[str]:
+    done: Counter[str] = Counter()
+
+    def decode(paths: Sequence[str], target: np.ndarray) -> Counter[str]:
+        kinds: Counter[str] = Counter()
+        for position, path in enumerate(paths):
+            image, conversions = pictures.read(Path(path))
+            target[position], resizing = pictures.square(image, size)
+            kinds.update([*conversions, *resizing])
+        return kinds
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for part, files in (("train", train), ("validation", train), ("test", test)):
+            paths = [files[i] for i in chosen[part]]
+            starts = range(0, len(paths), BLOCK)
+            blocks = [(paths[start : start + BLOCK], out[part][start : start + BLOCK]) for start in starts]
+            for kinds in pool.map(decode, *zip(*blocks, strict=True)) if blocks else ():
+                done.update(kinds)
+    return done

@@ -1,0 +1,89 @@
+"""Picture files as square RGB arrays, and what had to be done to them."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from bench.errors import DataError
+from bench.lazy import torchvision_io
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+
+# What Pillow's decoders raise on damaged files.
+DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
+
+
+def read(path: Path) -> tuple[Image.Image, list[str]]:
+    """A picture file as 8-bit RGB, upright, and the conversions that took.
+
+    Grey and palette pictures become RGB, transparent ones are laid on white, 16 bits are scaled to 8.
+    Raises DataError naming a file that is absent, damaged or of unknown range.
+    """
+    try:
+        with Image.open(path) as image:
+            done = []
+            if _deep(image):
+                image = _narrowed(image, path)
+                done.append("scaled from 16 to 8 bits")
+            # Only here are the pixels read, so a file cut short shows up inside this block.
+            rgb, kind = to_rgb(ImageOps.exif_transpose(image))
+            return rgb, [*done, *kind]
+    except UnidentifiedImageError:
+        raise DataError(f"{path}: not a picture that can be read; replace or delete it") from None
+    except DAMAGE as error:
+        raise DataError(f"{path}: damaged or unreadable picture ({error}); replace or delete it") from None
+
+
+def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """An 8-bit picture of any mode as RGB, and the conversion that took, if any."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        image.load()
+        return image, []
+    if image.has_transparency_data:
+        layers = image.convert("RGBA")
+        white = Image.new("RGBA", layers.size, "white")
+        return Image.alpha_composite(white, layers).convert("RGB"), ["with transparency laid on white"]
+    kinds = {"1": "black-and-white", "L": "grey", "P": "palette"}
+    return image.convert("RGB"), [f"converted from {kinds.get(image.mode, image.mode)} to RGB"]
+
+
+def square(image: Image.Image, size: int) -> tuple[np.ndarray, list[str]]:
+    """An RGB picture as uint8 (3, size, size), and what that took.
+
+    Others are cut to the central square and resized, antialiased bilinear. Pillow's fixed-point resize is the one that
+    torchvision's Resize applies to pictures, and gives the same values on every processor.
+    """
+    done = []
+    if image.size != (size, size):
+        side = min(image.size)
+        if image.width != image.height:
+            done.append("cut to their central square")
+        if side != size:
+            done.append(f"{'reduced' if side > size else 'enlarged'} to {size} pixels")
+        image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+    return np.asarray(image).transpose(2, 0, 1), done
+
+
+def _deep(image: Image.Image) -> bool:
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        return True
+    # Colour of 16 bits has an 8-bit mode, and only the decoder's arguments tell.
+    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+
+
+def _narrowed(image: Image.Image, path: Path) -> Image.Image:
+    """A picture of 16 bits per value in 8, rounded to nearest."""
+    if image.format == "PNG" and not image.mode.startswith("I"):
+        # Pillow would keep the upper byte of each value, which is not the nearest.
+        values = torchvision_io.decode_image(str(path)).numpy().transpose(1, 2, 0).squeeze()
+    elif image.mode.startswith("I"):
+        values = np.asarray(image)
+    elif image.mode == "F":
+        raise ValueError("pixels are floating-point numbers, whose range is unknown: store it in 8 or 16 bits")
+    else:
+        return image
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("pixels have 32 bits, whose range is unknown: store it in 8 or 16 bits")
+    return Image.fromarray(((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8))

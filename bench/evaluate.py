@@ -1,0 +1,91 @@
+"""Scoring as a function: a denoiser, test images and one noise in, per-image values out. Nothing is written here."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench import metrics
+from bench.datasets import Data
+from bench.images import to_float, to_uint8
+from bench.lazy import nn, torch
+from bench.metrics import Metric
+from bench.models import TrainableModel
+from bench.noises import Noise
+from bench.plan import CHUNK, TEST_SEED, Cell
+from bench.rng import Draw
+from bench.train import build, load_weights
+
+SAMPLES = 8  # test images whose reconstructions are kept to look at
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one denoiser makes of one test noise.
+
+    values: metric column -> (N,) float64, one per test image.
+    seconds: the whole scoring. latency_ms: the denoiser alone, per image, in chunks of CHUNK.
+    samples: original, noisy and output, uint8 (K, 3, H, W): the first test images.
+    """
+
+    values: dict[str, np.ndarray]
+    seconds: float
+    latency_ms: float
+    samples: dict[str, np.ndarray]
+
+
+def network_of(cell: Cell, size: int, weights: Mapping[str, np.ndarray] | None) -> "nn.Module":
+    """The cell's denoiser, ready to use: its stored weights, float32, in evaluation mode."""
+    if isinstance(cell.model, TrainableModel):
+        network = build(cell.model, size, cell.seed or 0)
+        if weights is not None:
+            load_weights(network, dict(weights))
+    else:
+        network = cell.model.build(size)
+    return network.eval()
+
+
+def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metric], device: str = "cpu") -> Score:
+    """Every metric of every test image.
+
+    noise: drawn with the tests' own seed, so that every model meets the very same corrupted images.
+    Always float32, whatever precision the weights were trained in.
+    """
+    started = time.perf_counter()
+    network = network.to(device)
+    parts: list[dict[str, torch.Tensor]] = []
+    samples: dict[str, np.ndarray] = {}
+    busy = 0.0
+    with torch.inference_mode():
+        for clean, noisy, count in _chunks(data.test, noise, device):
+            before = time.perf_counter()
+            output = network(noisy)
+            if device == "cuda":
+                torch.cuda.synchronize()
+            busy += time.perf_counter() - before
+            parts.append(metrics.compute(chosen, output[:count].float(), clean[:count]))
+            if not samples:
+                shown = {"original": clean, "noisy": noisy, "output": output}
+                samples = {name: to_uint8(batch[:count][:SAMPLES]).cpu().numpy() for name, batch in shown.items()}
+    values = {column: torch.cat([part[column] for part in parts]).cpu().numpy() for column in parts[0]}
+    images = len(parts) * CHUNK
+    return Score(values, time.perf_counter() - started, 1000 * busy / images, samples)
+
+
+def test_draw(shape: Sequence[int], noise: Noise, indices: "torch.Tensor") -> Draw:
+    """The randomness of a test: it depends on the tests' seed, the kind of noise and the image alone."""
+    return Draw(tuple(shape), TEST_SEED, ("test", noise.name), indices)
+
+
+def _chunks(images: np.ndarray, noise: Noise, device: str) -> "Iterator[tuple[torch.Tensor, torch.Tensor, int]]":
+    """Clean and corrupted chunks of one fixed size, with the count of true images in each.
+
+    The last chunk is padded: a network's rounding depends on the size of the batch.
+    """
+    for start in range(0, len(images), CHUNK):
+        indices = torch.arange(start, start + CHUNK)
+        rows = indices.clamp(max=len(images) - 1)
+        clean = to_float(torch.from_numpy(images[rows.numpy()]).to(device))
+        noisy = noise.apply(clean, test_draw(clean.shape, noise, indices.to(device)))
+        yield clean, noisy, min(CHUNK, len(images) - start)

@@ -1,0 +1,78 @@
+"""Libraries that take seconds to import, loaded at first use.
+
+`bench --help`, a finished rerun and the checking of a spec need none of them.
+"""
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+
+class Lazy(ModuleType):
+    """Stands in for a module and imports it when one of its names is first used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        value = getattr(importlib.import_module(self.__name__), name)
+        setattr(self, name, value)
+        return value
+
+
+if TYPE_CHECKING:
+    import jinja2
+    import matplotlib
+    import matplotlib.figure as mpl_figure
+    import matplotlib.lines as mpl_lines
+    import matplotlib.ticker as mpl_ticker
+    import pandas
+    import requests
+    import seaborn
+    import torch
+    import torch.nn.functional as functional
+    import torchvision.datasets as torchvision_datasets
+    import torchvision.io as torchvision_io
+    import urllib3
+    from matplotlib import pyplot
+    from scipy import ndimage
+    from torch import nn
+    from torch.utils import flop_counter
+else:
+    jinja2 = Lazy("jinja2")
+    matplotlib = Lazy("matplotlib")
+    mpl_figure = Lazy("matplotlib.figure")
+    mpl_lines = Lazy("matplotlib.lines")
+    mpl_ticker = Lazy("matplotlib.ticker")
+    pandas = Lazy("pandas")
+    pyplot = Lazy("matplotlib.pyplot")
+    requests = Lazy("requests")
+    seaborn = Lazy("seaborn")
+    torch = Lazy("torch")
+    nn = Lazy("torch.nn")
+    functional = Lazy("torch.nn.functional")
+    flop_counter = Lazy("torch.utils.flop_counter")
+    ndimage = Lazy("scipy.ndimage")
+    torchvision_datasets = Lazy("torchvision.datasets")
+    torchvision_io = Lazy("torchvision.io")
+    urllib3 = Lazy("urllib3")
+
+__all__ = [
+    "Lazy",
+    "flop_counter",
+    "functional",
+    "jinja2",
+    "matplotlib",
+    "mpl_figure",
+    "mpl_lines",
+    "mpl_ticker",
+    "ndimage",
+    "nn",
+    "pandas",
+    "pyplot",
+    "requests",
+    "seaborn",
+    "torch",
+    "torchvision_datasets",
+    "torchvision_io",
+    "urllib3",
+]

@@ -1,0 +1,58 @@
+"""What a denoiser is: a class that a spec names, which builds a torch module from images to images."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from annotated_types import Ge, Le
+
+from bench.lazy import Lazy, functional, nn, torch
+from bench.registry import Registered, Registry
+from bench.rng import Draw
+
+if TYPE_CHECKING:
+    from bench.models import _layers as layers
+else:
+    layers = Lazy("bench.models._layers")
+
+Width = Annotated[int, Ge(1), Le(4096)]
+
+
+@dataclass(frozen=True)
+class Model(Registered):
+    """A denoiser. On its own this base stands for one that needs no training."""
+
+    trains: ClassVar[bool] = False
+    any_size: ClassVar[bool] = True  # whether one module takes images of every size
+    multiple: ClassVar[int] = 1  # height and width must be multiples of this
+
+    def build(self, size: int) -> "nn.Module":
+        """A module from corrupted images to estimates of the clean ones.
+
+        size: height and width of the images it is built for.
+        The module maps float32 (N, 3, size, size) in [0, 1] to the same shape; scores clip what leaves [0, 1].
+        """
+        raise TypeError(f"model {self.name!r} must define build(size)")
+
+
+@dataclass(frozen=True)
+class TrainableModel(Model):
+    """A denoiser with weights to train.
+
+    objective: `denoise` (corrupted in, clean out) or `autoencode` (clean in, clean out).
+    """
+
+    trains: ClassVar[bool] = True
+
+    objective: Literal["denoise", "autoencode"] = "denoise"
+
+    def loss(
+        self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor", draw: Draw
+    ) -> "torch.Tensor":
+        """The loss to minimise, a scalar: mean squared error unless a family has its own.
+
+        inputs, targets: (N, 3, H, W) float32. draw: the batch's randomness for what the loss itself draws.
+        """
+        return functional.mse_loss(network(inputs).float(), targets)
+
+
+models: Registry[Model] = Registry("model", Model)

@@ -1,0 +1,75 @@
+"""The convolutional autoencoder of the study that this tool grew from, and the sizes of its layers."""
+
+from dataclasses import dataclass
+
+from bench.lazy import nn
+from bench.models.base import TrainableModel, Width, layers, models
+
+KERNEL = 3
+PADDING = 1
+
+
+@models.register("conv")
+@dataclass(frozen=True)
+class Conv(TrainableModel):
+    """Convolutional autoencoder without skips: four convolutions to a quarter of the side, four transposed ones back.
+
+    width: channels of the first layer; the code has four times as many.
+    Source: the study's layout (28 -> 7 -> 28); ReLU between layers, batch normalisation after the strided middle ones.
+    """
+
+    multiple = 4
+    width: Width = 16
+
+    def build(self, size: int) -> "nn.Module":
+        return layers.Autoencoder(encoder(self.width), decoder(self.width, size))
+
+
+def conv_size(size: int, stride: int = 1, kernel: int = KERNEL, padding: int = PADDING) -> int:
+    """Side of what a convolution makes: floor((size + 2 padding - kernel) / stride) + 1, in pixels."""
+    return (size + 2 * padding - kernel) // stride + 1
+
+
+def transposed_size(
+    size: int, stride: int = 1, kernel: int = KERNEL, padding: int = PADDING, output_padding: int = 0
+) -> int:
+    """Side of what a transposed one makes: (size - 1) stride - 2 padding + kernel + output_padding, in pixels."""
+    return (size - 1) * stride - 2 * padding + kernel + output_padding
+
+
+def encoder(width: int) -> "nn.Sequential":
+    """(N, 3, S, S) images to a (N, 4 width, S/4, S/4) code, not below 0."""
+    return nn.Sequential(
+        nn.Conv2d(3, width, KERNEL, padding=PADDING),
+        nn.ReLU(),
+        nn.Conv2d(width, 2 * width, KERNEL, stride=2, padding=PADDING),
+        nn.BatchNorm2d(2 * width),
+        nn.ReLU(),
+        nn.Conv2d(2 * width, 4 * width, KERNEL, stride=2, padding=PADDING),
+        nn.ReLU(),
+        nn.Conv2d(4 * width, 4 * width, KERNEL, padding=PADDING),
+        nn.ReLU(),
+    )
+
+
+def decoder(width: int, size: int) -> "nn.Sequential":
+    """A (N, 4 width, size/4, size/4) code back to (N, 3, size, size) images in [0, 1]."""
+    half = conv_size(size, stride=2)
+    quarter = conv_size(half, stride=2)
+    return nn.Sequential(
+        nn.ConvTranspose2d(4 * width, 4 * width, KERNEL, padding=PADDING),
+        nn.ReLU(),
+        _upwards(4 * width, 2 * width, quarter, half),
+        nn.BatchNorm2d(2 * width),
+        nn.ReLU(),
+        _upwards(2 * width, width, half, size),
+        nn.ReLU(),
+        nn.ConvTranspose2d(width, 3, KERNEL, padding=PADDING),
+        nn.Sigmoid(),
+    )
+
+
+def _upwards(channels: int, to: int, size: int, wanted: int) -> "nn.Module":
+    """The stride-2 transposed convolution that undoes a convolution from side `wanted` to side `size`."""
+    missing = wanted - transposed_size(size, stride=2)
+    return nn.ConvTranspose2d(channels, to, KERNEL, stride=2, padding=PADDING, output_padding=missing)

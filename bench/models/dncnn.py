@@ -1,0 +1,33 @@
+"""DnCNN: residual learning at full resolution."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Le
+
+from bench.lazy import nn
+from bench.models.base import TrainableModel, Width, layers, models
+
+
+@models.register("dncnn")
+@dataclass(frozen=True)
+class DnCNN(TrainableModel):
+    """DnCNN: convolutions with batch normalisation at full resolution; the output is added to the input.
+
+    width: channels of the hidden layers; the paper has 64.
+    depth: number of convolutions, 3 to 32; the paper has 17.
+    Source: Zhang et al. 2017, Beyond a Gaussian Denoiser, arXiv:1608.03981.
+    """
+
+    width: Width = 32
+    depth: Annotated[int, Ge(3), Le(32)] = 8
+
+    def build(self, size: int) -> "nn.Module":
+        body = nn.Sequential(nn.Conv2d(3, self.width, 3, padding=1), nn.ReLU())
+        for _ in range(self.depth - 2):
+            # Batch normalisation has an additive constant of its own, so the convolution before it needs none.
+            body.append(nn.Conv2d(self.width, self.width, 3, padding=1, bias=False))
+            body.append(nn.BatchNorm2d(self.width))
+            body.append(nn.ReLU())
+        body.append(nn.Conv2d(self.width, 3, 3, padding=1))
+        return layers.Residual(body)

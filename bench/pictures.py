@@ -1,0 +1,68 @@
+"""Pictures for the command line: the levels of a noise side by side; pictures encoded by the ending of their name."""
+
+import io
+
+from PIL import Image
+
+from bench.datasets import datasets
+from bench.errors import FieldError, SpecError, shorten
+from bench.evaluate import test_draw
+from bench.images import grid, to_float, to_uint8
+from bench.lazy import Lazy, torch
+from bench.noises import Noise, noises
+
+figure = Lazy("matplotlib.figure")
+
+SHOWN = 6  # test images across
+FACTORS = (0.25, 0.5, 1, 2, 4)  # of a noise's default level, where it has no published severities
+
+
+def variants(noise: Noise) -> list[Noise]:
+    """A noise at several levels, weakest first as its level key orders them; alone if it has no such key."""
+    if not noise.level:
+        return [noise]
+    default = getattr(noise, noise.level)
+    values = noise.severities or [type(default)(default * factor) for factor in FACTORS]
+    found = []
+    for value in values:
+        try:
+            found.append(noises.parse({noise.name: {noise.level: value}}))
+        except FieldError:  # this multiple of the default lies outside the key's bounds
+            continue
+    return found
+
+
+def levels(noise: Noise, ending: str) -> bytes:
+    """A picture: original test images of the bundled photographs, and below them the noise at its levels."""
+    images = torch.from_numpy(datasets.parse({"photos": {"test": SHOWN, "train": 64}}).load().test.copy())
+    clean = to_float(images)
+    shown = variants(noise)
+    batches = [
+        to_uint8(variant.apply(clean, test_draw(clean.shape, variant, torch.arange(len(images))))) for variant in shown
+    ]
+    rows = [images, *batches]
+    sheet = figure.Figure(figsize=(8, 1.25 * len(rows) + 0.2), layout="constrained")
+    for axes, row, label in zip(
+        sheet.subplots(len(rows), 1, squeeze=False)[:, 0], rows, ["original", *(v.label() for v in shown)], strict=True
+    ):
+        axes.imshow(grid([row.numpy()]), interpolation="nearest")
+        axes.set_axis_off()
+        axes.set_title(label, fontsize=9, loc="left")
+    content = io.BytesIO()
+    try:
+        sheet.savefig(content, format=ending, dpi=150)
+    except ValueError:
+        raise SpecError(f"no picture can be written as {shorten(ending)}; use png, svg or pdf") from None
+    return content.getvalue()
+
+
+def encode(picture: Image.Image, ending: str) -> bytes:
+    """A picture in the format of a file ending such as `.png`. Raises SpecError for one Pillow can't write."""
+    name = Image.registered_extensions().get(ending.lower())
+    if name not in Image.SAVE:
+        raise SpecError(f"no picture can be written as {shorten(ending)}; use .png, .jpg, .tif or .webp")
+    content = io.BytesIO()
+    if name == "JPEG" and picture.mode not in ("L", "RGB"):
+        picture = picture.convert("RGB")
+    picture.save(content, format=name)
+    return content.getvalue()

@@ -1,0 +1,139 @@
+"""An experiment as cells: what is trained, and which test noises each trained model meets."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from bench import machine
+from bench.models import Model, TrainableModel, models
+from bench.noises import Noise, noises
+from bench.registry import validate
+from bench.spec import Experiment, Train
+
+TRAINING_PROTOCOL = 1  # raised whenever the same cell would train to other weights
+SCORING_PROTOCOL = 1  # raised whenever the same weights would score otherwise
+TEST_SEED = 0  # the tests' own seed, the same in every run
+CHUNK = 128  # images that are scored at once; the last chunk is padded to it
+
+
+def digest(value: Any) -> str:
+    """A short name for plain JSON values: 12 hexadecimal digits of the SHA-256 of their sorted form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model trained once, or one that needs no training.
+
+    noise, seed, train: None where they play no part in its weights.
+    data: the dataset's identity. train: its device and precision resolved.
+    """
+
+    model: Model
+    noise: Noise | None
+    seed: int | None
+    train: Train | None
+    data: Mapping[str, Any]
+
+    def node(self) -> dict[str, Any]:
+        """Everything that defines its training, as plain JSON values; what its id is a hash of."""
+        return {
+            "protocol": TRAINING_PROTOCOL,
+            "model": self.model.node(),
+            "noise": self.noise.node() if self.noise else None,
+            "seed": self.seed,
+            "train": dataclasses.asdict(self.train) if self.train else None,
+            "data": dict(self.data),
+        }
+
+    @classmethod
+    def from_node(cls, node: Mapping[str, Any]) -> "Cell":
+        """The cell that `node()` described."""
+        return cls(
+            model=models.parse(node["model"]),
+            noise=noises.parse(node["noise"]) if node["noise"] else None,
+            seed=node["seed"],
+            train=validate(Train, node["train"]) if node["train"] else None,
+            data=node["data"],
+        )
+
+    @cached_property
+    def id(self) -> str:
+        return digest(self.node())
+
+    @property
+    def objective(self) -> str:
+        return self.model.objective if isinstance(self.model, TrainableModel) else ""
+
+    def labels(self) -> dict[str, Any]:
+        """The columns that say what this cell is."""
+        return {
+            "model": self.model.label(without=("objective",)),
+            "objective": self.objective,
+            "train_noise": self.noise.label() if self.noise else "",
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True)
+class Work:
+    """A cell and the test noises it meets, in the plan's order."""
+
+    cell: Cell
+    tests: tuple[Noise, ...]
+
+
+def test_id(noise: Noise, data: Mapping[str, Any]) -> str:
+    """The name under which a test is stored: a hash of everything that defines it but the model."""
+    return digest(fingerprint(noise, data))
+
+
+def fingerprint(noise: Noise, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The protocol of a test, part by part: scores are compared only where every part is the same."""
+    return {
+        "scoring": SCORING_PROTOCOL,
+        "range": [0, 1],
+        "noise": noise.label(without=("clip", "quantize", "fresh")),
+        "clip": noise.clip,
+        "quantize": noise.quantize,
+        "test_seed": TEST_SEED,
+        "chunk": CHUNK,
+        "data": dict(data),
+    }
+
+
+def plan(experiment: Experiment) -> list[Work]:
+    """Every cell of an experiment, models outermost, then noises, training settings and seeds. Raises DataError."""
+    data = experiment.dataset.identity()
+    trains = [resolve(train) for train in experiment.train]
+    found: dict[str, Work] = {}
+    for cell in _cells(experiment, trains, data):
+        tests = experiment.test_noises or experiment.noises
+        if experiment.test_noises is None and cell.noise is not None:
+            tests = (cell.noise,)
+        found.setdefault(cell.id, Work(cell, tests))
+    return list(found.values())
+
+
+def resolve(train: Train) -> Train:
+    """The settings with `auto` replaced by what this machine has."""
+    device = machine.device() if train.device == "auto" else train.device
+    precision = machine.precision(device) if train.precision == "auto" else train.precision
+    return dataclasses.replace(train, device=device, precision=precision)
+
+
+def _cells(experiment: Experiment, trains: list[Train], data: Mapping[str, Any]) -> Iterator[Cell]:
+    for model in experiment.models:
+        if not model.trains:
+            yield Cell(model, None, None, None, data)
+            continue
+        plain = isinstance(model, TrainableModel) and model.objective == "autoencode"
+        for noise in (None,) if plain else experiment.noises:
+            for train in trains:
+                for seed in experiment.seeds:
+                    yield Cell(model, noise, seed, train, data)

@@ -1,0 +1,198 @@
+"""Training as a function: some epochs from one state to the next. Nothing is written here.
+
+A state holds all that a training depends on, and randomness depends on seed and epoch alone, so a chain of short
+steps, on whatever machine each runs, gives the weights that one long run gives.
+"""
+
+import contextlib
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bench import rng
+from bench.datasets import Data
+from bench.images import to_float
+from bench.lazy import nn, torch
+from bench.models import TrainableModel
+from bench.noises import Noise
+from bench.plan import TEST_SEED, Cell
+from bench.rng import Draw
+from bench.spec import Train
+
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
+MOMENTUM = 0.9
+
+
+class Diverged(Exception):
+    """The loss is no longer a finite number."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A training between two epochs.
+
+    epoch: epochs done. best_epoch: the one whose weights are kept, 0 before the first.
+    tensors: `weights/NAME`, `kept/NAME` and `optimizer/INDEX/NAME`, as arrays.
+    history: a row per epoch: epoch, train_loss, validation_loss (None without validation images), seconds.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    tensors: dict[str, np.ndarray] = field(default_factory=dict)
+    history: tuple[dict[str, Any], ...] = ()
+
+    def part(self, prefix: str) -> dict[str, np.ndarray]:
+        """The tensors under one prefix, by their remaining name."""
+        return {
+            name.removeprefix(f"{prefix}/"): value
+            for name, value in self.tensors.items()
+            if name.startswith(f"{prefix}/")
+        }
+
+    @property
+    def seconds(self) -> float:
+        return math.fsum(row["seconds"] for row in self.history)
+
+
+def advance(cell: Cell, data: Data, state: State, epochs: int) -> State:
+    """The state after some more epochs of a cell's training, at most those that are left.
+
+    Raises Diverged when the loss is no longer finite, ValueError for a cell that needs no training.
+    """
+    if not isinstance(cell.model, TrainableModel) or cell.train is None or cell.seed is None:
+        raise ValueError(f"{cell.model.label()} needs no training")
+    torch.set_num_threads(cell.train.threads)
+    network, optimizer = _restore(cell.model, cell.train, cell.seed, data, state)
+    history, kept, best = list(state.history), state.part("kept"), state.best_epoch
+    for epoch in range(state.epoch + 1, min(state.epoch + epochs, cell.train.epochs) + 1):
+        started = time.perf_counter()
+        train_loss = _epoch(cell, data, network, optimizer, epoch)
+        validation_loss = _validate(cell, data, network)
+        row = {"epoch": epoch, "train_loss": train_loss, "validation_loss": validation_loss}
+        history.append({**row, "seconds": time.perf_counter() - started})
+        if cell.train.keep == "last" or validation_loss is None or validation_loss <= _lowest(history):
+            kept, best = _arrays(network.state_dict()), epoch
+    tensors = {f"weights/{name}": value for name, value in _arrays(network.state_dict()).items()}
+    tensors |= {f"kept/{name}": value for name, value in kept.items()}
+    for index, slots in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": value for name, value in _arrays(slots).items()}
+    return State(history[-1]["epoch"] if history else 0, best, tensors, tuple(history))
+
+
+def build(model: TrainableModel, size: int, seed: int) -> "nn.Module":
+    """A network with its first weights, drawn on the CPU so that every device starts from the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(rng.derive(seed, "weights") % 2**32)
+        return model.build(size)
+
+
+def load_weights(network: "nn.Module", weights: dict[str, np.ndarray]) -> None:
+    """Put stored arrays into a network."""
+    network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+
+
+def _restore(
+    model: TrainableModel, train: Train, seed: int, data: Data, state: State
+) -> tuple["nn.Module", "torch.optim.Optimizer"]:
+    network = build(model, data.train.shape[-1], seed)
+    if state.epoch:
+        load_weights(network, state.part("weights"))
+    network.to(train.device, memory_format=torch.channels_last)
+    settings = {"momentum": MOMENTUM} if train.optimizer == "sgd" else {}
+    make = getattr(torch.optim, OPTIMIZERS[train.optimizer])
+    optimizer = make(network.parameters(), lr=train.lr, weight_decay=train.weight_decay, fused=True, **settings)
+    slots: dict[int, dict[str, Any]] = {}
+    for name, value in state.part("optimizer").items():
+        index, _, key = name.partition("/")
+        slots.setdefault(int(index), {})[key] = torch.from_numpy(np.array(value))
+    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+    return network, optimizer
+
+
+def _epoch(cell: Cell, data: Data, network: "nn.Module", optimizer: "torch.optim.Optimizer", epoch: int) -> float:
+    """Mean loss of one pass over the training images."""
+    model, train, seed = cell.model, cell.train, cell.seed
+    assert isinstance(model, TrainableModel) and train is not None and seed is not None
+    images = torch.from_numpy(data.train)
+    order = torch.from_numpy(rng.permutation(len(images), seed, "order", epoch))
+    steps = math.ceil(len(images) / train.batch_size)
+    network.train()
+    total = torch.zeros((), dtype=torch.float64, device=train.device)
+    for step, indices in enumerate(order.split(train.batch_size)):
+        for group in optimizer.param_groups:
+            group["lr"] = train.lr * _factor(train.schedule, step + (epoch - 1) * steps, steps * train.epochs)
+        loss = _loss(cell, network, images[indices], indices, seed, epoch, "train")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total += loss.detach().double() * len(indices)
+    mean = total.item() / len(images)
+    if not math.isfinite(mean):
+        raise Diverged(f"diverged: the training loss is {mean} in epoch {epoch} (learning rate {train.lr:g})")
+    return mean
+
+
+def _validate(cell: Cell, data: Data, network: "nn.Module") -> float | None:
+    """Mean loss over the validation images, corrupted the same way in every epoch and for every seed."""
+    assert cell.train is not None
+    if not len(data.validation):
+        return None
+    images = torch.from_numpy(data.validation)
+    network.eval()
+    total = 0.0
+    with torch.inference_mode():
+        for indices in torch.arange(len(images)).split(256):
+            loss = _loss(cell, network, images[indices], indices, TEST_SEED, 0, "validation")
+            total += loss.item() * len(indices)
+    mean = total / len(images)
+    return mean if math.isfinite(mean) else math.inf
+
+
+def _loss(
+    cell: Cell,
+    network: "nn.Module",
+    images: "torch.Tensor",
+    indices: "torch.Tensor",
+    seed: int,
+    epoch: int,
+    purpose: str,
+) -> "torch.Tensor":
+    model, train = cell.model, cell.train
+    assert isinstance(model, TrainableModel) and train is not None
+    clean = to_float(images.to(train.device))
+    where = indices.to(train.device)
+    inputs = corrupt(cell.noise, clean, where, seed, epoch, purpose).contiguous(memory_format=torch.channels_last)
+    half = train.precision == "bfloat16"
+    context = torch.autocast(train.device, dtype=torch.bfloat16) if half else contextlib.nullcontext()
+    with context:
+        return model.loss(network, inputs, clean, Draw(tuple(clean.shape), seed, ("loss", purpose, epoch), where))
+
+
+def corrupt(
+    noise: Noise | None, clean: "torch.Tensor", indices: "torch.Tensor", seed: int, epoch: int, purpose: str
+) -> "torch.Tensor":
+    """The images with their noise of this epoch; unchanged where there is no noise."""
+    if noise is None:
+        return clean
+    drawn_in = epoch if noise.fresh else 0
+    return noise.apply(clean, Draw(tuple(clean.shape), seed, (purpose, drawn_in), indices))
+
+
+def _factor(schedule: str, step: int, steps: int) -> float:
+    return 1.0 if schedule == "constant" else 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def _lowest(history: list[dict[str, Any]]) -> float:
+    return min(row["validation_loss"] for row in history)
+
+
+def _arrays(tensors: dict[str, Any]) -> dict[str, np.ndarray]:
+    # A copy in the usual memory order: the tensors train on, and channels_last is not what is stored.
+    return {
+        name: np.array(value.detach().cpu().contiguous().numpy())
+        for name, value in tensors.items()
+        if value is not None
+    }

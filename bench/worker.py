@@ -1,0 +1,59 @@
+"""The two units of work, as functions of plain values, so that they run in this process or in any other."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from bench import evaluate, train
+from bench.datasets import Data, datasets
+from bench.evaluate import Score
+from bench.lazy import torch
+from bench.metrics import metrics
+from bench.noises import noises
+from bench.plan import Cell
+from bench.plugins import load_plugins
+from bench.train import State
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every unit of a run shares: the dataset's node and the plug-in files."""
+
+    dataset: Mapping[str, Any]
+    plugins: tuple[str, ...] = ()
+
+    def data(self) -> Data:
+        """The images, read once per process."""
+        load_plugins(self.plugins)
+        return _data(json.dumps(self.dataset, sort_keys=True))
+
+
+def train_step(context: Context, cell: Mapping[str, Any], state: State, epochs: int) -> State:
+    """Some epochs of a cell's training."""
+    data = context.data()
+    return train.advance(Cell.from_node(cell), data, state, epochs)
+
+
+def score_step(
+    context: Context,
+    cell: Mapping[str, Any],
+    weights: Mapping[str, np.ndarray] | None,
+    noise: Mapping[str, Any],
+    chosen: tuple[Mapping[str, Any], ...],
+) -> Score:
+    """One test noise met by a cell's denoiser."""
+    data = context.data()
+    subject = Cell.from_node(cell)
+    torch.set_num_threads(subject.train.threads if subject.train else 1)
+    network = evaluate.network_of(subject, data.test.shape[-1], weights)
+    device = subject.train.device if subject.train else "cpu"
+    return evaluate.score(network, data, noises.parse(noise), [metrics.parse(node) for node in chosen], device)
+
+
+@lru_cache(maxsize=2)
+def _data(dataset: str) -> Data:
+    return datasets.parse(json.loads(dataset)).load()
