@@ -18,7 +18,7 @@ from bench.noises import noises
 from bench.plan import Work
 from bench.plan import plan as cells_of
 from bench.plugins import load_plugins
-from bench.progress import Display, Download, duration
+from bench.progress import Display, Download
 from bench.registry import Registered, Registry
 from bench.store import CellStore, Store, write
 
@@ -228,9 +228,8 @@ def _with_data(experiment: spec.Experiment, screen: Console) -> tuple[spec.Exper
         wanted = experiment.dataset.label()
         screen.print(f"{error}\n", markup=False, highlight=False)
         experiment = experiment.with_fallback()
-        screen.print(
-            f"[bold]STAND-IN IMAGES: {wanted} can't be had, so this run uses {experiment.dataset.label()} instead.[/bold]\n"
-        )
+        used = experiment.dataset.label()
+        screen.print(f"[bold]STAND-IN IMAGES: {wanted} can't be had, so this run uses {used} instead.[/bold]\n")
         _prepare(experiment.dataset, screen)
         return experiment, wanted
 

@@ -51,13 +51,14 @@ def compare(before: Store, after: Store, max_drop: float) -> Comparison:
     a, b = (_grouped(store, plan) for store, plan in zip((before, after), plans, strict=True))
     matched = [key for key in a if key in b]
     if not matched:
+        first, other = (shorten(_title(next(iter(groups), ()))) for groups in (a, b))
         raise NotComparable(
-            f"nothing to compare: {before.root} and {after.root} have no model with the same objective, train noise and "
-            f"test noise. A has {shorten(_title(next(iter(a), ())))}, B has {shorten(_title(next(iter(b), ())))}"
+            f"nothing to compare: {before.root} and {after.root} have no model with the same objective, "
+            f"train noise and test noise. A has {first}, B has {other}"
         )
     _check_finished(before, a, matched)
     _check_finished(after, b, matched)
-    _check_protocols(((a[key][0]["protocol"], b[key][0]["protocol"], key) for key in matched))
+    _check_protocols((a[key][0]["protocol"], b[key][0]["protocol"], key) for key in matched)
     found = [_difference(key, a[key], b[key], metrics, max_drop) for key in matched]
     return Comparison(
         pandas.DataFrame(found),
@@ -87,8 +88,8 @@ def _check_finished(store: Store, groups: Mapping[Key, list[dict[str, Any]]], ma
     open_rows = [key for key in matched for row in groups[key] if not row["done"] and not row["error"]]
     if open_rows:
         raise NotComparable(
-            f"{store.root} is unfinished: {len(open_rows)} of its rows are not scored, the first is {_title(open_rows[0])}. "
-            "Run its spec again to go on"
+            f"{store.root} is unfinished: {len(open_rows)} of its rows are not scored, the first is "
+            f"{_title(open_rows[0])}. Run its spec again to go on"
         )
 
 
@@ -156,7 +157,7 @@ def for_readers(differences: "pandas.DataFrame") -> "pandas.DataFrame":
     text = differences[["model", "objective", "train_noise", "test_noise"]].rename(
         columns=lambda name: name.replace("_", " ")
     )
-    for name in (column.removesuffix("_change") for column in differences if column.endswith("_change")):
+    for name in (str(column).removesuffix("_change") for column in differences if str(column).endswith("_change")):
         text[f"{name} A"] = differences[f"{name}_a"].map("{:.4g}".format)
         text[f"{name} B"] = differences[f"{name}_b"].map("{:.4g}".format)
         text[f"{name} B-A"] = differences[f"{name}_change"].map("{:+.3g}".format)

@@ -1,4 +1,4 @@
-"""YAML text to plain values, with the line of each: YAML 1.2 scalars, no tags, no key twice, bounded in size and depth."""
+"""YAML text to plain values with the line of each: YAML 1.2 scalars, no tags, no key twice, bounded size and depth."""
 
 import re
 from collections.abc import Iterable
@@ -160,7 +160,7 @@ def _bound_depth(text: str, source: str) -> None:
     depth = 0
     documents = 0
     for event in yaml.parse(text, _Loader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:

@@ -159,7 +159,7 @@ def run(
     workers: int | None = None,
     plugins: tuple[str, ...] = (),
 ) -> Iterator[Event]:
-    """Train and score whatever is pending, as a stream of events. Nothing is imported that a finished run doesn't need."""
+    """Train and score whatever is pending, as a stream of events. A finished run imports nothing heavy."""
     todo = pending(works, store, experiment.metrics)
     size = min(workers or default_workers(experiment), max(1, len(todo)))
     untrained = [work for work in todo if not store.cell(work.cell.id).finished]

@@ -8,7 +8,7 @@ import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 LIBRARIES = ("torch", "torchvision", "numpy", "pandas", "scikit-image", "seaborn", "distributed")
 FAST_BF16 = ("avx512_bf16", "amx_bf16")
@@ -20,12 +20,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def device() -> str:
+def device() -> Literal["cpu", "cuda"]:
     """The device that `auto` stands for: cuda where torch and the driver both have it, else cpu."""
     return "cuda" if _cuda_capability() else "cpu"
 
 
-def precision(on: str) -> str:
+def precision(on: str) -> Literal["float32", "bfloat16"]:
     """The precision that `auto` stands for on a device: bfloat16 where the hardware computes in it, else float32."""
     fast = (_cuda_capability() or 0) >= 8 if on == "cuda" else any(flag in _cpu_flags() for flag in FAST_BF16)
     return "bfloat16" if fast else "float32"

@@ -52,7 +52,7 @@ class Noise(Registered):
 
     def apply(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         """The corrupted batch, float32 (N, 3, H, W); levels drawn, clipped and rounded as the fields say."""
-        ranges = {key: value for key in self.keys() if isinstance(value := getattr(self, key), Range)}
+        ranges = {key: value for key in self.field_names() if isinstance(value := getattr(self, key), Range)}
         hints = get_type_hints(type(self)) if ranges else {}
         levels: dict[str, Any] = {
             key: _levels(value, draw.fork(key), whole=hints[key] is int) for key, value in ranges.items()
@@ -65,7 +65,7 @@ class Noise(Registered):
     @classmethod
     def accepted(cls) -> list[str]:
         """Every key that YAML may give: the fields, and `severity` where CIFAR-10-C has this noise."""
-        return [*cls.keys(), "severity"] if cls.severities else cls.keys()
+        return [*cls.field_names(), "severity"] if cls.severities else cls.field_names()
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:

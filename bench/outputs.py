@@ -1,4 +1,4 @@
-"""Everything that is derived from stored results: tables, figures, model cards and the report. Nothing is trained here."""
+"""All that is derived from stored results: tables, figures, model cards and the report. Nothing is trained here."""
 
 import io
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import tables
+from bench import cards, tables
 from bench.lazy import Lazy, pandas
 from bench.store import Store, checksum, read_json
 
@@ -29,7 +29,7 @@ def conditions(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
         f"{standin}Data: {plan['dataset']}, {data['size']}x{data['size']} RGB, {data['train']:,} training, "
         f"{data['validation']:,} validation and {data['test']:,} test images. "
         f"Training: {settings}. {len(seeds)} seed{'s' if len(seeds) > 1 else ''}. "
-        "Scores: means over the test images, outputs clipped to [0, 1], noise clipped unless the label says clip=false; "
+        "Scores: means over the test images; outputs clipped to [0, 1], noise too unless its label says clip=false; "
         f"± is half a 95 % interval over {'seeds' if len(seeds) > 1 else 'images, these weights only'}. "
         f"noise-bench {environment.get('noise-bench')}, torch {torch_version}, {environment.get('cpu')}."
     )
@@ -52,7 +52,8 @@ def rebuild(store: Store, force: bool = True) -> "tuple[pandas.DataFrame, pandas
     store.write_table("summary.tex", tables.to_latex(readable, said))
     shown = {"results": checksum(results), "conditions": said}
     if force or read_json(store.root / "figures" / "shown.json") != shown:
-        _cards(store, plan, rows, said)
+        for cell, text in cards.all_cards(store, plan, rows, said):
+            store.cell(cell).write_card(text)
         _figures_and_report(store, plan, rows, table, said)
         store.write_figure("shown.json", json.dumps(shown).encode())
     return rows, table
@@ -99,7 +100,7 @@ def _histories(store: Store, plan: Mapping[str, Any]) -> "pandas.DataFrame":
     return pandas.concat(found, ignore_index=True) if found else pandas.DataFrame()
 
 
-def _samples(store: Store, plan: Mapping[str, Any]) -> "Iterator[figures.Samples]":
+def _samples(store: Store, plan: Mapping[str, Any]) -> Iterator[Any]:
     """For each test noise, what every model (its first seed) makes of the first test images."""
     for test in {test["id"]: test for entry in plan["cells"] for test in entry["tests"]}.values():
         outputs: dict[str, np.ndarray] = {}
@@ -132,33 +133,3 @@ def _psnr(images: np.ndarray, targets: np.ndarray) -> np.ndarray:
     error = ((images.astype(np.float64) - targets) / 255) ** 2
     with np.errstate(divide="ignore"):
         return -10 * np.log10(error.mean(axis=(1, 2, 3)))
-
-
-def _cards(store: Store, plan: Mapping[str, Any], rows: "pandas.DataFrame", said: str) -> None:
-    """A model card beside each cell's weights: what it is, what it was trained on, what it scored, how to use it."""
-    chosen = tables.chosen_metrics(plan)
-    for entry in plan["cells"]:
-        folder = store.cell(entry["id"])
-        record = folder.record()
-        mine = rows[(rows["cell"] == entry["id"]) & (rows["error"] == "")]
-        if record is None or "weights.safetensors" not in record["checksums"] or mine.empty:
-            continue
-        labels = entry["labels"]
-        scores = mine[["test_noise", "n_images", *(metric.column for metric in chosen)]]
-        folder.write_card(
-            "\n".join(
-                [
-                    f"# {labels['model']}",
-                    "",
-                    f"- Objective: {labels['objective']}; trained on {labels['train_noise'] or 'clean images'}, seed {labels['seed']}",
-                    f"- Epochs: {record['epochs']}, weights of epoch {record['kept_epoch']}; {record['train_seconds']:.0f} s",
-                    f"- Parameters: {record['parameters']:,}; multiply-accumulates per image: {record['macs']:,}",
-                    f"- Weights: weights.safetensors, SHA-256 {record['checksums']['weights.safetensors']}",
-                    f"- Use: `bench denoise IMAGE --with {folder.folder} -o OUT`",
-                    "",
-                    tables.to_markdown(
-                        scores.map(lambda cell: f"{cell:.5g}" if isinstance(cell, float) else str(cell)), said
-                    ),
-                ]
-            )
-        )

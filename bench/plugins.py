@@ -1,4 +1,4 @@
-"""Classes of the user's own: from installed packages (entry-point group `bench.plugins`) and from files given by hand."""
+"""Classes of the user's own: from installed packages (entry-point group `bench.plugins`) and from files."""
 
 import importlib.util
 import sys

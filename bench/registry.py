@@ -41,14 +41,14 @@ class Registered:
         return validate(cls, params)
 
     @classmethod
-    def keys(cls) -> list[str]:
+    def field_names(cls) -> list[str]:
         """The fields."""
         return [field.name for field in dataclasses.fields(cls)]
 
     @classmethod
     def accepted(cls) -> list[str]:
         """Every key that YAML may give: the fields, and what a subclass reads besides."""
-        return cls.keys()
+        return cls.field_names()
 
     @classmethod
     def key_schemas(cls, fields: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Registered:
             if dataclasses.is_dataclass(base) and not getattr(base, "name", "")
             for field in dataclasses.fields(base)
         }
-        return [key for key in cls.keys() if key not in shared]
+        return [key for key in cls.field_names() if key not in shared]
 
     @classmethod
     def describe(cls) -> tuple[str, dict[str, str]]:
@@ -76,7 +76,7 @@ class Registered:
             key = ""
             for line in lines[1:]:
                 found = re.match(r"\s*(\w+): (.+)", line)
-                if found and found[1] in cls.keys():
+                if found and found[1] in cls.field_names():
                     key = found[1]
                     texts[key] = found[2].strip()
                 elif key and line.startswith("     ") and not found:
@@ -87,7 +87,7 @@ class Registered:
 
     def params(self) -> dict[str, Any]:
         """Every field as plain JSON values."""
-        return {key: plain(getattr(self, key)) for key in self.keys()}
+        return {key: plain(getattr(self, key)) for key in self.field_names()}
 
     def label(self, without: tuple[str, ...] = ()) -> str:
         """`name(key=value, ...)`: own fields always, inherited ones where they differ from the default."""
@@ -95,7 +95,7 @@ class Registered:
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         shown = [
             f"{key}={_text(getattr(self, key))}"
-            for key in sorted(self.keys(), key=lambda key: key not in own)
+            for key in sorted(self.field_names(), key=lambda key: key not in own)
             if key not in without and (key in own or getattr(self, key) != defaults[key])
         ]
         return f"{self.name}({', '.join(shown)})" if shown else self.name
@@ -122,7 +122,7 @@ class Registry(Generic[T]):
         _attach(base, self)
 
     def register(self, name: str) -> Callable[[type[T]], type[T]]:
-        """Decorate a class to make it available to specs under `name`. Raises ValueError for a name taken or ill-formed."""
+        """Decorate a class so that specs can name it. Raises ValueError for a name taken or ill-formed."""
         if not NAME.fullmatch(name):
             raise ValueError(f"{self.kind} name {name!r}: use lower-case letters, digits and underscores")
 

@@ -186,9 +186,7 @@ _KEYS = [field.name for field in dataclasses.fields(Experiment) if field.name !=
 
 def _name(value: Any) -> str:
     if not isinstance(value, str) or not NAME.fullmatch(value) or len(value) > 100:
-        raise FieldError(
-            f"a name starts with a letter or digit and goes on with letters, digits, '.', '_' and '-'; got {shorten(value)}"
-        )
+        raise FieldError(f"a name is letters, digits, '.', '_' and '-', a letter or digit first; got {shorten(value)}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The results folder: the only module that writes results. Every file is written whole; a unit's marker is written last.
+"""The results folder, and the only module that writes results: every file whole, a unit's marker last.
 
 experiment.yaml, environment.json, plan.json
 cells/ID/cell.json (marker), weights.safetensors, history.csv, card.md

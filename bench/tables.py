@@ -1,4 +1,4 @@
-"""Stored results as tables: one row per cell and test noise, and their summary over seeds, as CSV, Markdown and LaTeX."""
+"""Stored results as tables: a row per cell and test noise, and their summary over seeds; CSV, Markdown, LaTeX."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,15 +72,12 @@ def columns(plan: Mapping[str, Any]) -> list[str]:
     """The columns of results.csv for a plan."""
     measured = [metric.column for metric in chosen_metrics(plan)]
     spread = [f"{column}_sd" for column in measured]
-    return [
-        "cell", *WHAT, "seed", *plan["varied"], "n_images", *measured, *spread, "perfect_images", *COSTS, *VOLATILE, "error"
-    ]  # fmt: skip
+    what = ["cell", *WHAT, "seed", *plan["varied"], "n_images"]
+    return [*what, *measured, *spread, "perfect_images", *COSTS, *VOLATILE, "error"]
 
 
 def records(store: Store, plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every planned row with what is known of it: the table's columns, and whether it is done, test id, protocol and keys
-    to match it by.
-    """
+    """Every planned row with what is known of it: the table's columns, and done, test_id, protocol and match."""
     measured = [metric.column for metric in chosen_metrics(plan)]
     for entry in plan["cells"]:
         folder = store.cell(entry["id"])
@@ -113,7 +110,7 @@ def records(store: Store, plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def summary(rows: "pandas.DataFrame", chosen: Sequence[Metric], varied: Sequence[str]) -> "pandas.DataFrame":
     """Mean and 95 % interval over seeds, one row per model and test noise.
 
-    With one seed, or none, the interval is over test images and speaks of these weights only: `interval_over` says which.
+    With one seed, or none, the interval is over test images and speaks of these weights only; `interval_over` says so.
     """
     keys = [*WHAT, *varied]
     fine = rows[rows["error"] == ""]

@@ -100,7 +100,7 @@ def _restore(
     network = build(model, data.train.shape[-1], seed)
     if state.epoch:
         load_weights(network, state.part("weights"))
-    network.to(train.device, memory_format=torch.channels_last)
+    network.to(torch.device(train.device)).to(memory_format=torch.channels_last)
     settings = {"momentum": MOMENTUM} if train.optimizer == "sgd" else {}
     make = getattr(torch.optim, OPTIMIZERS[train.optimizer])
     optimizer = make(network.parameters(), lr=train.lr, weight_decay=train.weight_decay, fused=True, **settings)

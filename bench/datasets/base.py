@@ -135,8 +135,8 @@ class Dataset(Registered):
         if asked > pool or held > (asked if source.validation is None else source.validation):
             own = "" if source.validation is None else f" and {source.validation} for validation alone"
             raise SpecError(
-                f"dataset {self.label()}: train: {asked} with validation: {self.validation} takes {asked - held} images "
-                f"to train and {held} to validate; at size {self.size} it has {source.train} to train{own}. "
+                f"dataset {self.label()}: train: {asked} with validation: {self.validation} takes {asked - held} to train "
+                f"and {held} to validate; at size {self.size} it has {source.train} to train{own}. "
                 f"Ask for at most {_most(source, self.validation)}, or leave train out to take them all"
             )
         if asked <= held or not test:
@@ -156,8 +156,8 @@ def _most(source: Source, share: float) -> int:
     """The most images before the validation cut."""
     if source.validation is None or not share:
         return source.train
-    most = min(int(source.train / (1 - share)), int(source.validation / share))
-    # Rounding can put one image too many on either side.
+    most = min(int(source.train / (1 - share)), int(source.validation / share)) + 1
+    # Rounding to whole images decides whether one more fits.
     while most and (round(share * most) > source.validation or most - round(share * most) > source.train):
         most -= 1
     return most
@@ -168,5 +168,5 @@ datasets: Registry[Dataset] = Registry("dataset", Dataset)
 
 def fallback(dataset: Dataset, name: str) -> Dataset:
     """The dataset registered under `name`, asked for the same size and as many images as `dataset`."""
-    common = {key: getattr(dataset, key) for key in Dataset.keys()}
+    common = {key: getattr(dataset, key) for key in Dataset.field_names()}
     return datasets[name].from_params(common)

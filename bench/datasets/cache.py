@@ -153,7 +153,11 @@ def _build(
         notes = fill(arrays)
         for array in arrays.values():
             array.flush()
-        meta = {"identity": identity, "notes": notes, "sha256": {name: file_sha256(path) for name, path in paths.items()}}
+        meta = {
+            "identity": identity,
+            "notes": notes,
+            "sha256": {name: file_sha256(path) for name, path in paths.items()},
+        }
         (partial / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
         for path in (*paths.values(), partial / "meta.json"):
             _sync(path)

@@ -1,4 +1,4 @@
-"""Fetch a file that several servers offer: mirrors in order, resumed, verified; a quick answer where there is no net."""
+"""Fetch a file that several servers offer: mirrors in order, resumed, verified; a quick answer without a net."""
 
 import hashlib
 import os
@@ -66,7 +66,7 @@ def fault(path: Path, archive: Archive) -> str:
             return f"{size:,} bytes instead of {archive.size:,}"
         for kind, expected in (("sha256", archive.sha256), ("md5", archive.md5)):
             with path.open("rb") as file:
-                found = hashlib.file_digest(file, lambda kind=kind: hashlib.new(kind, usedforsecurity=False)).hexdigest()
+                found = hashlib.file_digest(file, kind).hexdigest()
             if found != expected:
                 return f"wrong checksum ({kind} {found})"
     except FileNotFoundError:
@@ -98,8 +98,9 @@ def download(archive: Archive, folder: Path, progress: Progress | None = None, p
                 part.replace(target)
                 return target
             failures.append(f"  {url}: {reason}")
-    kept = f"\n{_size(part):,} of {archive.size:,} bytes are kept; the next attempt goes on from there." if _size(part) else ""
-    raise DataError("\n".join([f"{archive.name} can't be fetched:", *failures]) + kept)
+    if _size(part):
+        failures.append(f"  {_size(part):,} of {archive.size:,} bytes are kept; the next attempt goes on from there.")
+    raise DataError("\n".join([f"{archive.name} can't be fetched:", *failures]))
 
 
 def _finished(part: Path, target: Path, archive: Archive) -> bool:
@@ -158,7 +159,9 @@ def _append(url: str, archive: Archive, part: Path, progress: Progress, patience
 def _answer(url: str, start: int, wait: float, stall: float) -> "tuple[Response, Iterator[bytes]]":
     """The response and its body, once the first bytes are there. Raises TimeoutError."""
     future: Future[tuple[Response, Iterator[bytes]]] = Future()
-    headers = {"Accept-Encoding": "identity", "User-Agent": "noise-bench", **({"Range": f"bytes={start}-"} if start else {})}
+    headers = {"Accept-Encoding": "identity", "User-Agent": "noise-bench"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
 
     def ask() -> None:
         try:

@@ -45,7 +45,7 @@ class Contents(NamedTuple):
 @datasets.register("folder")
 @dataclass(frozen=True)
 class Folder(Dataset):
-    """Pictures in folders: ROOT/{train,test}/CLASS/NAME or ROOT/{train,test}/NAME; else ROOT/CLASS/NAME or ROOT/NAME, split 80/20.
+    """Pictures in folders: ROOT/{train,test}/CLASS/NAME or ROOT/{train,test}/NAME; without train/ and test/ split 80/20.
 
     root: the folder, or several whose training images are taken together; relative to the current directory.
     test_root: the folder to test on instead of the roots' own test images.
@@ -67,8 +67,8 @@ class Folder(Dataset):
         if contents.shared and not self._splits():
             ours, theirs = contents.shared[0]
             raise DataError(
-                f"dataset {self.label()}: {len(contents.shared)} of the {len(test)} test images are also training images, "
-                f"so scores would be too good: {test[theirs].path} is the same file as {train[ours].path}. "
+                f"dataset {self.label()}: {len(contents.shared)} of {len(test)} test images are training images too, so "
+                f"scores would be too good: {test[theirs].path} is the same file as {train[ours].path}. "
                 "Delete one of each two"
             )
         if contents.shared:
@@ -171,8 +171,8 @@ def _contents(folders: Sequence[str], train: Sequence[File], test: Sequence[File
     """Checksums of what the files hold, read again only where a file's size or times have changed."""
     listing = hashlib.sha256()
     for files in (train, test):
-        listing.update("\0".join(f"{path}\0{size}\0{modified}\0{changed}" for path, size, modified, changed in files).encode())
-        listing.update(b"\0\0")
+        lines = [f"{path}\0{size}\0{modified}\0{changed}\0" for path, size, modified, changed in files]
+        listing.update("".join([*lines, "\0"]).encode(errors="surrogateescape"))
     state = listing.hexdigest()
     known = cache.recall("folders", folders)
     if isinstance(known, list) and known[:1] == [state]:
@@ -180,7 +180,8 @@ def _contents(folders: Sequence[str], train: Sequence[File], test: Sequence[File
     ours, theirs = _digests(train), _digests(test)
     positions = {digest: position for position, digest in enumerate(ours)}
     shared = [[positions[digest], place] for place, digest in enumerate(theirs) if digest in positions]
-    contents = Contents(*(hashlib.sha256(b"".join(digests)).hexdigest() for digests in (ours, theirs)), shared)
+    train_sum, test_sum = (hashlib.sha256(b"".join(digests)).hexdigest() for digests in (ours, theirs))
+    contents = Contents(train_sum, test_sum, shared)
     cache.remember("folders", folders, [state, *contents])
     return contents
 

@@ -2,7 +2,6 @@
 
 import importlib.util
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -11,21 +10,25 @@ import numpy as np
 from PIL import Image
 
 from bench.datasets import pictures
-from bench.datasets.base import PARTS, SEED, Dataset, Pixels, Source, datasets
+from bench.datasets.base import PARTS, Dataset, Pixels, Source, datasets
 from bench.datasets.cache import file_sha256
 from bench.errors import DataError
-from bench.rng import permutation
+from bench.registry import plain
 
-SCALES = (1, 2, 3, 4, 5, 6)  # the photograph's shorter side, in images: as much in each as in a small photograph
 STEPS = 8  # crops along one image's side, so neighbours overlap
-TEXTURED = 0.75  # share of a photograph's crops kept: those that vary most
 
 
 class Photo(NamedTuple):
-    """A photograph of scikit-image, how many crops it gives at most, and its width and height in pixels."""
+    """A photograph of scikit-image and how it is cut.
+
+    scales: it is reduced until its shorter side holds 1, 2, ... this many images; beyond that it is out of focus.
+    share: of its crops that are kept, those whose luminance varies most; the less, the more of it is plain.
+    width, height: in pixels.
+    """
 
     file: str
-    most: int
+    scales: int
+    share: float
     width: int
     height: int
 
@@ -41,14 +44,14 @@ class Photos(Dataset):
     # Both motorcycles are one scene, seen by two cameras.
     photos: ClassVar[dict[str, tuple[Photo, ...]]] = {
         "train": (
-            Photo("astronaut.png", 3000, 512, 512),
-            Photo("motorcycle_left.png", 3500, 741, 500),
-            Photo("motorcycle_right.png", 3500, 741, 500),
-            Photo("hubble_deep_field.jpg", 1000, 1000, 872),
-            Photo("retina.jpg", 1000, 1411, 1411),
+            Photo("astronaut.png", 6, 0.75, 512, 512),
+            Photo("motorcycle_left.png", 6, 0.75, 741, 500),
+            Photo("motorcycle_right.png", 6, 0.75, 741, 500),
+            Photo("hubble_deep_field.jpg", 4, 0.5, 1000, 872),
+            Photo("retina.jpg", 4, 0.5, 1411, 1411),
         ),
-        "validation": (Photo("rocket.jpg", 750, 640, 427), Photo("ihc.png", 750, 512, 512)),
-        "test": (Photo("chelsea.png", 600, 451, 300), Photo("coffee.png", 600, 600, 400)),
+        "validation": (Photo("rocket.jpg", 4, 0.35, 640, 427), Photo("ihc.png", 4, 0.75, 512, 512)),
+        "test": (Photo("chelsea.png", 4, 0.4, 451, 300), Photo("coffee.png", 4, 0.4, 600, 400)),
     }
 
     def source(self) -> Source:
@@ -57,7 +60,7 @@ class Photos(Dataset):
         counts = {part: sum(_count(photo, self.size) for photo in self.photos[part]) for part in PARTS}
         scenes = {part: ", ".join(Path(photo.file).stem for photo in self.photos[part]) for part in PARTS}
         return Source(
-            {"sha256": checksums, "scales": list(SCALES), "steps": STEPS, "textured": TEXTURED},
+            {"sha256": checksums, "cuts": plain([self.photos[part] for part in PARTS]), "steps": STEPS},
             **counts,
             fill=self._fill,
             remarks=(
@@ -76,35 +79,42 @@ class Photos(Dataset):
 def _folder() -> Path:
     found = importlib.util.find_spec("skimage")
     folder = Path(found.submodule_search_locations[0]) / "data" if found and found.submodule_search_locations else None
-    if folder is None or not folder.is_dir():
-        raise DataError("dataset photos: scikit-image's pictures are missing; install scikit-image")
+    needed = [photo.file for part in PARTS for photo in Photos.photos[part]]
+    if folder is None or not all((folder / file).is_file() for file in needed):
+        raise DataError(f"dataset photos: scikit-image's {', '.join(needed)} are not all there; install its wheel anew")
     return folder
 
 
 def _grid(photo: Photo, size: int) -> list[tuple[int, int, int]]:
     """Width and height of each scaled copy and the step between its crops; a photograph is never enlarged."""
     short = min(photo.width, photo.height)
-    scales = [scale for scale in SCALES if scale * size <= short]
+    shorts = [scale * size for scale in range(1, photo.scales + 1) if scale * size <= short]
     step = max(1, size // STEPS)
-    return [(round(photo.width * scale * size / short), round(photo.height * scale * size / short), step) for scale in scales]
+    return [(round(photo.width * side / short), round(photo.height * side / short), step) for side in shorts]
 
 
 def _count(photo: Photo, size: int) -> int:
+    """How many crops a photograph gives, known without reading it."""
     crops = sum(((w - size) // step + 1) * ((h - size) // step + 1) for w, h, step in _grid(photo, size))
-    return min(photo.most, int(TEXTURED * crops))
+    return int(photo.share * crops)
 
 
 def _crops(photo: Photo, size: int) -> np.ndarray:
-    """A photograph's crops, uint8 (N, 3, size, size): drawn from those whose luminance varies most."""
+    """A photograph's crops of most varied luminance, uint8 (N, 3, size, size)."""
     image, _ = pictures.read(_folder() / photo.file)
-    found = [np.empty((0, 3, size, size), np.uint8)]
+    crops = [np.empty((0, 3, size, size), np.uint8)]
+    spreads = [np.empty(0, np.int64)]
     for width, height, step in _grid(photo, size):
-        scaled = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
-        windows = np.lib.stride_tricks.sliding_window_view(scaled, (size, size), axis=(0, 1))[::step, ::step]
-        found.append(windows.reshape(-1, 3, size, size))
-    crops = np.concatenate(found)
-    # Whole numbers, so that no rounding of one machine's sums decides.
-    luminance = np.tensordot(crops.astype(np.int64), [299, 587, 114], (1, 0)).reshape(len(crops), -1) // 1000
-    spread = luminance.shape[1] * (luminance**2).sum(1) - luminance.sum(1) ** 2
-    best = np.argsort(-spread, kind="stable")[: int(TEXTURED * len(crops))]
-    return crops[np.sort(best)[permutation(len(best), SEED, "photos", photo.file)[: photo.most]]]
+        scaled = image.resize((width, height), Image.Resampling.BICUBIC)
+        crops.append(_windows(np.asarray(scaled), size, step).reshape(-1, 3, size, size))
+        # In whole numbers, so that no machine's rounding decides which crops are kept.
+        luminance = _windows(np.asarray(scaled.convert("L")), size, step).reshape(-1, size * size).astype(np.int64)
+        spreads.append(size * size * (luminance**2).sum(1) - luminance.sum(1) ** 2)
+    order = np.argsort(-np.concatenate(spreads), kind="stable")[: _count(photo, size)]
+    kept: np.ndarray = np.concatenate(crops)[np.sort(order)]
+    return kept
+
+
+def _windows(pixels: np.ndarray, size: int, step: int) -> np.ndarray:
+    """(rows, columns, ..., size, size): the windows of a picture (height, width, ...) whose corners lie on the grid."""
+    return np.lib.stride_tricks.sliding_window_view(pixels, (size, size), axis=(0, 1))[::step, ::step]

@@ -22,14 +22,12 @@ def read(path: Path) -> tuple[Image.Image, list[str]]:
     Raises DataError naming a file that is absent, damaged or of unknown range.
     """
     try:
-        with Image.open(path) as image:
-            done = []
-            if _deep(image):
-                image = _narrowed(image, path)
-                done.append("scaled from 16 to 8 bits")
-            # Only here are the pixels read, so a file cut short shows up inside this block.
-            rgb, kind = to_rgb(ImageOps.exif_transpose(image))
-            return rgb, [*done, *kind]
+        with Image.open(path) as opened:
+            deep = _deep(opened)
+            upright = ImageOps.exif_transpose(_narrowed(opened, path) if deep else opened)
+            # Pixels are read no later than here, so a file cut short shows up inside this block.
+            image, done = to_rgb(upright)
+            return image, [*(["scaled from 16 to 8 bits"] if deep else []), *done]
     except UnidentifiedImageError:
         raise DataError(f"{path}: not a picture that can be read; replace or delete it") from None
     except DAMAGE as error:

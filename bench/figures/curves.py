@@ -36,14 +36,14 @@ def loss_curves(history: "pandas.DataFrame", caption: str) -> "Figure":
     noises, more = first_few(shown["train_noise"].unique(), MOST_PANELS, "training noises")
     names, further = first_few(shown["contender"].unique(), MOST_LINES, "models")
     styles = looks(names)
-    figure, grid = panels(len(noises), "epoch", "loss (pixels in [0, 1])")
     brief = short(noises, keep=1)
     titles = fitted(brief.values(), 28, 2)
+    heads = [titles[brief[noise]] if noise else "clean images" for noise in noises]
+    figure, grid = panels(heads, "loss (pixels in [0, 1])", ["epoch"])
     for axes, noise in zip(grid, noises, strict=True):
         for name in names:
             mine = shown[(shown["train_noise"] == noise) & (shown["contender"] == name)]
             _curves(axes, mine, styles[name])
-        axes.set_title(titles[brief[noise]] if noise else "clean images")
         axes.xaxis.set_major_locator(mpl_ticker.MaxNLocator(4, integer=True))
     losses = shown[[*KINDS]].to_numpy(dtype=float)
     positive = bool((losses[np.isfinite(losses)] > 0).all())

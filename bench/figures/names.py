@@ -55,24 +55,32 @@ def short(labels: Iterable[str], keep: int = 0) -> dict[str, str]:
 
 
 def fitted(names: Iterable[str], width: int, lines: int) -> dict[str, str]:
-    """Each name wrapped to `width` characters, cut with an ellipsis after `lines` lines; unique for unique names."""
+    """Each name wrapped to `width` characters and at most `lines` lines; unique for unique names."""
     fit: dict[str, str] = {}
     for name in dict.fromkeys(names):
         text = wrapped(name, width, lines)
         if text in fit.values():
-            number = f"…#{len(fit) + 1}"
-            text = text.removesuffix("…")[: -len(number)] + number
+            number = f"… #{len(fit) + 1}"
+            text = text[: -len(number)] + number
         fit[name] = text
     return fit
 
 
 def wrapped(text: str, width: int, lines: int | None = None) -> str:
-    """Text broken into lines of at most `width` characters, a label's parameters first; cut after `lines` lines."""
+    """Text broken into lines of at most `width` characters; where more than `lines` came out, its middle is left out."""
+    text = " ".join(text.split())
+    found = _lines(text, width)
+    keep = min(len(text), width * (lines or len(text)))
+    while lines and len(found) > lines:
+        keep -= 1
+        found = _lines(f"{text[: keep - keep // 2]}…{text[len(text) - keep // 2 :]}", width)
+    return "\n".join(found)
+
+
+def _lines(text: str, width: int) -> list[str]:
     if len(text) <= width:
-        return " ".join(text.split())
-    return "\n".join(
-        textwrap.wrap(re.sub(r"(?<=\S)\(", " (", text), width, max_lines=lines, placeholder="…", break_on_hyphens=False)
-    )
+        return [text]
+    return textwrap.wrap(re.sub(r"(?<=\S)\(", " (", text), width, break_on_hyphens=False)
 
 
 def _split(text: str) -> list[str]:

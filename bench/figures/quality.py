@@ -13,6 +13,7 @@ from bench.figures.style import (
     canvas,
     framed,
     looks,
+    luminance,
     nothing,
     number,
     panels,
@@ -20,7 +21,7 @@ from bench.figures.style import (
     themed,
     wide,
 )
-from bench.figures.tidy import cleaned, contenders, first_few, in_order, over_seeds, remarks
+from bench.figures.tidy import cleaned, contenders, ends, first_few, in_order, over_seeds, remarks
 from bench.lazy import mpl_ticker, pandas, seaborn
 
 if TYPE_CHECKING:
@@ -64,14 +65,14 @@ def _points(
         mine = table[table["contender"] == name]
         y = mine["test_noise"].map(noises.index) + (i + 1) * step / band - 0.5
         style = {**look.line(), "linestyle": "none"}
-        axes.errorbar(mine["mean"], y, xerr=mine["half"].fillna(0), elinewidth=1.2, capsize=2.5, zorder=3, **style)
+        axes.errorbar(mine["mean"], y, xerr=mine["half"], elinewidth=1.2, capsize=2.5, zorder=3, **style)
     for row in range(1, len(noises), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="0.95", zorder=0)
     names = fitted(short(noises, keep=1).values(), 26, max(1, int(band / 0.14)))
     axes.set_yticks(range(len(noises)), [names[name] for name in short(noises, keep=1).values()])
     axes.set(ylim=(len(noises) - 0.5, -0.5), xlabel=axis_label(metric))
     axes.grid(visible=False, axis="y")
-    scale(axes.xaxis, table["mean"])
+    scale(axes.xaxis, ends(table), log=wide(table["mean"]))
     _winners(axes, table, metric, noises, int(band / 0.14))
     legend = {name: {**look.line(), "linestyle": "none"} for name, look in styles.items()}
     return framed(figure, title, caption, remarks(rows, metric.column), legend)
@@ -83,7 +84,7 @@ def _winners(axes: "Axes", table: "pandas.DataFrame", metric: "Metric", noises: 
         mine = table[table["test_noise"] == noise].set_index("contender")["mean"]
         best = str(mine.idxmax() if metric.better == "higher" else mine.idxmin())
         text = f"{mine[best]:.4g} {metric.unit}".strip()
-        name = wrapped(best, 22, max(1, lines - 1))
+        name = wrapped(best, 22, max(1, min(2, lines - 1)))
         axes.text(
             1.015, row, f"best: {name}\n{text}", transform=axes.get_yaxis_transform(), va="center", size=MEDIUM
         )  # fmt: skip
@@ -92,44 +93,56 @@ def _winners(axes: "Axes", table: "pandas.DataFrame", metric: "Metric", noises: 
 def _shades(
     rows: "pandas.DataFrame", table: "pandas.DataFrame", metric: "Metric", title: str, caption: str
 ) -> "Figure":
-    trained, plain = in_order(rows, contenders(rows))
     present = set(table["contender"])
-    shown, more = first_few([name for name in [*trained, *plain] if name in present], MOST_ROWS, "models")
+    order = [name for part in in_order(rows, contenders(rows)) for name in part if name in present]
+    shown, more = first_few(order, MOST_ROWS, "models")
     noises, further = first_few(table["test_noise"].unique(), MOST_COLUMNS, "test noises")
     values = table.pivot(index="contender", columns="test_noise", values="mean").loc[shown, noises]
-    spread = wide(values.to_numpy()[values.notna().to_numpy()])
-    figure = canvas(max(WIDTH, 2.6 + 0.5 * len(noises)), 0.24 * len(shown) + 2.2)
+    names, brief = fitted(shown, 60, 1), short(noises, keep=1)
+    margin = 1.2 + 0.075 * max(map(len, names.values()))
+    cell = max(0.52, (WIDTH - margin) / len(noises))
+    across = cell > 0.9  # room for the noises' names beneath one another's cells, not turned
+    columns = fitted(brief.values(), int(cell * 12) if across else 26, 3)
+    figure = canvas(margin + cell * len(noises), 0.24 * len(shown) + (0.5 if across else 1.9))
     axes = figure.subplots()
-    seaborn.heatmap(
-        values, ax=axes, annot=True, fmt=".3g", annot_kws={"size": SMALL - 0.5}, linewidths=0.8, linecolor="white",
-        cmap="cividis" if metric.better == "higher" else "cividis_r", norm="log" if spread else None,
-        cbar_kws={"label": axis_label(metric), "fraction": 0.04, "pad": 0.02, "use_gridspec": False}, xticklabels=True, yticklabels=True,
-    )  # fmt: skip
-    _mark_best(axes, values, metric)
-    columns, names = short(noises, keep=1), fitted(shown, 34, 1)
-    rotated = fitted(columns.values(), 26, 3)
-    axes.set_xticklabels([rotated[columns[noise]] for noise in noises], rotation=90, size=MEDIUM)
-    axes.set_yticklabels([names[name] for name in shown], rotation=0, size=MEDIUM)
+    thousandths = bool(values.max(axis=None) < 0.1)
+    _heatmap(axes, values, metric, 1000 if thousandths else 1)
+    axes.set_xticklabels([columns[brief[noise]] for noise in noises], rotation=0 if across else 90)
+    axes.set_yticklabels([names[name] for name in shown], rotation=0)
     axes.set(xlabel="", ylabel="")
-    bar = axes.collections[0].colorbar
-    if bar is not None and spread:
-        bar.ax.yaxis.set_major_formatter(mpl_ticker.FuncFormatter(number))
-        bar.ax.yaxis.set_minor_formatter(mpl_ticker.NullFormatter())
-    notes = [*more, *further, "Framed and bold: the best of each test noise.", *remarks(rows, metric.column)]
+    notes = ["Numbers are in thousandths."] if thousandths else []
+    notes += [*more, *further, "Framed and bold: the best of each test noise.", *remarks(rows, metric.column, bars=False)]
     return framed(figure, title, caption, [" ".join(notes)])
 
 
-def _mark_best(axes: "Axes", values: "pandas.DataFrame", metric: "Metric") -> None:
+def _heatmap(axes: "Axes", values: "pandas.DataFrame", metric: "Metric", times: float) -> None:
+    digits = 4 if metric.unit == "dB" else 3
+    finite = values.to_numpy()[values.notna().to_numpy()]
+    seaborn.heatmap(
+        values,
+        ax=axes,
+        annot=(values * times).map(lambda value: f"{value:#.{digits}g}".rstrip(".")),
+        fmt="",
+        annot_kws={"size": SMALL - 0.5},
+        linewidths=0.8,
+        linecolor="white",
+        cmap="cividis" if metric.better == "higher" else "cividis_r",
+        norm="log" if wide(finite) else None,
+        cbar_kws={"label": axis_label(metric), "fraction": 0.05, "aspect": 30, "pad": 0.02, "use_gridspec": False},
+        xticklabels=True,
+        yticklabels=True,
+    )
     best = values.max() if metric.better == "higher" else values.min()
-    wins = values.eq(best).to_numpy()
-    present = np.argwhere(values.notna().to_numpy())
-    for (row, column), text in zip(present, axes.texts, strict=True):
-        if wins[row, column]:
+    shades = axes.collections[0].get_facecolors()[values.notna().to_numpy().ravel()]
+    for text, shade, (row, column) in zip(axes.texts, shades, np.argwhere(values.notna().to_numpy()), strict=True):
+        text.set_color("black" if luminance(shade) > 0.18 else "white")
+        if values.iat[row, column] == best.iat[column]:
             text.set_fontweight("bold")
-            axes.plot(
-                [column, column + 1, column + 1, column, column], [row, row, row + 1, row + 1, row],
-                color="black", linewidth=1.3, clip_on=False, solid_joinstyle="miter",
-            )  # fmt: skip
+            corners = [column, column + 1, column + 1, column, column], [row, row, row + 1, row + 1, row]
+            axes.plot(*corners, color="black", linewidth=1.3, clip_on=False, solid_joinstyle="miter")
+    bar = axes.collections[0].colorbar
+    if bar is not None and wide(finite):
+        scale(bar.ax.yaxis, finite, log=True, room=1)
 
 
 @themed()
@@ -145,15 +158,15 @@ def by_level(rows: "pandas.DataFrame", metric: "Metric", caption: str) -> "Figur
     if not families or len(trained) + len(plain) > MOST_LOOKS:
         return None
     styles = looks(trained, plain)
-    figure, grid = panels(len(families), "level", axis_label(metric), height=2.6, columns=3)
-    for axes, ((name, key, _), levels) in zip(grid, families.items(), strict=True):
+    keys = [key for _, key, _ in families]
+    figure, grid = panels([name for name, _, _ in families], axis_label(metric), keys if len(set(keys)) > 1 else keys[:1])
+    for axes, levels in zip(grid, families.values(), strict=True):
         for contender, look in styles.items():
             mine = table[(table["contender"] == contender) & table["test_noise"].isin(levels)]
             mine = mine.assign(level=mine["test_noise"].map(levels)).sort_values("level")
-            axes.errorbar(mine["level"], mine["mean"], mine["half"].fillna(0), elinewidth=1, capsize=2, **look.line())
-        axes.set(title=f"{name}, level: {key}")
+            axes.errorbar(mine["level"], mine["mean"], mine["half"], elinewidth=1, capsize=2, **look.line())
         axes.xaxis.set_major_locator(mpl_ticker.MaxNLocator(5))
-    scale(grid[0].yaxis, table["mean"])
+    scale(grid[0].yaxis, ends(table), log=wide(table["mean"]))
     legend = {name: look.line() for name, look in styles.items() if name in set(table["contender"])}
     return framed(figure, f"{metric.title} by noise level", caption, remarks(rows, metric.column), legend)
 

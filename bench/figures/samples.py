@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.figures.names import fitted, short
-from bench.figures.style import MEDIUM, SMALL, WIDTH, canvas, framed, themed
+from bench.figures.style import GAP, MEDIUM, SMALL, WIDTH, canvas, framed, themed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,10 +40,10 @@ def samples(sheet: Samples, caption: str) -> "Figure":
     blocks = math.ceil(max(len(models), 1) / (ACROSS - 2))
     each = math.ceil(len(models) / blocks)
     images = len(sheet.original)
-    cell = min(1.6, max(0.95, WIDTH / (each + 2)))
-    header = 0.62
-    figure = canvas(max(WIDTH, cell * (each + 2)), blocks * (images * cell + header))
-    heads = fitted(names.values(), max(11, int(cell * 13)), 4)
+    cell = min(1.5, max(0.95, (WIDTH - 2 * GAP) / (each + 2)))
+    heads = fitted(names.values(), max(11, int(cell * 12)), 4)
+    header = 0.16 + 0.14 * max(head.count("\n") + 1 for head in [*heads.values(), ""])
+    figure = canvas(max(WIDTH, cell * (each + 2) + 2 * GAP), blocks * (images * cell + header))
     for block, parts in enumerate(figure.subfigures(blocks, 1, squeeze=False).flat):
         mine = models[block * each : (block + 1) * each]
         grid = parts.subplots(images, each + 2, squeeze=False)
@@ -59,7 +59,7 @@ def samples(sheet: Samples, caption: str) -> "Figure":
                     best = column > 1 and psnr[row] == max(float(sheet.psnr[model][row]) for model in models)
                     _badge(grid[row, column], float(psnr[row]), best)
     notes = ["Number on a picture: its PSNR against the original; black on white: the best of its row."]
-    return framed(figure, f"Test images under {sheet.test_noise}", caption, notes)
+    return framed(figure, f"Test images under {sheet.test_noise}", caption, notes, pad=0.03)
 
 
 def _picture(axes: "Axes", image: np.ndarray) -> None:

@@ -96,21 +96,25 @@ def canvas(width: float, height: float) -> "Figure":
     return mpl_figure.Figure(figsize=(width, height), dpi=DPI)
 
 
-def panels(
-    count: int, xlabel: str, ylabel: str, height: float = 2.2, columns: int = 4
-) -> "tuple[Figure, list[Axes]]":
-    """So many axes on common scales, in rows of at most `columns`; the spare ones are removed."""
-    across = min(columns, count) if count != columns + 1 else math.ceil(count / 2)
+def panels(titles: Sequence[str], ylabel: str, xlabels: Sequence[str]) -> "tuple[Figure, list[Axes]]":
+    """One panel per title on a common y scale, at most three in a row; the spare ones are removed.
+
+    xlabels: one for all panels, which then share their x scale, or one for each.
+    """
+    count = len(titles)
+    across = 2 if count == 4 else min(count, 3)
     down = math.ceil(count / across)
-    figure = canvas(max(WIDTH, 2.4 * across), height * down + 0.4)
-    grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+    shared = len(xlabels) == 1
+    figure = canvas(WIDTH, (2.3 if down < 3 else 1.8) * down + (0.1 if shared else 0.3 * down))
+    grid = figure.subplots(down, across, sharex=shared, sharey=True, squeeze=False)
     axes = list(grid.flat)
     for spare in axes[count:]:
         spare.remove()
-    for place, one in enumerate(axes[:count]):
-        lowest = place >= count - across
-        one.tick_params(labelbottom=lowest)
-        one.set(xlabel=xlabel if lowest else "", ylabel=wrapped(ylabel, 26) if place % across == 0 else "")
+    for place, (one, title) in enumerate(zip(axes, titles, strict=False)):
+        below = not shared or place >= count - across
+        one.tick_params(labelbottom=below)
+        one.set(title=title, xlabel=xlabels[place % len(xlabels)] if below else "")
+        one.set_ylabel(wrapped(ylabel, 28 if down < 3 else 20) if place % across == 0 else "")
     return figure, axes[:count]
 
 
@@ -126,6 +130,12 @@ def wide(values: "Iterable[float]") -> bool:
     return len(given) > 0 and bool(given.min() > 0 and given.max() >= 10 * given.min())
 
 
+def luminance(color: Sequence[float]) -> float:
+    """Relative luminance of an sRGB colour in [0, 1] (WCAG 2): black reads better on it above 0.18, white below."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in color[:3]]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
 def number(value: float, position: int | None = None) -> str:
     """A tick's text on a logarithmic scale: plain digits, or k and M for thousands and millions."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
@@ -134,13 +144,13 @@ def number(value: float, position: int | None = None) -> str:
     return f"{value:g}"
 
 
-def scale(axis: "Axis", values: "Iterable[float]", log: bool | None = None) -> None:
-    """Few ticks with plain numbers, logarithmic where the values span much or where told."""
-    given = [value for value in values if np.isfinite(value)]
-    if not (wide(given) if log is None else log):
+def scale(axis: "Axis", ends: "Iterable[float]", log: bool, room: float = 1.2) -> None:
+    """Few ticks with plain numbers. ends: what must be seen; on a logarithmic scale with a factor `room` around it."""
+    if not log:
         axis.set_major_locator(mpl_ticker.MaxNLocator(5))
         return
-    low, high = min(given) / 1.4, max(given) * 1.4
+    given = [value for value in ends if np.isfinite(value) and value > 0]
+    low, high = min(given) / room, max(given) * room
     vertical = axis is axis.axes.yaxis
     (axis.axes.set_yscale if vertical else axis.axes.set_xscale)("log")
     (axis.axes.set_ylim if vertical else axis.axes.set_xlim)(low, high)
@@ -165,10 +175,11 @@ def framed(
     caption: str,
     notes: Iterable[str] = (),
     legend: dict[str, dict[str, Any]] | None = None,
+    pad: float = 0.06,
 ) -> "Figure":
     """Put title and stand-in banner above, legend, notes and caption below, and make the figure as high as that takes.
 
-    legend: name -> keywords of its line. Every part is measured as drawn, so none can run into another.
+    legend: name -> keywords of its line. pad: inches around each panel. Every part is measured as drawn, so none can run into another.
     """
     width, body = (float(side) for side in figure.get_size_inches())
     room = width - 2 * GAP
@@ -186,7 +197,8 @@ def framed(
     figure.set_size_inches(width, total)
     _stack(above, heights[0], total - GAP, width, total)
     _stack(below, heights[1], bottom - GAP / 2, width, total)
-    figure.set_layout_engine("constrained", rect=(0, bottom / total, 1, body / total), w_pad=0.06, h_pad=0.06)
+    rect = (GAP / width, bottom / total, room / width, body / total)
+    figure.set_layout_engine("constrained", rect=rect, w_pad=pad, h_pad=pad, wspace=0, hspace=0)
     return figure
 
 

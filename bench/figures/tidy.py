@@ -108,18 +108,24 @@ def _numbers(rows: "pandas.DataFrame", column: str) -> "pandas.Series":
     return pandas.to_numeric(given, errors="coerce").astype(float)
 
 
+def ends(table: "pandas.DataFrame") -> "np.ndarray":
+    """Where the points and their error bars reach."""
+    half = table["half"].fillna(0)
+    return np.concatenate([table["mean"], table["mean"] - half, table["mean"] + half])
+
+
 def in_order(rows: "pandas.DataFrame", names: "pandas.Series") -> tuple[list[str], list[str]]:
     """The contenders with an objective and those without, each in the rows' order."""
     trained = rows["objective"] != ""
     return list(names[trained].unique()), list(names[~trained].unique())
 
 
-def remarks(rows: "pandas.DataFrame", column: str) -> list[str]:
-    """What a reader must know about the rows: seeds, who met what, what is missing."""
+def remarks(rows: "pandas.DataFrame", column: str, bars: bool = True) -> list[str]:
+    """What a reader must know about the rows: seeds, who met what, what is missing. bars: whether there are error bars."""
     finite = np.isfinite(_numbers(rows, column))
     fine, broken = rows[finite], rows["error"] != ""
     trained = fine[fine["objective"] != ""]
-    notes = [_seeds(trained["seed"].nunique(), f"{column}_sd" in rows)] if len(trained) else []
+    notes = [_seeds(trained["seed"].nunique(), bars, f"{column}_sd" in rows)] if len(trained) else []
     if (trained["train_noise"] != "").any() and not crossed(fine):
         notes.append("Models trained to denoise meet the noise they were trained on.")
     if broken.any():
@@ -137,11 +143,11 @@ def first_few(names: Iterable[str], limit: int, what: str) -> tuple[list[str], l
     return given[:limit], note
 
 
-def _seeds(seeds: int, spread_known: bool) -> str:
+def _seeds(seeds: int, bars: bool, spread_known: bool) -> str:
     if seeds > 1:
-        return f"Mean over {seeds} seeds, error bars: its 95 % interval."
-    bars = "error bars are 95 % intervals over test images; " if spread_known else ""
-    return f"One seed: {bars}this is about these weights, not yet about the methods."
+        return f"Mean over {seeds} seeds{', error bars: its 95 % interval' if bars else ''}."
+    over = "error bars are 95 % intervals over test images; " if bars and spread_known else ""
+    return f"One seed: {over}this is about these weights, not yet about the methods."
 
 
 def _count(number: int, what: str) -> str:

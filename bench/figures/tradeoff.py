@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from bench.figures.names import fitted, short
-from bench.figures.style import axis_label, framed, looks, nothing, panels, scale, themed
-from bench.figures.tidy import cleaned, contenders, first_few, in_order, over_seeds, remarks
+from bench.figures.style import axis_label, framed, looks, nothing, panels, scale, themed, wide
+from bench.figures.tidy import cleaned, contenders, ends, first_few, in_order, over_seeds, remarks
 
 if TYPE_CHECKING:
     import pandas
@@ -34,22 +34,18 @@ def tradeoff(rows: "pandas.DataFrame", metric: "Metric", caption: str) -> "Figur
     sized = table[table["parameters"] > 0]
     without = table.loc[~(table["parameters"] > 0), "contender"].unique()
     names, further = first_few(without, MOST_LINES, "models without parameters")
-    figure, grid = panels(len(noises), "parameters", axis_label(metric))
-    titles = fitted(short(noises, keep=1).values(), 28, 2)
-    for axes, noise in zip(grid, short(noises, keep=1).items(), strict=True):
-        for _, point in sized[sized["test_noise"] == noise[0]].iterrows():
+    brief = short(noises, keep=1)
+    titles = fitted(brief.values(), 28, 2)
+    figure, grid = panels([titles[brief[noise]] for noise in noises], axis_label(metric), ["parameters"])
+    for axes, noise in zip(grid, noises, strict=True):
+        for _, point in sized[sized["test_noise"] == noise].iterrows():
             style = {**styles[point["contender"]].line(), "linestyle": "none"}
-            axes.errorbar(point["parameters"], point["mean"], _half(point["half"]), elinewidth=1, capsize=2, **style)
-        for _, line in table[(table["test_noise"] == noise[0]) & table["contender"].isin(names)].iterrows():
+            axes.errorbar(point["parameters"], point["mean"], point["half"], elinewidth=1, capsize=2, **style)
+        for _, line in table[(table["test_noise"] == noise) & table["contender"].isin(names)].iterrows():
             look = styles[line["contender"]]
             axes.axhline(line["mean"], color=look.color, linestyle=look.dash, linewidth=1.2, zorder=1)
-        axes.set_title(titles[noise[1]])
-    scale(grid[0].xaxis, sized["parameters"], log=True)
-    scale(grid[0].yaxis, table["mean"])
+    scale(grid[0].xaxis, sized["parameters"], log=True, room=1.5)
+    scale(grid[0].yaxis, ends(table), log=wide(table["mean"]))
     legend = {name: {**styles[name].line(), "linestyle": "none"} for name in dict.fromkeys(sized["contender"])}
     legend |= {name: {"color": styles[name].color, "linestyle": styles[name].dash} for name in names}
     return framed(figure, title, caption, [" ".join([*more, *further, *remarks(rows, metric.column)])], legend)
-
-
-def _half(width: float) -> float:
-    return width if width > 0 else 0.0
