@@ -15,7 +15,7 @@ from bench.lazy import Lazy, pandas
 from bench.metrics import metrics
 from bench.models import models
 from bench.noises import noises
-from bench.plan import Work
+from bench.plan import Work, resolved
 from bench.plan import plan as cells_of
 from bench.plugins import load_plugins
 from bench.progress import Display, Download
@@ -44,6 +44,7 @@ def run(
     files = _plugins(plugins)
     experiment = spec.load(spec_path, overrides)
     experiment, stand_in_for = _with_data(experiment, screen)
+    experiment = resolved(experiment)
     works = cells_of(experiment)
     store = Store(results / experiment.name)
     store.begin(experiment.node(), tables.describe(experiment, works, stand_in_for))

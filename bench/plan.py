@@ -110,14 +110,18 @@ def fingerprint(noise: Noise, data: Mapping[str, Any]) -> dict[str, Any]:
 def plan(experiment: Experiment) -> list[Work]:
     """Every cell of an experiment, models outermost, then noises, training settings and seeds. Raises DataError."""
     data = experiment.dataset.identity()
-    trains = [resolve(train) for train in experiment.train]
     found: dict[str, Work] = {}
-    for cell in _cells(experiment, trains, data):
+    for cell in _cells(resolved(experiment), data):
         tests = experiment.test_noises or experiment.noises
         if experiment.test_noises is None and cell.noise is not None:
             tests = (cell.noise,)
         found.setdefault(cell.id, Work(cell, tests))
     return list(found.values())
+
+
+def resolved(experiment: Experiment) -> Experiment:
+    """The experiment as this machine runs it, `auto` nowhere."""
+    return dataclasses.replace(experiment, train=tuple(resolve(train) for train in experiment.train))
 
 
 def resolve(train: Train) -> Train:
@@ -127,13 +131,13 @@ def resolve(train: Train) -> Train:
     return dataclasses.replace(train, device=device, precision=precision)
 
 
-def _cells(experiment: Experiment, trains: list[Train], data: Mapping[str, Any]) -> Iterator[Cell]:
+def _cells(experiment: Experiment, data: Mapping[str, Any]) -> Iterator[Cell]:
     for model in experiment.models:
         if not model.trains:
             yield Cell(model, None, None, None, data)
             continue
         plain = isinstance(model, TrainableModel) and model.objective == "autoencode"
         for noise in (None,) if plain else experiment.noises:
-            for train in trains:
+            for train in experiment.train:
                 for seed in experiment.seeds:
                     yield Cell(model, noise, seed, train, data)

@@ -135,14 +135,14 @@ class Dataset(Registered):
         if asked > pool or held > (asked if source.validation is None else source.validation):
             own = "" if source.validation is None else f" and {source.validation} for validation alone"
             raise SpecError(
-                f"dataset {self.label()}: train: {asked} with validation: {self.validation} takes {asked - held} to train "
-                f"and {held} to validate; at size {self.size} it has {source.train} to train{own}. "
+                f"dataset {self.label()}: train: {asked} with validation: {self.validation} takes {asked - held} "
+                f"images and {held} for validation; at size {self.size} it has {source.train}{own}. "
                 f"Ask for at most {_most(source, self.validation)}, or leave train out to take them all"
             )
         if asked <= held or not test:
             raise SpecError(
-                f"dataset {self.label()}: train: {asked} with validation: {self.validation} at size {self.size} leaves "
-                f"{asked - held} images to train and {test} to test; both need at least one"
+                f"dataset {self.label()}: at size {self.size}, with train: {asked} and validation: {self.validation}, there "
+                f"are {asked - held} images to train on and {test} to test on; both need at least one"
             )
         if test > source.test:
             raise SpecError(

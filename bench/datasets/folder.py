@@ -3,19 +3,19 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 from annotated_types import MinLen
 
 from bench.datasets import cache, pictures
 from bench.datasets.base import SEED, Dataset, Pixels, Source, datasets
-from bench.errors import DataError
+from bench.errors import DataError, FieldError, shorten
 from bench.rng import permutation
 
 TEST_SHARE = 0.2  # of the pictures of a folder without train/ and test/
@@ -45,7 +45,7 @@ class Contents(NamedTuple):
 @datasets.register("folder")
 @dataclass(frozen=True)
 class Folder(Dataset):
-    """Pictures in folders: ROOT/{train,test}/CLASS/NAME or ROOT/{train,test}/NAME; without train/ and test/ split 80/20.
+    """Pictures in ROOT/{train,test}/CLASS/NAME or ROOT/{train,test}/NAME; without train/ and test/ split 80/20.
 
     root: the folder, or several whose training images are taken together; relative to the current directory.
     test_root: the folder to test on instead of the roots' own test images.
@@ -54,6 +54,17 @@ class Folder(Dataset):
 
     root: Text | Annotated[tuple[Text, ...], MinLen(1)] = field(kw_only=True)
     test_root: Text | None = field(default=None, kw_only=True)
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Self:
+        """An instance from its YAML keys; `root` takes a string or a list of them. Raises FieldError."""
+        try:
+            return super().from_params(params)
+        except FieldError as error:
+            if error.path[:1] != ("root",):
+                raise
+            given = shorten(params["root"]) if "root" in params else "nothing"
+            raise FieldError(f"expected the path of a folder, or a list of paths; got {given}", ("root",)) from None
 
     def label(self, without: tuple[str, ...] = ()) -> str:
         """`folder:NAME`, names only: the same data elsewhere has the same label."""
@@ -67,8 +78,8 @@ class Folder(Dataset):
         if contents.shared and not self._splits():
             ours, theirs = contents.shared[0]
             raise DataError(
-                f"dataset {self.label()}: {len(contents.shared)} of {len(test)} test images are training images too, so "
-                f"scores would be too good: {test[theirs].path} is the same file as {train[ours].path}. "
+                f"dataset {self.label()}: {len(contents.shared)} of {len(test)} test images are training images too, "
+                f"so scores would be too good: {test[theirs].path} is the same file as {train[ours].path}. "
                 "Delete one of each two"
             )
         if contents.shared:

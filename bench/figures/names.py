@@ -67,7 +67,7 @@ def fitted(names: Iterable[str], width: int, lines: int) -> dict[str, str]:
 
 
 def wrapped(text: str, width: int, lines: int | None = None) -> str:
-    """Text broken into lines of at most `width` characters; where more than `lines` came out, its middle is left out."""
+    """Text broken into lines of at most `width` characters; its middle left out where more than `lines` come."""
     text = " ".join(text.split())
     found = _lines(text, width)
     keep = min(len(text), width * (lines or len(text)))

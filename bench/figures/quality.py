@@ -15,7 +15,6 @@ from bench.figures.style import (
     looks,
     luminance,
     nothing,
-    number,
     panels,
     scale,
     themed,
@@ -105,19 +104,21 @@ def _shades(
     columns = fitted(brief.values(), int(cell * 12) if across else 26, 3)
     figure = canvas(margin + cell * len(noises), 0.24 * len(shown) + (0.5 if across else 1.9))
     axes = figure.subplots()
-    thousandths = bool(values.max(axis=None) < 0.1)
+    thousandths = table["mean"].max() < 0.1
     _heatmap(axes, values, metric, 1000 if thousandths else 1)
     axes.set_xticklabels([columns[brief[noise]] for noise in noises], rotation=0 if across else 90)
     axes.set_yticklabels([names[name] for name in shown], rotation=0)
     axes.set(xlabel="", ylabel="")
-    notes = ["Numbers are in thousandths."] if thousandths else []
-    notes += [*more, *further, "Framed and bold: the best of each test noise.", *remarks(rows, metric.column, bars=False)]
+    notes = ["Framed and bold: the best of each test noise.", *more, *further]
+    notes += ["Numbers are in thousandths."] if thousandths else []
+    notes += remarks(rows, metric.column, bars=False)
     return framed(figure, title, caption, [" ".join(notes)])
 
 
 def _heatmap(axes: "Axes", values: "pandas.DataFrame", metric: "Metric", times: float) -> None:
     digits = 4 if metric.unit == "dB" else 3
-    finite = values.to_numpy()[values.notna().to_numpy()]
+    numbers = values.to_numpy(dtype=float)
+    finite = numbers[np.isfinite(numbers)]
     seaborn.heatmap(
         values,
         ax=axes,
@@ -132,11 +133,11 @@ def _heatmap(axes: "Axes", values: "pandas.DataFrame", metric: "Metric", times: 
         xticklabels=True,
         yticklabels=True,
     )
-    best = values.max() if metric.better == "higher" else values.min()
-    shades = axes.collections[0].get_facecolors()[values.notna().to_numpy().ravel()]
-    for text, shade, (row, column) in zip(axes.texts, shades, np.argwhere(values.notna().to_numpy()), strict=True):
+    merit = np.where(np.isfinite(numbers), numbers if metric.better == "higher" else -numbers, -np.inf)
+    shades = np.asarray(axes.collections[0].get_facecolor())[np.isfinite(numbers).ravel()]
+    for text, shade, (row, column) in zip(axes.texts, shades, np.argwhere(np.isfinite(numbers)), strict=True):
         text.set_color("black" if luminance(shade) > 0.18 else "white")
-        if values.iat[row, column] == best.iat[column]:
+        if merit[row, column] == merit[:, column].max():
             text.set_fontweight("bold")
             corners = [column, column + 1, column + 1, column, column], [row, row, row + 1, row + 1, row]
             axes.plot(*corners, color="black", linewidth=1.3, clip_on=False, solid_joinstyle="miter")
@@ -159,7 +160,8 @@ def by_level(rows: "pandas.DataFrame", metric: "Metric", caption: str) -> "Figur
         return None
     styles = looks(trained, plain)
     keys = [key for _, key, _ in families]
-    figure, grid = panels([name for name, _, _ in families], axis_label(metric), keys if len(set(keys)) > 1 else keys[:1])
+    levels_of = keys if len(set(keys)) > 1 else keys[:1]
+    figure, grid = panels([name for name, _, _ in families], axis_label(metric), levels_of)
     for axes, levels in zip(grid, families.values(), strict=True):
         for contender, look in styles.items():
             mine = table[(table["contender"] == contender) & table["test_noise"].isin(levels)]

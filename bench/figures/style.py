@@ -179,7 +179,8 @@ def framed(
 ) -> "Figure":
     """Put title and stand-in banner above, legend, notes and caption below, and make the figure as high as that takes.
 
-    legend: name -> keywords of its line. pad: inches around each panel. Every part is measured as drawn, so none can run into another.
+    legend: name -> keywords of its line. pad: inches around each panel.
+    Every part is measured as drawn, so none can run into another.
     """
     width, body = (float(side) for side in figure.get_size_inches())
     room = width - 2 * GAP

@@ -121,7 +121,7 @@ def in_order(rows: "pandas.DataFrame", names: "pandas.Series") -> tuple[list[str
 
 
 def remarks(rows: "pandas.DataFrame", column: str, bars: bool = True) -> list[str]:
-    """What a reader must know about the rows: seeds, who met what, what is missing. bars: whether there are error bars."""
+    """What a reader must know about the rows: seeds, who met what, what is missing. bars: there are error bars."""
     finite = np.isfinite(_numbers(rows, column))
     fine, broken = rows[finite], rows["error"] != ""
     trained = fine[fine["objective"] != ""]
