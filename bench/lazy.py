@@ -20,6 +20,7 @@ class Lazy(ModuleType):
 
 
 if TYPE_CHECKING:
+    import bm3d
     import jinja2
     import matplotlib
     import matplotlib.figure as mpl_figure
@@ -31,13 +32,14 @@ if TYPE_CHECKING:
     import torch
     import torch.nn.functional as functional
     import torchvision.datasets as torchvision_datasets
-    import torchvision.io as torchvision_io
     import urllib3
     from matplotlib import pyplot
     from scipy import ndimage
+    from skimage import restoration
     from torch import nn
     from torch.utils import flop_counter
 else:
+    bm3d = Lazy("bm3d")
     jinja2 = Lazy("jinja2")
     matplotlib = Lazy("matplotlib")
     mpl_figure = Lazy("matplotlib.figure")
@@ -46,6 +48,7 @@ else:
     pandas = Lazy("pandas")
     pyplot = Lazy("matplotlib.pyplot")
     requests = Lazy("requests")
+    restoration = Lazy("skimage.restoration")
     seaborn = Lazy("seaborn")
     torch = Lazy("torch")
     nn = Lazy("torch.nn")
@@ -53,11 +56,11 @@ else:
     flop_counter = Lazy("torch.utils.flop_counter")
     ndimage = Lazy("scipy.ndimage")
     torchvision_datasets = Lazy("torchvision.datasets")
-    torchvision_io = Lazy("torchvision.io")
     urllib3 = Lazy("urllib3")
 
 __all__ = [
     "Lazy",
+    "bm3d",
     "flop_counter",
     "functional",
     "jinja2",
@@ -70,9 +73,9 @@ __all__ = [
     "pandas",
     "pyplot",
     "requests",
+    "restoration",
     "seaborn",
     "torch",
     "torchvision_datasets",
-    "torchvision_io",
     "urllib3",
 ]

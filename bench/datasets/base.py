@@ -141,8 +141,8 @@ class Dataset(Registered):
             )
         if asked <= held or not test:
             raise SpecError(
-                f"dataset {self.label()}: at size {self.size}, with train: {asked} and validation: {self.validation}, there "
-                f"are {asked - held} images to train on and {test} to test on; both need at least one"
+                f"dataset {self.label()}: at size {self.size}, with train: {asked} and validation: {self.validation}, "
+                f"there are {asked - held} images to train on and {test} to test on; both need at least one"
             )
         if test > source.test:
             raise SpecError(
@@ -156,8 +156,8 @@ def _most(source: Source, share: float) -> int:
     """The most images before the validation cut."""
     if source.validation is None or not share:
         return source.train
-    most = min(int(source.train / (1 - share)), int(source.validation / share)) + 1
-    # Rounding to whole images decides whether one more fits.
+    # Half an image more on either side, since counts are rounded; whole counts decide.
+    most = int(min((source.train + 0.5) / (1 - share), (source.validation + 0.5) / share)) + 1
     while most and (round(share * most) > source.validation or most - round(share * most) > source.train):
         most -= 1
     return most

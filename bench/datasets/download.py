@@ -207,7 +207,7 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _text(error: BaseException) -> str:
-    return str(error).rsplit(": ", 1)[-1].strip("()") or type(error).__name__
+    return str(error).rsplit(": ", 1)[-1] or type(error).__name__
 
 
 def _size(path: Path) -> int:

@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bench.errors import DataError
-from bench.lazy import torchvision_io
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -24,7 +23,7 @@ def read(path: Path) -> tuple[Image.Image, list[str]]:
     try:
         with Image.open(path) as opened:
             deep = _deep(opened)
-            upright = ImageOps.exif_transpose(_narrowed(opened, path) if deep else opened)
+            upright = ImageOps.exif_transpose(_narrowed(opened) if deep else opened)
             # Pixels are read no later than here, so a file cut short shows up inside this block.
             image, done = to_rgb(upright)
             return image, [*(["scaled from 16 to 8 bits"] if deep else []), *done]
@@ -65,23 +64,15 @@ def square(image: Image.Image, size: int) -> tuple[np.ndarray, list[str]]:
 
 
 def _deep(image: Image.Image) -> bool:
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        return True
-    # Colour of 16 bits has an 8-bit mode, and only the decoder's arguments tell.
-    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    # Colour of 16 bits has an 8-bit mode here, and only the decoder's arguments tell.
+    return image.mode[0] in "IF" or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
-def _narrowed(image: Image.Image, path: Path) -> Image.Image:
-    """A picture of 16 bits per value in 8, rounded to nearest."""
-    if image.format == "PNG" and not image.mode.startswith("I"):
-        # Pillow would keep the upper byte of each value, which is not the nearest.
-        values = torchvision_io.decode_image(str(path)).numpy().transpose(1, 2, 0).squeeze()
-    elif image.mode.startswith("I"):
-        values = np.asarray(image)
-    elif image.mode == "F":
-        raise ValueError("pixels are floating-point numbers, whose range is unknown: store it in 8 or 16 bits")
-    else:
-        return image
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError("pixels have 32 bits, whose range is unknown: store it in 8 or 16 bits")
-    return Image.fromarray(((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8))
+def _narrowed(image: Image.Image) -> Image.Image:
+    """A picture of 16 bits per value in 8. Raises ValueError for pixels of unknown range."""
+    if image.mode[0] not in "IF":
+        return image  # Pillow's decoder keeps the upper byte of each value, at most one level below the nearest
+    values = np.asarray(image)
+    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
+        raise ValueError("the range of its floating-point or 32-bit pixels is unknown: store it in 8 or 16 bits")
+    return Image.fromarray(np.rint(values / 257).astype(np.uint8))
