@@ -1,39 +1,24 @@
 """Made-up results, shaped as a results folder holds them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from bench.figures import Samples
+from bench.metrics import metrics
 
 CAPTION = (
-    "Data: CIFAR-10, 32x32 RGB, 9,000 training, 1,000 validation and 1,000 test images. Training: epochs 10, batch_size "
-    "128, optimizer adam, lr 0.001, weight_decay 1e-05, schedule cosine, precision bf16. 3 seeds. Scores: means over the "
-    "test images, outputs clipped to [0, 1], noise clipped unless the label says clip=false. noise-bench 0.1.0, torch 2.14.1."
+    "Data: CIFAR-10, 32x32 RGB, 9,000 training, 1,000 validation and 1,000 test images. Training: epochs 10, "
+    "batch_size 128, optimizer adam, lr 0.001, weight_decay 1e-05, schedule cosine, precision bf16. 3 seeds. Scores: "
+    "means over the test images, outputs clipped to [0, 1]. noise-bench 0.1.0, torch 2.14.1."
 )
 STAND_IN = f"STAND-IN IMAGES, not CIFAR-10. {CAPTION}"
+PSNR, SSIM, MSE = (metrics.parse(name) for name in ("psnr", "ssim", "mse"))
 LONG = "unet(" + ", ".join(f"a_rather_long_parameter_{i}={i / 7:.12f}" for i in range(8)) + ")"
-
-
-@dataclass(frozen=True)
-class Measure:
-    """Stands for a metric: what a figure reads of it."""
-
-    column: str
-    title: str
-    unit: str
-    better: str
-
-
-PSNR = Measure("psnr", "PSNR", "dB", "higher")
-SSIM = Measure("ssim", "SSIM", "", "higher")
-MSE = Measure("mse", "MSE", "", "lower")
-METRICS = [MSE, PSNR, SSIM]
 MODELS = ["conv(width=16)", "unet(width=16)", "dncnn(width=32, depth=7)"]
 PLAIN = ["identity", "median(size=3)"]
-NOISES = ["gaussian(sigma=0.1)", "masking(p=0.25, fill=0.0, per=element)", "salt_and_pepper(p=0.1, salt=0.5, per=element)"]
+NOISES = ["gaussian(sigma=0.1)", "masking(p=0.25, fill=0.0, per=element)", "salt_and_pepper(p=0.1, salt=0.5)"]
 
 
 def results(
@@ -98,7 +83,8 @@ def sheet(models: Sequence[str], count: int = 3, size: int = 32) -> Samples:
     """Pictures with smooth shapes in them."""
     draw = np.random.default_rng(2)
     y, x = np.mgrid[:size, :size] / size
-    clean = np.stack([[127 + 120 * np.sin(5 * x * (k + 1) + c) * np.cos(4 * y + k) for c in range(3)] for k in range(count)])
+    waves = [[np.sin(5 * x * (k + 1) + c) * np.cos(4 * y + k) for c in range(3)] for k in range(count)]
+    clean = 127 + 120 * np.array(waves)
 
     def spoilt(level: float) -> np.ndarray:
         return np.clip(clean + level * draw.standard_normal(clean.shape), 0, 255).astype(np.uint8)
@@ -108,6 +94,5 @@ def sheet(models: Sequence[str], count: int = 3, size: int = 32) -> Samples:
 
     noisy = spoilt(25)
     made = {model: spoilt(18 / (1 + i)) for i, model in enumerate(models)}
-    return Samples(
-        NOISES[0], clean.astype(np.uint8), noisy, psnr(noisy), made, {model: psnr(images) for model, images in made.items()}
-    )
+    scores = {model: psnr(images) for model, images in made.items()}
+    return Samples(NOISES[0], clean.astype(np.uint8), noisy, psnr(noisy), made, scores)

@@ -42,11 +42,11 @@ def everything(
     metrics: Iterable["Metric"],
     caption: str,
 ) -> "Iterator[tuple[str, Figure]]":
-    """What a results folder gets: (file stem, figure), one at a time.
+    """What a results folder gets: (file stem, figure), one at a time, PSNR first.
 
     rows: results.csv. history: the histories of all cells, see loss_curves. caption: the conditions, below each figure.
     """
-    chosen = list(metrics)
+    chosen = sorted(metrics, key=lambda metric: metric.column != "psnr")
     for metric in chosen:
         yield f"{_safe(metric.column)}_by_noise", quality(rows, metric, caption)
         levels = by_level(rows, metric, caption)
@@ -56,14 +56,14 @@ def everything(
         yield f"samples_{number:02d}_{_safe(sheet.test_noise.split('(')[0])}", samples(sheet, caption)
     if len(history):
         yield "loss_curves", loss_curves(_with_settings(history, rows), caption)
-    for metric in [metric for metric in chosen if metric.column == "psnr"] or chosen[:1]:
+    for metric in chosen[:1]:
         yield f"{_safe(metric.column)}_by_parameters", tradeoff(rows, metric, caption)
 
 
 def encoded(figure: "Figure", kind: str) -> bytes:
     """A figure as the bytes of a file, the same for the same figure. kind: `png` (150 dpi) or `svg`."""
     buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "bench", "svg.fonttype": "none"}):
+    with matplotlib.rc_context({"svg.hashsalt": "bench", "svg.fonttype": "path"}):
         figure.savefig(buffer, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else {"Software": None})
     return buffer.getvalue()
 

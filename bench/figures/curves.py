@@ -41,9 +41,9 @@ def loss_curves(history: "pandas.DataFrame", caption: str) -> "Figure":
     heads = [titles[brief[noise]] if noise else "clean images" for noise in noises]
     figure, grid = panels(heads, "loss (pixels in [0, 1])", ["epoch"])
     for axes, noise in zip(grid, noises, strict=True):
-        for name in names:
+        for number, name in enumerate(names):
             mine = shown[(shown["train_noise"] == noise) & (shown["contender"] == name)]
-            _curves(axes, mine, styles[name])
+            _curves(axes, mine, styles[name], number)
         axes.xaxis.set_major_locator(mpl_ticker.MaxNLocator(4, integer=True))
     losses = shown[[*KINDS]].to_numpy(dtype=float)
     positive = bool((losses[np.isfinite(losses)] > 0).all())
@@ -56,7 +56,7 @@ def loss_curves(history: "pandas.DataFrame", caption: str) -> "Figure":
     return framed(figure, "Loss by epoch", caption, [" ".join([*more, *further, spread, *notes])], legend)
 
 
-def _curves(axes: "Axes", mine: "pandas.DataFrame", look: "Look") -> None:
+def _curves(axes: "Axes", mine: "pandas.DataFrame", look: "Look", number: int) -> None:
     for kind in KINDS:
         line = mine.replace([np.inf, -np.inf], np.nan).dropna(subset=[kind]).groupby("epoch")[kind]
         if not len(line):
@@ -67,4 +67,5 @@ def _curves(axes: "Axes", mine: "pandas.DataFrame", look: "Look") -> None:
             axes.plot(table.index, table["mean"], color=look.color, linestyle=(0, (2, 1.2)), linewidth=1)
         else:
             style = {**look.line(), "linestyle": "-", "markersize": 4.5}
-            axes.plot(table.index, table["mean"], markevery=max(1, len(table) // 8), **style)
+            step = max(1, len(table) // 8)  # markers of different models stand at different epochs, not on one another
+            axes.plot(table.index, table["mean"], markevery=(number % step, step), **style)

@@ -84,7 +84,10 @@ def _lines(text: str, width: int) -> list[str]:
 
 
 def _split(text: str) -> list[str]:
-    """What stands before the bracket that closes, parted at its commas, and then what comes after that bracket."""
+    """What stands before the bracket that closes, parted at its commas, and then what comes after that bracket.
+
+    One empty part where no bracket closes.
+    """
     parts, depth = [""], 1
     for position, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")
@@ -94,4 +97,4 @@ def _split(text: str) -> list[str]:
             parts.append("")
         else:
             parts[-1] += character
-    return [text, ""]
+    return ["", ""]

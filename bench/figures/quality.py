@@ -20,7 +20,7 @@ from bench.figures.style import (
     themed,
     wide,
 )
-from bench.figures.tidy import cleaned, contenders, ends, first_few, in_order, over_seeds, remarks
+from bench.figures.tidy import cleaned, contenders, ends, first_few, in_order, over_seeds, remarks, tested
 from bench.lazy import mpl_ticker, pandas, seaborn
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _points(
 ) -> "Figure":
     trained, plain = in_order(rows, contenders(rows))
     styles = {name: look for name, look in looks(trained, plain).items() if name in set(table["contender"])}
-    noises = list(table["test_noise"].unique())
+    noises = tested(rows, table)
     step = max(0.15, 0.5 / len(styles))  # inches between the points of one noise
     band = step * (len(styles) + 1)
     figure = canvas(WIDTH, band * len(noises) + 0.5)
@@ -82,7 +82,7 @@ def _winners(axes: "Axes", table: "pandas.DataFrame", metric: "Metric", noises: 
     for row, noise in enumerate(noises):
         mine = table[table["test_noise"] == noise].set_index("contender")["mean"]
         best = str(mine.idxmax() if metric.better == "higher" else mine.idxmin())
-        text = f"{mine[best]:.4g} {metric.unit}".strip()
+        text = f"{mine[best]:.2f} dB" if metric.unit == "dB" else f"{mine[best]:#.3g} {metric.unit}".strip()
         name = wrapped(best, 22, max(1, min(2, lines - 1)))
         axes.text(
             1.015, row, f"best: {name}\n{text}", transform=axes.get_yaxis_transform(), va="center", size=MEDIUM
@@ -95,7 +95,7 @@ def _shades(
     present = set(table["contender"])
     order = [name for part in in_order(rows, contenders(rows)) for name in part if name in present]
     shown, more = first_few(order, MOST_ROWS, "models")
-    noises, further = first_few(table["test_noise"].unique(), MOST_COLUMNS, "test noises")
+    noises, further = first_few(tested(rows, table), MOST_COLUMNS, "test noises")
     values = table.pivot(index="contender", columns="test_noise", values="mean").loc[shown, noises]
     names, brief = fitted(shown, 60, 1), short(noises, keep=1)
     margin = 1.2 + 0.075 * max(map(len, names.values()))
@@ -155,7 +155,7 @@ def by_level(rows: "pandas.DataFrame", metric: "Metric", caption: str) -> "Figur
     rows = cleaned(rows)
     table = over_seeds(rows, metric.column)
     trained, plain = in_order(rows, contenders(rows))
-    families = _families(table["test_noise"].unique())
+    families = _families(tested(rows, table))
     if not families or len(trained) + len(plain) > MOST_LOOKS:
         return None
     styles = looks(trained, plain)
@@ -173,7 +173,7 @@ def by_level(rows: "pandas.DataFrame", metric: "Metric", caption: str) -> "Figur
     return framed(figure, f"{metric.title} by noise level", caption, remarks(rows, metric.column), legend)
 
 
-def _families(noises: "np.ndarray") -> dict[tuple[str, str, str], dict[str, float]]:
+def _families(noises: list[str]) -> dict[tuple[str, str, str], dict[str, float]]:
     """(name, key of the level, the other parameters) -> label -> level, for noises of several levels."""
     found: dict[tuple[str, str, str], dict[str, float]] = {}
     for label in noises:

@@ -42,7 +42,7 @@ def samples(sheet: Samples, caption: str) -> "Figure":
     images = len(sheet.original)
     cell = min(1.5, max(0.95, (WIDTH - 2 * GAP) / (each + 2)))
     heads = fitted(names.values(), max(11, int(cell * 12)), 4)
-    header = 0.16 + 0.14 * max(head.count("\n") + 1 for head in [*heads.values(), ""])
+    header = 0.2 + 0.14 * max(head.count("\n") + 1 for head in [*heads.values(), ""])
     figure = canvas(max(WIDTH, cell * (each + 2) + 2 * GAP), blocks * (images * cell + header))
     for block, parts in enumerate(figure.subfigures(blocks, 1, squeeze=False).flat):
         mine = models[block * each : (block + 1) * each]

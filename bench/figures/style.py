@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.figures.names import fitted, wrapped
+from bench.figures.names import fitted
 from bench.lazy import matplotlib, mpl_figure, mpl_lines, mpl_ticker, seaborn
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ GAP = 0.1  # inches between the parts of a figure
 MARKERS = "os^DvPXphd<>"
 PLAIN_MARKERS = "|x+1234"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (2.5, 1)), (0, (8, 1, 1, 1)))
+STEPS = {200: (1,), 20: (1, 3), 5: (1, 2, 5), 0: (1, 1.5, 2, 3, 5, 7)}  # ticks in a decade of so wide a scale
 THEME: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same figure on every machine
@@ -114,7 +115,7 @@ def panels(titles: Sequence[str], ylabel: str, xlabels: Sequence[str]) -> "tuple
         below = not shared or place >= count - across
         one.tick_params(labelbottom=below)
         one.set(title=title, xlabel=xlabels[place % len(xlabels)] if below else "")
-        one.set_ylabel(wrapped(ylabel, 28 if down < 3 else 20) if place % across == 0 else "")
+        one.set_ylabel("" if place % across else ylabel if down == 1 else ylabel.replace(", ", ",\n", 1))
     return figure, axes[:count]
 
 
@@ -154,7 +155,7 @@ def scale(axis: "Axis", ends: "Iterable[float]", log: bool, room: float = 1.2) -
     vertical = axis is axis.axes.yaxis
     (axis.axes.set_yscale if vertical else axis.axes.set_xscale)("log")
     (axis.axes.set_ylim if vertical else axis.axes.set_xlim)(low, high)
-    steps = (1.0,) if high / low > 200 else (1.0, 3.0) if high / low > 20 else (1.0, 2.0, 5.0)
+    steps = next(steps for span, steps in STEPS.items() if high / low > span)
     axis.set_major_locator(mpl_ticker.LogLocator(subs=steps, numticks=9))
     axis.set_major_formatter(mpl_ticker.FuncFormatter(number))
     axis.set_minor_formatter(mpl_ticker.NullFormatter())
@@ -180,8 +181,9 @@ def framed(
     """Put title and stand-in banner above, legend, notes and caption below, and make the figure as high as that takes.
 
     legend: name -> keywords of its line. pad: inches around each panel.
-    Every part is measured as drawn, so none can run into another.
+    Every part is measured as drawn, so none can run into another. The title is also the figure's label.
     """
+    title = title[:1].upper() + title[1:]
     width, body = (float(side) for side in figure.get_size_inches())
     room = width - 2 * GAP
     banner = re.search(r"STAND-IN[^.;\n]*", caption)
@@ -198,6 +200,7 @@ def framed(
     figure.set_size_inches(width, total)
     _stack(above, heights[0], total - GAP, width, total)
     _stack(below, heights[1], bottom - GAP / 2, width, total)
+    figure.set_label(title)
     rect = (GAP / width, bottom / total, room / width, body / total)
     figure.set_layout_engine("constrained", rect=rect, w_pad=pad, h_pad=pad, wspace=0, hspace=0)
     return figure

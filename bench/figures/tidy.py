@@ -114,6 +114,12 @@ def ends(table: "pandas.DataFrame") -> "np.ndarray":
     return np.concatenate([table["mean"], table["mean"] - half, table["mean"] + half])
 
 
+def tested(rows: "pandas.DataFrame", table: "pandas.DataFrame") -> list[str]:
+    """The test noises that the table has, in the rows' order: a failed row doesn't change it."""
+    present = set(table["test_noise"])
+    return [noise for noise in rows["test_noise"].unique() if noise in present]
+
+
 def in_order(rows: "pandas.DataFrame", names: "pandas.Series") -> tuple[list[str], list[str]]:
     """The contenders with an objective and those without, each in the rows' order."""
     trained = rows["objective"] != ""
@@ -129,10 +135,10 @@ def remarks(rows: "pandas.DataFrame", column: str, bars: bool = True) -> list[st
     if (trained["train_noise"] != "").any() and not crossed(fine):
         notes.append("Models trained to denoise meet the noise they were trained on.")
     if broken.any():
-        notes.append(f"{_count(rows.loc[broken, 'cell'].nunique(), 'cell')} failed, left out: results.csv says why.")
+        notes.append(f"{_count(rows.loc[broken, 'cell'].nunique(), 'cell')} failed and left out; results.csv says why.")
     odd = int((~finite & ~broken).sum())
     if odd:
-        notes.append(f"{_count(odd, 'value')} not finite or not measured, left out.")
+        notes.append(f"{_count(odd, 'value')} not finite or not measured.")
     return [" ".join(notes)]
 
 

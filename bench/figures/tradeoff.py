@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from bench.figures.names import fitted, short
 from bench.figures.style import axis_label, framed, looks, nothing, panels, scale, themed, wide
-from bench.figures.tidy import cleaned, contenders, ends, first_few, in_order, over_seeds, remarks
+from bench.figures.tidy import cleaned, contenders, ends, first_few, in_order, over_seeds, remarks, tested
 
 if TYPE_CHECKING:
     import pandas
@@ -30,7 +30,7 @@ def tradeoff(rows: "pandas.DataFrame", metric: "Metric", caption: str) -> "Figur
         return nothing(title, caption, remarks(rows, metric.column))
     trained, plain = in_order(rows, contenders(rows))
     styles = looks(trained, plain)
-    noises, more = first_few(table["test_noise"].unique(), MOST_PANELS, "test noises")
+    noises, more = first_few(tested(rows, table), MOST_PANELS, "test noises")
     sized = table[table["parameters"] > 0]
     without = table.loc[~(table["parameters"] > 0), "contender"].unique()
     names, further = first_few(without, MOST_LINES, "models without parameters")
