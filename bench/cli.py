@@ -1,7 +1,7 @@
 """The command line. Each command is a few lines over the modules that do the work, which load when it runs."""
 
+import io
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,9 @@ import click
 from bench.errors import BenchError, DataError
 from bench.lazy import Lazy
 
+catalogue = Lazy("bench.catalogue")
 commands = Lazy("bench.commands")
+machine = Lazy("bench.machine")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 KINDS = ("noises", "models", "datasets", "metrics")
@@ -33,8 +35,11 @@ class Group(click.Group):
                 "Interrupted: everything that was finished is kept; the same command goes on from there.", err=True
             )
             context.exit(INTERRUPTED)
+        except BrokenPipeError:
+            raise
         except OSError as error:
-            click.echo(f"Error: {error.strerror or error}: {error.filename}", err=True)
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"Error: {where}{error.strerror or error}", err=True)
             context.exit(DataError.exit_code)
 
 
@@ -65,8 +70,17 @@ def spec_options(command: Command) -> Command:
     return command
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="noise-bench", prog_name="bench")
+def print_version(context: click.Context, option: click.Parameter, given: bool) -> None:
+    """What `--version` does; a checkout that was never installed has no version."""
+    if given and not context.resilient_parsing:
+        click.echo(f"bench {machine.installed('noise-bench') or '(not installed)'}")
+        context.exit()
+
+
+@click.group("bench", cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Show the version."
+)
 def main() -> None:
     """Which autoencoder removes which noise, how well, and at what cost."""
 
@@ -122,7 +136,7 @@ def compare(
 @plugin_option
 def list_(kind: str, plugins: tuple[str, ...]) -> None:
     """List what a spec can name."""
-    commands.list_registered(kind, plugins)
+    catalogue.list_registered(kind, plugins)
 
 
 @main.group()
@@ -136,7 +150,7 @@ def show() -> None:
 @plugin_option
 def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None:
     """Keys of a noise, and a picture of its levels side by side."""
-    commands.show_noise(name, output, plugins)
+    catalogue.show_noise(name, output, plugins)
 
 
 @show.command("model")
@@ -145,14 +159,15 @@ def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None
 @plugin_option
 def show_model(name: str, size: int, plugins: tuple[str, ...]) -> None:
     """Keys of a model, its layers with the size after each, parameters and multiply-accumulates."""
-    commands.show_model(name, size, plugins)
+    catalogue.show_model(name, size, plugins)
 
 
 @main.command()
 @click.argument("name", default="cifar10")
-def data(name: str) -> None:
+@plugin_option
+def data(name: str, plugins: tuple[str, ...]) -> None:
     """Fetch and verify a dataset now."""
-    commands.fetch(name)
+    commands.fetch(name, plugins)
 
 
 @main.command()
@@ -179,8 +194,10 @@ def schema(plugins: tuple[str, ...]) -> None:
 
 
 def entry() -> None:
-    """The `bench` command. A pipe that its reader closed is no error."""
-    try:
-        main()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """The `bench` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="replace"
+            )  # a terminal without an arrow or a plus-minus sign is no reason to fail
+    main(prog_name="bench")

@@ -1,5 +1,6 @@
 """A trained denoiser on pictures of any size: in overlapping tiles that are blended, so that no seam shows."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,16 +12,19 @@ from bench.lazy import functional, nn, torch
 from bench.plan import Cell
 from bench.store import CellStore
 
-TILE = 256  # side of a tile for networks that take any size, in pixels
-OVERLAP = 64  # of such a tile with the next; more than the networks' receptive fields reach
-GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "F")
+TILE = 512  # side of a tile for networks that take any size, in pixels
+MARGIN = 32  # at a tile's inner edges that is thrown away: there a network sees what the picture doesn't hold
+OVERLAP = 96  # of a tile with the next; they are blended where neither's margin lies
+ALIGNED = 32  # tiles start at multiples of this, or networks that halve the side would see another grid
+DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+GREY = ("1", "L", "LA", "La", *DEEP)
 
 
 @dataclass(frozen=True)
 class Denoiser:
     """A stored cell, ready for pictures.
 
-    size: side of the images it was trained on.
+    size: side of the images that the network was built for; one that takes any size was built for a tile.
     """
 
     cell: Cell
@@ -33,70 +37,101 @@ class Denoiser:
         weights = folder.weights()
         record = folder.record() or {}
         cell = Cell.from_node(record["cell"])
-        size = int(record["size"])
+        size = TILE if cell.model.any_size else int(record["size"])
         return cls(cell, network_of(cell, size, weights), size)
 
     def __call__(self, image: "torch.Tensor") -> "torch.Tensor":
-        """The estimate of the clean picture; float32 (3, H, W) in [0, 1] in and out, of any H and W."""
-        model = self.cell.model
-        tile, overlap = (TILE, OVERLAP) if model.any_size else (self.size, self.size // 2)
-        height, width = image.shape[1:]
-        if model.any_size:
-            tile += -tile % model.multiple
-            needed = [min(tile, side + -side % model.multiple) for side in (height, width)]
-        else:
-            needed = [tile, tile]
-        padded = _extend(image, needed[0], needed[1])
+        """The estimate of the clean picture; float32 (3, H, W) in [0, 1] in and out, of any H and W.
+
+        A network that looks no further than MARGIN pixels makes of the tiles what it would make of the whole picture.
+        """
+        down, across = (self._cuts(side) for side in image.shape[1:])
+        padded = _extend(image, down[-1].end, across[-1].end)
         total, weight = torch.zeros_like(padded), torch.zeros_like(padded[:1])
-        window = _window(needed[0], overlap)[:, None] * _window(needed[1], overlap)[None, :]
         with torch.inference_mode():
-            for top in _starts(padded.shape[1], needed[0], overlap):
-                for left in _starts(padded.shape[2], needed[1], overlap):
-                    part = np.s_[:, top : top + needed[0], left : left + needed[1]]
+            for rows in down:
+                for columns in across:
+                    part = np.s_[:, rows.start : rows.end, columns.start : columns.end]
+                    window = rows.window[:, None] * columns.window
                     total[part] += self.network(padded[part].unsqueeze(0))[0].float() * window
                     weight[part] += window
-        return (total / weight).clamp(0, 1)[:, :height, :width]
+        return (total / weight).clamp(0, 1)[:, : image.shape[1], : image.shape[2]]
+
+    def _cuts(self, side: int) -> list["Cut"]:
+        """How a side of the picture, in pixels, is cut into tiles."""
+        model = self.cell.model
+        if model.any_size:
+            return list(_cuts(side + -side % model.multiple, TILE, OVERLAP, MARGIN, ALIGNED))
+        # Each pixel lies in up to 16 tiles of a network of fixed size, which knows nothing beyond its border.
+        return list(_cuts(max(side, self.size), self.size, overlap=self.size * 3 // 4, margin=0, aligned=1))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A tile along one side: where it starts, and the weight of each of its pixels."""
+
+    start: int
+    window: "torch.Tensor"
+
+    @property
+    def end(self) -> int:
+        """Where the next pixel lies."""
+        return self.start + len(self.window)
 
 
 def denoise_picture(denoiser: Denoiser, picture: Image.Image) -> Image.Image:
     """A picture with its noise removed; grey stays grey, transparency is kept as it is, 16 bits stay 16 bits.
 
-    Grey is shown to the network as three equal channels and averaged again.
+    Grey is shown to the network as three equal channels and averaged again. Palettes become colours.
+    Raises BenchError for values without a known range.
     """
+    if "transparency" in picture.info and picture.mode not in DEEP:
+        picture = picture.convert("LA" if picture.mode in GREY else "RGBA")
     alpha = picture.getchannel("A") if "A" in picture.getbands() else None
-    grey = picture.mode in GREY
-    deep = picture.mode in ("I", "I;16", "I;16B")
-    if picture.mode == "F":
-        raise BenchError("a picture of floating-point values has no known range: save it as 8 or 16 bits first")
-    if deep:
-        values = np.asarray(picture, dtype=np.float32)[None] / 65535
-    elif grey:
-        values = np.asarray(picture.convert("L"), dtype=np.float32)[None] / 255
-    else:
-        values = np.asarray(picture.convert("RGB"), dtype=np.float32).transpose(2, 0, 1) / 255
+    values = _values(picture)
     output = denoiser(torch.from_numpy(np.ascontiguousarray(np.broadcast_to(values, (3, *values.shape[1:])))))
-    if grey:
+    if picture.mode in GREY:
         output = output.mean(0)
-    scaled = (output * (65535 if deep else 255)).round().numpy().astype(np.uint16 if deep else np.uint8)
-    clean = Image.fromarray(scaled if grey else scaled.transpose(1, 2, 0))
+    most, kind = (65535, np.uint16) if picture.mode in DEEP else (255, np.uint8)
+    scaled = (output.double() * most).round().numpy().astype(kind)
+    clean = Image.fromarray(scaled if scaled.ndim == 2 else np.ascontiguousarray(scaled.transpose(1, 2, 0)))
     if alpha is not None:
         clean.putalpha(alpha)
+    if picture.mode == clean.mode and "icc_profile" in picture.info:
+        clean.info["icc_profile"] = picture.info["icc_profile"]
     return clean
 
 
+def _values(picture: Image.Image) -> np.ndarray:
+    """(1, H, W) for grey and (3, H, W) for colours, float32 in [0, 1]."""
+    if picture.mode in DEEP:
+        deep = np.asarray(picture).astype(np.int64)
+        if deep.min() < 0 or deep.max() > 65535:
+            raise BenchError(f"a picture with values from {deep.min()} to {deep.max()}: save it as 8 or 16 bits first")
+        return (deep / 65535).astype(np.float32)[None]
+    if picture.mode == "F":
+        raise BenchError("a picture of floating-point values has no known range: save it as 8 or 16 bits first")
+    if picture.mode in GREY:
+        return np.asarray(picture.convert("L"), dtype=np.float32)[None] / 255
+    try:
+        colours = picture.convert("RGB")
+    except ValueError:
+        raise BenchError(f"a picture of mode {picture.mode} can't be read as RGB: convert it first") from None
+    return np.asarray(colours, dtype=np.float32).transpose(2, 0, 1) / 255
+
+
 def _extend(image: "torch.Tensor", height: int, width: int) -> "torch.Tensor":
-    """The picture extended below and to the right, by its edge pixels, to at least the size of one tile."""
-    down, right = max(0, height - image.shape[1]), max(0, width - image.shape[2])
+    """The picture extended below and to the right, by its edge pixels, to the given size."""
+    down, right = height - image.shape[1], width - image.shape[2]
     return functional.pad(image.unsqueeze(0), (0, right, 0, down), mode="replicate")[0]
 
 
-def _starts(side: int, tile: int, overlap: int) -> list[int]:
-    starts = list(range(0, max(1, side - tile + 1), max(1, tile - overlap)))
-    return starts if starts[-1] + tile >= side else [*starts, side - tile]
-
-
-def _window(tile: int, overlap: int) -> "torch.Tensor":
-    """Weights along one side of a tile: rising over the overlap and falling again, never 0."""
-    ramp = min(overlap, tile // 2)
-    distance = torch.arange(tile).minimum(torch.arange(tile).flip(0)) + 1.0
-    return (distance / max(1, ramp)).clamp(max=1)
+def _cuts(side: int, tile: int, overlap: int, margin: int, aligned: int) -> Iterator[Cut]:
+    """Tiles that cover a side exactly; where they start is a multiple of `aligned`, so the last may be shorter."""
+    last = max(0, side - tile)
+    last += -last % aligned
+    for start in (*range(0, last, tile - overlap), last):
+        distance = torch.arange(min(tile, side - start)) + 1.0
+        rise = ((distance - margin) / (overlap - 2 * margin + 1)).clamp(0, 1)
+        whole = torch.ones_like(rise)
+        yield Cut(start, (whole if start == 0 else rise) * (whole if start == last else rise.flip(0)))

@@ -4,34 +4,37 @@ A cell is a generator that yields units of work and stores what comes back; the 
 as there are workers. Only this process writes.
 """
 
-import logging
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from bench import machine, profile
-from bench.datasets import Dataset
-from bench.errors import BenchError
-from bench.lazy import Lazy
+from bench.errors import BenchError, DataError
 from bench.metrics import Metric
 from bench.models import Model
 from bench.plan import Work, test_id
+from bench.pools import Pool, Unit, WorkerDied, open_pool
 from bench.spec import Experiment
-from bench.store import CellStore, Store, missing_columns
-from bench.worker import Context, score_step, train_step
-
-distributed = Lazy("distributed")
+from bench.store import CellStore, Store
+from bench.train import Diverged, State
+from bench.worker import Context, profile_step, score_step, train_step
 
 STEP_SECONDS = 3.0  # how long one unit of training should take: what an interruption may lose, how often progress shows
+SAVING_SHARE = 40  # a unit takes at least this many times as long as saving its state
+LITTLE = 30_000  # images, each training pass counted three times: less work than starting processes costs
 
 
-@dataclass(frozen=True)
-class Unit:
-    """A function and its arguments, to be run by a worker."""
+class CellFailed(Exception):
+    """A unit of a cell that raised; the text is the reason.
 
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
+    tests: reasons by test id where only tests failed; the cell itself is trained.
+    """
+
+    def __init__(self, reason: str, tests: Mapping[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.tests = tests or {}
 
 
 @dataclass(frozen=True)
@@ -78,75 +81,14 @@ Event = Begun | Trained | Scored | Done | Failed
 Steps = Generator[Unit | Event, Any, None]
 
 
-class Pool(Protocol):
-    """Where units run. `start` takes one; `finish` waits for any and gives its tag and its outcome."""
-
-    size: int
-
-    def start(self, tag: int, unit: Unit) -> None: ...
-    def finish(self) -> tuple[int, Any, BaseException | None]: ...
-    def close(self) -> None: ...
-
-
-class Inline:
-    """Runs each unit in this process when its result is asked for."""
-
-    size = 1
-
-    def __init__(self) -> None:
-        self.waiting: deque[tuple[int, Unit]] = deque()
-
-    def start(self, tag: int, unit: Unit) -> None:
-        self.waiting.append((tag, unit))
-
-    def finish(self) -> tuple[int, Any, BaseException | None]:
-        tag, unit = self.waiting.popleft()
-        try:
-            return tag, unit.function(*unit.arguments), None
-        except Exception as error:  # a cell that fails becomes a row with its reason; the others go on
-            return tag, None, error
-
-    def close(self) -> None:
-        self.waiting.clear()
-
-
-class Processes:
-    """Runs units in local processes of one unit each, through Dask."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        self.cluster = distributed.LocalCluster(
-            n_workers=size, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.CRITICAL
-        )
-        self.client = distributed.Client(self.cluster)
-        self.tags: dict[Any, int] = {}
-        self.completed = distributed.as_completed()
-
-    def start(self, tag: int, unit: Unit) -> None:
-        future = self.client.submit(unit.function, *unit.arguments, pure=False)
-        self.tags[future] = tag
-        self.completed.add(future)
-
-    def finish(self) -> tuple[int, Any, BaseException | None]:
-        future = next(self.completed)
-        tag, error = self.tags.pop(future), future.exception()
-        return tag, None if error else future.result(), error
-
-    def close(self) -> None:
-        self.client.close(timeout=2)
-        self.cluster.close(timeout=5)
-
-
 def pending(works: Sequence[Work], store: Store, metrics: Sequence[Metric]) -> list[Work]:
-    """The cells that are not finished, each with the tests it lacks."""
-    columns = [metric.column for metric in metrics]
+    """The cells that are not finished, each with the tests it lacks; damaged ones are lacking."""
     found = []
     for work in works:
         folder = store.cell(work.cell.id)
-        tests = tuple(
-            noise for noise in work.tests if missing_columns(folder.score(test_id(noise, work.cell.data)), columns)
-        )
+        tests = tuple(noise for noise in work.tests if folder.lacking(test_id(noise, work.cell.data), metrics))
+        if tests and folder.finished and not folder.intact():
+            tests = work.tests
         if tests or not folder.finished:
             found.append(Work(work.cell, tests))
     return found
@@ -161,32 +103,43 @@ def run(
 ) -> Iterator[Event]:
     """Train and score whatever is pending, as a stream of events. A finished run imports nothing heavy."""
     todo = pending(works, store, experiment.metrics)
-    size = min(workers or default_workers(experiment), max(1, len(todo)))
     untrained = [work for work in todo if not store.cell(work.cell.id).finished]
-    yield Begun(
-        cells=len(works),
-        pending=len(todo),
-        epochs=sum(work.cell.train.epochs for work in untrained if work.cell.train),
-        tests=sum(len(work.tests) for work in todo),
-        workers=size,
-    )
-    if todo:
-        context = Context(experiment.dataset.node(), plugins)
-        facts = {work.cell.model: _facts(work.cell.model, experiment.dataset) for work in todo}
-        todo.sort(key=lambda work: -_cost(work, facts[work.cell.model]))
+    epochs = sum(work.cell.train.epochs for work in untrained if work.cell.train)
+    tests = sum(len(work.tests) for work in todo)
+    size = min(workers or default_workers(experiment, todo, epochs, tests), max(1, len(todo)))
+    yield Begun(cells=len(works), pending=len(todo), epochs=epochs, tests=tests, workers=size)
+    if not todo:
+        return
+    context = Context(experiment.dataset.node(), plugins)
+    pool = open_pool(size)
+    try:
+        costs = _profiles([work.cell.model for work in todo], pool, context, experiment.dataset.size)
+        todo.sort(key=lambda work: -_effort(work, costs[work.cell.model]))
         cells = [
-            (work, _steps(work, store.cell(work.cell.id), context, experiment, facts[work.cell.model])) for work in todo
+            (work, _steps(work, store.cell(work.cell.id), context, experiment, costs[work.cell.model])) for work in todo
         ]
-        pool: Pool = Inline() if size == 1 else Processes(size)
-        try:
-            yield from _drive(cells, pool, store)
-        finally:
-            pool.close()
+        yield from _drive(cells, pool, store)
+    finally:
+        pool.close()
 
 
-def default_workers(experiment: Experiment) -> int:
-    """As many processes as fit the machine's processors with the threads each training takes."""
+def default_workers(experiment: Experiment, todo: Sequence[Work], epochs: int, tests: int) -> int:
+    """As many processes as fit the machine's processors with the threads each training takes; one for little work."""
+    data = todo[0].cell.data if todo else {"train": 0, "test": 0}
+    if 3 * epochs * data["train"] + tests * data["test"] < LITTLE:
+        return 1
     return max(1, machine.cores() // max(train.threads for train in experiment.train))
+
+
+def _profiles(
+    models: Iterable[Model], pool: Pool, context: Context, size: int
+) -> "dict[Model, profile.Profile | Exception]":
+    """What each model costs, or why that can't be told."""
+    distinct = list(dict.fromkeys(models))
+    for tag, model in enumerate(distinct):
+        pool.start(tag, Unit(profile_step, (context, model.node(), size)))
+    outcomes = [pool.finish() for _ in distinct]
+    return {distinct[tag]: error or found for tag, found, error in outcomes}
 
 
 def _drive(cells: Sequence[tuple[Work, Steps]], pool: Pool, store: Store) -> Iterator[Event]:
@@ -206,7 +159,7 @@ def _drive(cells: Sequence[tuple[Work, Steps]], pool: Pool, store: Store) -> Ite
 def _resume(
     cell: tuple[Work, Steps],
     result: Any,
-    error: BaseException | None,
+    error: Exception | None,
     tag: int,
     pool: Pool,
     running: set[int],
@@ -214,8 +167,10 @@ def _resume(
 ) -> Iterator[Event]:
     """Give a cell its result, pass on its events, and start the unit it asks for next."""
     work, steps = cell
+    if isinstance(error, DataError):  # without data no cell can do better
+        raise error
     try:
-        item = steps.throw(error) if error else steps.send(result)
+        item = steps.throw(CellFailed(_reason(error))) if error else steps.send(result)
         while not isinstance(item, Unit):
             yield item
             item = steps.send(None)
@@ -223,60 +178,84 @@ def _resume(
     except StopIteration:
         running.discard(tag)
         yield Done(work)
-    except Exception as failure:  # whatever a cell dies of is kept as its reason; the others go on
+    except CellFailed as failure:
         running.discard(tag)
-        reason = _reason(failure)
-        store.cell(work.cell.id).fail(reason)
-        yield Failed(work, reason)
+        store.cell(work.cell.id).fail(str(failure), failure.tests)
+        yield Failed(work, str(failure))
 
 
-def _steps(work: Work, folder: CellStore, context: Context, experiment: Experiment, facts: Mapping[str, Any]) -> Steps:
+def _steps(
+    work: Work,
+    folder: CellStore,
+    context: Context,
+    experiment: Experiment,
+    cost: "profile.Profile | Exception",
+) -> Steps:
     """One cell from its stored state to its last test."""
+    folder.forget_failure()
+    if not folder.intact():
+        folder.discard()
+        if isinstance(cost, Exception):
+            raise CellFailed(_reason(cost))
+        state = (yield from _training(work, folder, context)) if work.cell.train else None
+        facts = {"dataset": experiment.dataset.label(), "size": experiment.dataset.size}
+        folder.finish(work.cell, state, {**facts, "parameters": cost.parameters, "macs": cost.macs})
+    yield from _scoring(work, folder, context, experiment.metrics)
+
+
+def _training(work: Work, folder: CellStore, context: Context) -> Generator[Unit | Event, Any, State]:
+    """The cell's last state, by way of states that are kept."""
     cell = work.cell
-    if not folder.finished:
-        state = None
-        if cell.train is not None:
-            state = folder.state()
-            images = 0
-            while state.epoch < cell.train.epochs:
-                before = state
-                state = yield Unit(train_step, (context, cell.node(), state, _epochs_per_step(before.history)))
-                folder.save_state(state)
-                new = state.history[before.epoch :]
-                images = experiment_images(cell.data) * len(new)
-                yield Trained(
-                    work, state.epoch, len(new), images / sum(row["seconds"] for row in new), state.history[-1]
-                )
-        folder.finish(cell, state, facts)
-    weights = folder.weights()
+    assert cell.train is not None
+    state, saving = folder.state(), 0.0
+    while state.epoch < cell.train.epochs:
+        before = state
+        epochs = _epochs_per_step(before.history, saving)
+        state = yield Unit(train_step, (context, cell.node(), before, epochs))
+        if state.epoch < cell.train.epochs:
+            started = time.perf_counter()
+            folder.save_state(state)
+            saving = time.perf_counter() - started
+        new = state.history[before.epoch :]
+        speed = cell.data["train"] * len(new) / sum(row["seconds"] for row in new)
+        yield Trained(work, state.epoch, len(new), speed, state.history[-1])
+    return state
+
+
+def _scoring(work: Work, folder: CellStore, context: Context, metrics: Sequence[Metric]) -> Steps:
+    """Every test that the cell lacks. One that fails does not keep the others from being scored."""
+    cell, weights = work.cell, folder.weights()
+    reasons: dict[str, str] = {}
     for noise in work.tests:
-        nodes = tuple(metric.node() for metric in experiment.metrics)
-        score = yield Unit(score_step, (context, cell.node(), weights, noise.node(), nodes))
+        test = test_id(noise, cell.data)
+        nodes = tuple(metric.node() for metric in folder.lacking(test, metrics))
+        try:
+            score = yield Unit(score_step, (context, cell.node(), weights, noise.node(), nodes))
+        except CellFailed as failure:
+            reasons[test] = str(failure)
+            continue
         folder.finish_score(noise, cell.data, score)
-        record = folder.score(test_id(noise, cell.data)) or {}
-        yield Scored(work, noise.label(), record["means"])
+        yield Scored(work, noise.label(), (folder.score(test) or {})["means"])
+    if reasons:
+        others = f" (and {len(reasons) - 1} more tests failed)" if len(reasons) > 1 else ""
+        raise CellFailed(next(iter(reasons.values())) + others, reasons)
 
 
-def experiment_images(data: Mapping[str, Any]) -> int:
-    """Training images per epoch, as a dataset's identity counts them."""
-    return int(data["train"])
+def _epochs_per_step(history: Sequence[Mapping[str, Any]], saving: float) -> int:
+    if not history:
+        return 1
+    seconds = max(STEP_SECONDS, SAVING_SHARE * saving)
+    return max(1, round(seconds / max(history[-1]["seconds"], 1e-3)))
 
 
-def _epochs_per_step(history: Sequence[Mapping[str, Any]]) -> int:
-    return max(1, round(STEP_SECONDS / max(history[-1]["seconds"], 1e-3))) if history else 1
-
-
-def _facts(model: Model, dataset: Dataset) -> dict[str, Any]:
-    counted = profile.count(model, dataset.size)
-    return {"dataset": dataset.label(), "size": dataset.size, "parameters": counted.parameters, "macs": counted.macs}
-
-
-def _cost(work: Work, facts: Mapping[str, Any]) -> float:
+def _effort(work: Work, cost: "profile.Profile | Exception") -> float:
+    """What sorts cells, longest first."""
     epochs = work.cell.train.epochs if work.cell.train else 0
-    return float(facts["macs"] or 0) * (3 * epochs + 0.1)
+    macs = 0 if isinstance(cost, Exception) else cost.macs or 0
+    return float(macs) * (3 * epochs + 0.1)
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: Exception) -> str:
     text = str(error).strip().splitlines()
-    known = isinstance(error, BenchError) or type(error).__name__ == "Diverged"
+    known = isinstance(error, BenchError | Diverged | WorkerDied)
     return text[0] if known and text else f"{type(error).__name__}: {text[0] if text else 'no message'}"

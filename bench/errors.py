@@ -39,12 +39,15 @@ class FieldError(BenchError):
 def unknown(what: str, given: object, valid: Iterable[str]) -> str:
     """Say that a name is unknown, offer the nearest valid one and list them all."""
     names = list(valid)
-    near = get_close_matches(str(given), names, n=1, cutoff=0.5)
+    near = get_close_matches(str(given)[:100], names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}?" if near else ""
     return f"unknown {what} {shorten(given)}.{hint} Valid: {', '.join(names) or '(none)'}"
 
 
 def shorten(value: object, limit: int = 60) -> str:
     """A value as it may stand in a message: quoted if text, abbreviated if long."""
+    if value is None:
+        return "nothing"
     text = repr(value) if not isinstance(value, bool) else str(value).lower()
-    return text if len(text) <= limit else f"{text[: limit - 12]}... ({len(text)} characters)"
+    length = len(value) if isinstance(value, str) else len(text)
+    return text if len(text) <= limit else f"{text[: limit - 12]}... ({length:,} characters)"

@@ -8,6 +8,7 @@ import numpy as np
 
 from bench import metrics
 from bench.datasets import Data
+from bench.errors import BenchError
 from bench.images import to_float, to_uint8
 from bench.lazy import nn, torch
 from bench.metrics import Metric
@@ -18,6 +19,10 @@ from bench.rng import Draw
 from bench.train import build, load_weights
 
 SAMPLES = 8  # test images whose reconstructions are kept to look at
+
+
+class NotFinite(BenchError):
+    """A value that is no finite number: such a score must not enter a table as if it were one."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,11 @@ def network_of(cell: Cell, size: int, weights: Mapping[str, np.ndarray] | None) 
 
 
 def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metric], device: str = "cpu") -> Score:
-    """Every metric of every test image.
+    """Every metric of every test image; reads the test images only.
 
     noise: drawn with the tests' own seed, so that every model meets the very same corrupted images.
     Always float32, whatever precision the weights were trained in.
+    Raises NotFinite where the noise, the output or a metric holds what is no number, BenchError for odd shapes.
     """
     started = time.perf_counter()
     network = network.to(device)
@@ -64,13 +70,36 @@ def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metri
             if device == "cuda":
                 torch.cuda.synchronize()
             busy += time.perf_counter() - before
+            _check_images("the output", output, clean)
             parts.append(metrics.compute(chosen, output[:count].float(), clean[:count]))
             if not samples:
                 shown = {"original": clean, "noisy": noisy, "output": output}
                 samples = {name: to_uint8(batch[:count][:SAMPLES]).cpu().numpy() for name, batch in shown.items()}
     values = {column: torch.cat([part[column] for part in parts]).cpu().numpy() for column in parts[0]}
+    _check_values(values, chosen)
     images = len(parts) * CHUNK
     return Score(values, time.perf_counter() - started, 1000 * busy / images, samples)
+
+
+def _check_images(what: str, images: "torch.Tensor", clean: "torch.Tensor") -> None:
+    if images.shape != clean.shape:
+        raise BenchError(f"{what} has shape {tuple(images.shape)} for images of shape {tuple(clean.shape)}")
+    broken = len(images) - int(images.isfinite().flatten(1).all(1).sum())
+    if broken:
+        raise NotFinite(f"{what} has values that are not finite, in {broken} of {len(images)} images")
+
+
+def _check_values(values: Mapping[str, np.ndarray], chosen: Sequence[Metric]) -> None:
+    for metric in chosen:
+        found = values[metric.column]
+        broken = np.flatnonzero(~np.isfinite(found))
+        if metric.better == "higher":  # there infinity is the value of a perfect image
+            broken = broken[~np.isposinf(found[broken])]
+        if broken.size:
+            raise NotFinite(
+                f"metric {metric.column} is {found[broken[0]]} for {broken.size} of {len(found)} images, "
+                f"the first is image {broken[0]}"
+            )
 
 
 def test_draw(shape: Sequence[int], noise: Noise, indices: "torch.Tensor") -> Draw:
@@ -88,4 +117,5 @@ def _chunks(images: np.ndarray, noise: Noise, device: str) -> "Iterator[tuple[to
         rows = indices.clamp(max=len(images) - 1)
         clean = to_float(torch.from_numpy(images[rows.numpy()]).to(device))
         noisy = noise.apply(clean, test_draw(clean.shape, noise, indices.to(device)))
+        _check_images(f"the noise {noise.label()}", noisy, clean)
         yield clean, noisy, min(CHUNK, len(images) - start)

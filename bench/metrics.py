@@ -241,14 +241,17 @@ def _windowed(name: str, products: "torch.Tensor", taps: tuple[float, ...]) -> "
         )
     down = _band(taps, height, products.device).T @ products.view(height, -1)
     across = down.view(-1, width) @ _band(taps, width, products.device)
-    return across.view(-1, *middle, width - len(taps) + 1)
+    return across.view(len(down), *middle, -1)[: height - len(taps) + 1, ..., : width - len(taps) + 1]
 
 
 @lru_cache(maxsize=64)
 def _band(taps: tuple[float, ...], side: int, device: "torch.device") -> "torch.Tensor":
-    """(side, side - taps + 1): column i holds the taps from row i on."""
+    """(side, side - taps + 1): column i holds the taps from row i on; a column of zeros makes their number even.
+
+    With an odd number of columns the rounding of a product would depend on where an image stands among the others.
+    """
     columns = side - len(taps) + 1
-    band = torch.zeros(side, columns, dtype=torch.float64)
+    band = torch.zeros(side, columns + columns % 2, dtype=torch.float64)
     for offset, tap in enumerate(taps):
         band.diagonal(-offset)[:columns] = tap
     return band.to(device)

@@ -1,20 +1,21 @@
 """All that is derived from stored results: tables, figures, model cards and the report. Nothing is trained here."""
 
-import io
-import json
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from bench import cards, tables
+from bench.files import as_json, read_json
 from bench.lazy import Lazy, pandas
-from bench.store import Store, checksum, read_json
+from bench.store import Store
 
 figures = Lazy("bench.figures")
 report = Lazy("bench.report")
 
 ROWS_SHOWN = 4  # test images per samples figure
+SHOWN = "shown.json"  # beside the figures: what they were drawn from
 
 
 def conditions(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
@@ -44,19 +45,27 @@ def rebuild(store: Store, force: bool = True) -> "tuple[pandas.DataFrame, pandas
     chosen = tables.chosen_metrics(plan)
     rows = tables.results(store)
     table = tables.summary(rows, chosen, plan["varied"])
-    said = conditions(plan, store.environment())
+    said = conditions(plan, store.environment()) + _missing(plan, rows)
     readable = tables.for_readers(table, chosen, plan["varied"])
-    results = store.write_table("results.csv", rows.to_csv(index=False, lineterminator="\n"))
+    results = rows.to_csv(index=False, lineterminator="\n")
+    store.write_table("results.csv", results)
     store.write_table("summary.csv", table.to_csv(index=False, lineterminator="\n"))
     store.write_table("summary.md", tables.to_markdown(readable, said))
     store.write_table("summary.tex", tables.to_latex(readable, said))
-    shown = {"results": checksum(results), "conditions": said}
-    if force or read_json(store.root / "figures" / "shown.json") != shown:
+    shown = {"results": hashlib.sha256(results.encode()).hexdigest(), "conditions": said}
+    if force or read_json(store.root / "figures" / SHOWN) != shown:
         for cell, text in cards.all_cards(store, plan, rows, said):
             store.cell(cell).write_card(text)
         _figures_and_report(store, plan, rows, table, said)
-        store.write_figure("shown.json", json.dumps(shown).encode())
+        store.write_figure(SHOWN, as_json(shown).encode())
     return rows, table
+
+
+def _missing(plan: Mapping[str, Any], rows: "pandas.DataFrame") -> str:
+    """What the tables lack, for whoever reads them."""
+    failed, left = int((rows["error"] != "").sum()), tables.planned(plan) - len(rows)
+    said = f" {failed} of {tables.planned(plan)} rows failed." if failed else ""
+    return f"{said} UNFINISHED: {left} of {tables.planned(plan)} rows are still to be run." if left else said
 
 
 def _figures_and_report(
@@ -65,13 +74,11 @@ def _figures_and_report(
     chosen = tables.chosen_metrics(plan)
     pictures: list[tuple[str, bytes]] = []
     for name, figure in figures.everything(rows, _histories(store, plan), list(_samples(store, plan)), chosen, said):
-        content = io.BytesIO()
-        figure.savefig(content, format="png", dpi=150)
-        vector = io.BytesIO()
-        figure.savefig(vector, format="svg", metadata={"Date": None})
-        store.write_figure(f"{name}.png", content.getvalue())
-        store.write_figure(f"{name}.svg", vector.getvalue())
-        pictures.append((name, content.getvalue()))
+        picture = figures.encoded(figure, "png")
+        store.write_figure(f"{name}.png", picture)
+        store.write_figure(f"{name}.svg", figures.encoded(figure, "svg"))
+        pictures.append((name, picture))
+    store.keep_figures([SHOWN, *(f"{name}.{kind}" for name, _ in pictures for kind in ("png", "svg"))])
     warnings = (
         [f"These are stand-in images ({plan['dataset']}), not {plan['stand_in_for']}."] if plan["stand_in_for"] else []
     )

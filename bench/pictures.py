@@ -1,11 +1,14 @@
 """Pictures for the command line: the levels of a noise side by side; pictures encoded by the ending of their name."""
 
 import io
+from pathlib import Path
+from typing import Any
 
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageOps
 
 from bench.datasets import datasets
-from bench.errors import FieldError, SpecError, shorten
+from bench.errors import DataError, FieldError, SpecError, shorten
 from bench.evaluate import test_draw
 from bench.images import grid, to_float, to_uint8
 from bench.lazy import Lazy, torch
@@ -14,6 +17,8 @@ from bench.noises import Noise, noises
 figure = Lazy("matplotlib.figure")
 
 SHOWN = 6  # test images across
+DEEP = ("PNG", "TIFF", "JPEG2000")  # formats that hold 16 bits
+LITTLE_LOSS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 FACTORS = (0.25, 0.5, 1, 2, 4)  # of a noise's default level, where it has no published severities
 
 
@@ -56,13 +61,35 @@ def levels(noise: Noise, ending: str) -> bytes:
     return content.getvalue()
 
 
-def encode(picture: Image.Image, ending: str) -> bytes:
-    """A picture in the format of a file ending such as `.png`. Raises SpecError for one Pillow can't write."""
-    name = Image.registered_extensions().get(ending.lower())
+def opened(path: Path) -> Image.Image:
+    """The first picture in a file, turned upright. Raises DataError."""
+    try:
+        with Image.open(path) as file:
+            return ImageOps.exif_transpose(file)
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: not a picture that can be read: {error}") from None
+
+
+def format_of(ending: str) -> str:
+    """Pillow's name for a file ending such as `.png`. Raises SpecError for one it can't write."""
+    name = Image.registered_extensions().get(ending.lower(), "")
     if name not in Image.SAVE:
         raise SpecError(f"no picture can be written as {shorten(ending)}; use .png, .jpg, .tif or .webp")
-    content = io.BytesIO()
+    return name
+
+
+def encode(picture: Image.Image, ending: str) -> bytes:
+    """A picture in the format of a file ending; 16 bits become 8 where it can't hold them. Raises SpecError."""
+    name = format_of(ending)
+    if picture.mode == "I;16" and name not in DEEP:
+        picture = Image.fromarray((np.asarray(picture) / 257).round().astype(np.uint8))
     if name == "JPEG" and picture.mode not in ("L", "RGB"):
         picture = picture.convert("RGB")
-    picture.save(content, format=name)
+    content = io.BytesIO()
+    try:
+        picture.save(content, format=name, **LITTLE_LOSS.get(name, {}))
+    except (OSError, ValueError) as error:
+        raise SpecError(f"no picture like this can be written as {shorten(ending)}: {error}; use .png") from None
     return content.getvalue()

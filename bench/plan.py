@@ -109,7 +109,8 @@ def fingerprint(noise: Noise, data: Mapping[str, Any]) -> dict[str, Any]:
 
 def plan(experiment: Experiment) -> list[Work]:
     """Every cell of an experiment, models outermost, then noises, training settings and seeds. Raises DataError."""
-    data = experiment.dataset.identity()
+    with experiment.at_dataset():
+        data = experiment.dataset.identity()
     found: dict[str, Work] = {}
     for cell in _cells(resolved(experiment), data):
         tests = experiment.test_noises or experiment.noises

@@ -1,12 +1,13 @@
 """What a run is doing, for a person: live bars on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from bench.engine import Begun, Done, Event, Failed, Scored, Trained
 from bench.plan import Work
@@ -15,28 +16,32 @@ LINE_SECONDS = 10.0  # off a terminal, a cell in training says where it is this 
 
 
 class Display:
-    """Shows a run's events as they come."""
+    """Shows a run's events as they come: a bar for all and one for each cell in training, or lines.
 
-    def __init__(self, console: Console) -> None:
+    varied: the keys of `train` that tell cells apart.
+    """
+
+    def __init__(self, console: Console, varied: Sequence[str] = ()) -> None:
         self.console = console
+        self.varied = varied
         self.live = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
-            TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
+            BarColumn(bar_width=12),
+            TextColumn("{task.fields[count]}", markup=False, justify="right"),
+            TextColumn("{task.fields[speed]}", markup=False, justify="right"),
+            TimeRemainingColumn(compact=True),
             console=console,
             disable=not console.is_terminal,
             transient=True,
+            expand=True,
         )
-        self.bars: dict[str, int] = {}
+        self.all: TaskID | None = None
+        self.bars: dict[str, TaskID] = {}
+        self.speeds: dict[str, float] = {}
         self.said: dict[str, float] = {}
-        self.finished = 0
-        self.cells = 0
-        self.epochs_left = 0
+        self.begun = Begun(0, 0, 0, 0, 0)
+        self.finished = self.epochs = self.tests = 0
         self.started = time.monotonic()
-        self.epochs_done = 0
 
     def __enter__(self) -> Self:
         self.live.start()
@@ -48,67 +53,92 @@ class Display:
         self.live.stop()
 
     def show(self, event: Event) -> None:
+        """Say what happened and bring the bars up to date."""
         match event:
             case Begun():
-                self._begun(event)
+                self._begin(event)
             case Trained():
+                self.epochs += event.new_epochs
+                self.speeds[event.work.cell.id] = event.images_per_second
                 self._trained(event)
             case Scored(work, test, means):
-                found = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
-                self._line(f"scored {_name(work)} on {test}: {found}")
+                self.tests += 1
+                on = "" if work.cell.noise and test == work.cell.noise.label() else f", tested on {test}"
+                found = ", ".join(f"{key} {mean:.4g}" for key, mean in means.items())
+                self._line(f"scored {self._name(work)}{on}: {found}")
             case Done(work):
                 self._end(work)
-                self._line(f"[{self.finished}/{self.cells}] done: {_name(work)}")
+                self._line(f"[{self.finished}/{self.begun.pending}] done: {self._name(work)}")
             case Failed(work, reason):
                 self._end(work)
-                self.console.print(f"[{self.finished}/{self.cells}] FAILED: {_name(work)}: {reason}", markup=False)
+                self._line(f"[{self.finished}/{self.begun.pending}] FAILED: {self._name(work)}: {reason}")
+        self._update()
 
-    def _begun(self, event: Begun) -> None:
-        self.cells = event.pending
-        self.epochs_left = event.epochs
+    def _begin(self, event: Begun) -> None:
+        self.begun = event
         if not event.pending:
             return
         done = event.cells - event.pending
-        processes = f"{event.workers} process{'es' if event.workers > 1 else ''}"
-        self.console.print(
-            f"{event.pending} of {event.cells} cells to run ({done} finished): "
-            f"{event.epochs} epochs and {event.tests} tests in {processes}"
+        self._line(
+            f"{event.pending} of {event.cells} cells to run ({done} finished): {event.epochs} epochs and "
+            f"{event.tests} tests in {event.workers} process{'es' if event.workers > 1 else ''}"
         )
-        self.bars["all"] = self.live.add_task("all cells", total=max(1, event.epochs), unit="epochs", note="")
+        self.all = self.live.add_task("", total=event.epochs or event.tests, count="", speed="")
+
+    def _update(self) -> None:
+        """The bar of all cells: it counts epochs, or tests where nothing is left to train."""
+        if self.all is None:
+            return
+        done, total = (
+            (self.epochs, f"{self.begun.epochs} epochs")
+            if self.begun.epochs
+            else (self.tests, f"{self.begun.tests} tests")
+        )
+        self.live.update(
+            self.all,
+            completed=done,
+            description=f"cells: {self.finished} of {self.begun.pending}",
+            count=f"{done}/{total}",
+            speed=_speed(sum(self.speeds.values())) if self.speeds else "",
+        )
 
     def _trained(self, event: Trained) -> None:
-        name = _name(event.work)
-        train = event.work.cell.train
+        cell, train = event.work.cell.id, event.work.cell.train
         assert train is not None
-        self.epochs_done += event.new_epochs
-        speed = f"{event.images_per_second:,.0f} images/s"
-        if self.live.disable:
-            now = time.monotonic()
-            if now - self.said.get(name, self.started) >= LINE_SECONDS or event.epoch == train.epochs:
-                self.said[name] = now
-                row = event.row
-                validation = "" if row["validation_loss"] is None else f", validation {row['validation_loss']:.5f}"
-                self.console.print(
-                    f"{name}: epoch {event.epoch}/{train.epochs}, loss {row['train_loss']:.5f}{validation}, "
-                    f"{speed}, {self._left()} left",
-                    markup=False,
-                    highlight=False,
-                )
+        count, speed = f"{event.epoch}/{train.epochs}", _speed(event.images_per_second)
+        if not self.live.disable:
+            if cell not in self.bars:
+                self.bars[cell] = self.live.add_task(self._name(event.work), total=train.epochs, count="", speed="")
+            self.live.update(self.bars[cell], completed=event.epoch, count=count, speed=speed)
             return
-        if name not in self.bars:
-            self.bars[name] = self.live.add_task(escape(name), total=train.epochs, unit="epochs", note="")
-        self.live.update(self.bars[name], completed=event.epoch, note=speed)  # type: ignore[arg-type]
-        self.live.advance(self.bars["all"], event.new_epochs)  # type: ignore[arg-type]
+        now = time.monotonic()
+        if now - self.said.get(cell, self.started) >= LINE_SECONDS or event.epoch == train.epochs:
+            self.said[cell] = now
+            row = event.row
+            validation = "" if row["validation_loss"] is None else f", validation {row['validation_loss']:.5f}"
+            self._line(
+                f"{self._name(event.work)}: epoch {count}, loss {row['train_loss']:.5f}{validation}, "
+                f"{speed}, {self._left()} left"
+            )
 
     def _left(self) -> str:
-        rate = (time.monotonic() - self.started) / max(1, self.epochs_done)
-        return duration(rate * max(0, self.epochs_left - self.epochs_done))
+        rate = (time.monotonic() - self.started) / max(1, self.epochs)
+        return duration(rate * max(0, self.begun.epochs - self.epochs))
 
     def _end(self, work: Work) -> None:
         self.finished += 1
-        bar = self.bars.pop(_name(work), None)
+        self.speeds.pop(work.cell.id, None)
+        bar = self.bars.pop(work.cell.id, None)
         if bar is not None:
-            self.live.remove_task(bar)  # type: ignore[arg-type]
+            self.live.remove_task(bar)
+
+    def _name(self, work: Work) -> str:
+        labels = work.cell.labels()
+        objective = f" [{labels['objective']}]" if labels["objective"] == "autoencode" else ""
+        trained = f" on {labels['train_noise']}" if labels["train_noise"] else ""
+        seed = "" if labels["seed"] is None else f", seed {labels['seed']}"
+        varied = "".join(f", {key} {getattr(work.cell.train, key)}" for key in self.varied if work.cell.train)
+        return f"{labels['model']}{objective}{trained}{seed}{varied}"
 
     def _line(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
@@ -120,10 +150,14 @@ class Download:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=console,
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            console=console,
             disable=not console.is_terminal,
-        )  # fmt: skip
-        self.task: int | None = None
+        )
+        self.task: TaskID | None = None
         self.tenth = -1
 
     def __call__(self, done: int, total: int, source: str) -> None:
@@ -136,7 +170,7 @@ class Download:
         if self.task is None:
             self.bar.start()
             self.task = self.bar.add_task(source, total=total)
-        self.bar.update(self.task, completed=done, total=total, description=source)  # type: ignore[arg-type]
+        self.bar.update(self.task, completed=done, total=total, description=source)
 
     def close(self) -> None:
         self.bar.stop()
@@ -152,9 +186,5 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _name(work: Work) -> str:
-    labels = work.cell.labels()
-    objective = f" [{labels['objective']}]" if labels["objective"] == "autoencode" else ""
-    trained = f" on {labels['train_noise']}" if labels["train_noise"] else ""
-    seed = "" if labels["seed"] is None else f", seed {labels['seed']}"
-    return f"{labels['model']}{objective}{trained}{seed}"
+def _speed(images_per_second: float) -> str:
+    return f"{images_per_second:,.0f} images/s"

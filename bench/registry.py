@@ -94,7 +94,7 @@ class Registered:
         own = self.own_keys()
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         shown = [
-            f"{key}={_text(getattr(self, key))}"
+            f"{key}={as_text(getattr(self, key))}"
             for key in sorted(self.field_names(), key=lambda key: key not in own)
             if key not in without and (key in own or getattr(self, key) != defaults[key])
         ]
@@ -147,7 +147,7 @@ class Registry(Generic[T]):
         return self._classes[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._classes
+        return isinstance(name, str) and name in self._classes
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._classes)
@@ -205,16 +205,56 @@ def validate(cls: type[Any], params: Mapping[str, Any]) -> Any:
             raise FieldError(unknown("key", key, keys), (key,))
     try:
         # Through JSON: strict on types, yet a list stands for a tuple.
-        return TypeAdapter(cls).validate_json(json.dumps(params, default=repr))
+        return _adapter(cls).validate_json(json.dumps(params, default=repr))
     except ValidationError as failed:
         first = failed.errors()[0]
         nested = first.get("ctx", {}).get("error")
         path = first["loc"]
         if isinstance(nested, _Nested):
             raise nested.error.under(*path) from None
-        message = first["msg"].replace("Input should be", "must be").replace("Tuple should have", "needs")
-        message = message.replace(" after validation", "")
-        raise FieldError(f"{message}; got {shorten(first.get('input'))}", path) from None
+        if first["type"] == "missing":
+            raise FieldError("must be given", path) from None
+        raise FieldError(f"{_phrase(first)}; got {shorten(first.get('input'))}", path) from None
+
+
+_adapters: dict[type[Any], TypeAdapter[Any]] = {}
+
+
+def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
+    if cls not in _adapters:  # building one takes a millisecond, and a grid has thousands of points
+        _adapters[cls] = TypeAdapter(cls)
+    return _adapters[cls]
+
+
+_PHRASES = {
+    "less_than_equal": "must be at most {le}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "greater_than": "must be greater than {gt}",
+    "float_type": "must be a number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "too_short": "must be a list of at least {min_length}",
+    "string_too_short": "must be text of at least {min_length} characters",
+}
+
+
+def _phrase(error: Mapping[str, Any]) -> str:
+    """What a field must be, in plain words."""
+    facts = {key: _number(value) for key, value in error.get("ctx", {}).items()}
+    if phrase := _PHRASES.get(error["type"]):
+        return phrase.format(**facts)
+    message: str = error["msg"]
+    return message.replace("Input should be", "must be")
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
 
 
 def is_list_field(cls: type[Any], key: str) -> bool:
@@ -252,13 +292,14 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A field's value as labels show it."""
     if isinstance(value, Registered):
         return value.label()
     if isinstance(value, Range):
         return f"{value.low}..{value.high}"
     if isinstance(value, tuple | list):
-        return "[" + ", ".join(_text(item) for item in value) + "]"
+        return "[" + ", ".join(as_text(item) for item in value) + "]"
     if isinstance(value, bool) or value is None:
         return json.dumps(value)
     return str(value)

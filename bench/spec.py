@@ -3,26 +3,26 @@
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
 from bench.datasets import Dataset, datasets, fallback
-from bench.document import Document, read
-from bench.errors import FieldError, SpecError, shorten, unknown
+from bench.document import MAX_CHARACTERS, Document, read
+from bench.errors import DataError, FieldError, SpecError, shorten, unknown
+from bench.grids import MAX_CELLS, every, sweep, under, unique
 from bench.metrics import Metric, metrics
 from bench.models import Model, models
 from bench.noises import Noise, noises
-from bench.registry import CONFIG, Registered, Registry, class_schema, is_list_field, validate
+from bench.registry import CONFIG, class_schema, validate
 
-MAX_CELLS = 20_000
+MAX_TESTS = 100_000
 MAX_SEED = 2**63 - 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-T = TypeVar("T", bound=Registered)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Experiment:
     """What one spec asks for, every grid written out.
 
     test_noises: None means `same`: trained models meet the noise they were trained on, the others meet all.
-    varied: the keys of `train` that take more than one value.
+    place: where the spec names its dataset, for messages; no part of what is run.
     """
 
     name: str
@@ -72,12 +72,15 @@ class Experiment:
     train: tuple[Train, ...]
     metrics: tuple[Metric, ...]
     seeds: tuple[int, ...]
+    place: str = field(default="", compare=False)
 
     @property
     def varied(self) -> tuple[str, ...]:
+        """The keys of `train` that take more than one value."""
         first, *others = self.train
-        keys = [field.name for field in dataclasses.fields(Train)]
-        return tuple(key for key in keys if any(getattr(train, key) != getattr(first, key) for train in others))
+        return tuple(
+            key for key in _names(Train) if any(getattr(train, key) != getattr(first, key) for train in others)
+        )
 
     def with_fallback(self) -> "Experiment":
         """The same experiment on the stand-in images its spec names."""
@@ -85,9 +88,17 @@ class Experiment:
             raise SpecError("this spec names no fallback dataset")
         return dataclasses.replace(self, dataset=fallback(self.dataset, self.fallback))
 
+    @contextmanager
+    def at_dataset(self) -> Iterator[None]:
+        """Put the place where the dataset is written before what is said about its images."""
+        try:
+            yield
+        except (DataError, SpecError) as error:
+            raise type(error)(f"{self.place}: {error}" if self.place else str(error)) from None
+
     def node(self) -> dict[str, Any]:
         """The spec that says this, every default given."""
-        train = {field.name: [getattr(t, field.name) for t in self.train] for field in dataclasses.fields(Train)}
+        train = {key: list(unique([getattr(t, key) for t in self.train])) for key in _names(Train)}
         return {
             "name": self.name,
             "dataset": {
@@ -98,7 +109,9 @@ class Experiment:
             "models": [model.node() for model in self.models],
             "noises": [noise.node() for noise in self.noises],
             "test_noises": "same" if self.test_noises is None else [noise.node() for noise in self.test_noises],
-            "train": {key: values[0] if key not in self.varied else _unique(values) for key, values in train.items()},
+            "train": {
+                key: values[0] if key not in self.varied else list(unique(values)) for key, values in train.items()
+            },
             "metrics": [metric.node() for metric in self.metrics],
             "seeds": list(self.seeds),
         }
@@ -107,13 +120,21 @@ class Experiment:
 def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     """The experiment that a file asks for, after `KEY=VALUE` overrides. Raises SpecError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(4 * MAX_CHARACTERS + 1)
+        text = content.decode("utf-8")
     except FileNotFoundError:
         raise SpecError(
             f"{path}: there is no such file. Give the path of a YAML spec, as in experiments/default.yaml"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: can't be read as UTF-8 text: {error}") from None
+    except IsADirectoryError:
+        raise SpecError(f"{path}: this is a folder. Give the path of a YAML spec") from None
+    except OSError as error:
+        raise SpecError(f"{path}: can't be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = f"0x{content[error.start]:02x}"
+        raise SpecError(f"{path}, line {line}: byte {byte} is not UTF-8; a spec is a text file in UTF-8") from None
     return parse(text, str(path), overrides)
 
 
@@ -122,14 +143,16 @@ def parse(text: str, source: str = "spec", overrides: Sequence[str] = ()) -> Exp
     document = read(text, source)
     if not isinstance(document.value, dict):
         raise SpecError(
-            f"{source}: expected keys and values at the top; got {shorten(document.value)}. Keys: {', '.join(_KEYS)}"
+            f"{document.place(())}: expected keys and values at the top; got {shorten(document.value)}. "
+            f"Keys: {', '.join(_KEYS)}"
         )
     for assignment in overrides:
         document.override(assignment)
     try:
-        return _experiment(document.value)
+        experiment = _experiment(document.value)
     except FieldError as error:
-        raise _located(error, document, source) from None
+        raise _located(error, document) from None
+    return dataclasses.replace(experiment, place=document.place(("dataset",)))
 
 
 def schema() -> dict[str, Any]:
@@ -157,57 +180,69 @@ def schema() -> dict[str, Any]:
 def _experiment(spec: Mapping[str, Any]) -> Experiment:
     for key in spec:
         if key not in _KEYS:
-            raise FieldError(unknown("key", key, _KEYS), (key,))
-    for key in ("name", "dataset", "models", "noises"):
-        if spec.get(key) is None:
-            raise FieldError(f"the key {key!r} is missing", (key,) if key in spec else ())
-    dataset, stand_in = _under("dataset", _dataset, spec["dataset"])
-    experiment = Experiment(
-        name=_under("name", _name, spec["name"]),
-        dataset=dataset,
-        fallback=stand_in,
-        models=_under("models", _all(models), spec["models"]),
-        noises=_under("noises", _all(noises), spec["noises"]),
-        test_noises=_under("test_noises", _test_noises, spec.get("test_noises", "same")),
-        train=_under("train", _train, spec.get("train") or {}),
-        metrics=_under("metrics", _all(metrics), spec.get("metrics", ["mse", "psnr", "ssim"])),
-        seeds=_under("seeds", _seeds, spec.get("seeds", [0])),
-    )
-    cells = math.prod(len(part) for part in (experiment.models, experiment.noises, experiment.train, experiment.seeds))
+            raise FieldError(unknown("key", key, _KEYS) + _home(key), (key,))
+    for key in _REQUIRED:
+        if key not in spec:
+            raise FieldError(f"the key {key!r} is missing; a spec needs {', '.join(_REQUIRED)}")
+    parts: dict[str, Any] = {}
+    for key, parse_part in _PARTS.items():
+        if key in spec:
+            with under(key):
+                parts[key] = parse_part(spec[key])
+    dataset, stand_in = parts.pop("dataset")
+    return _bounded(Experiment(dataset=dataset, fallback=stand_in, **{**_DEFAULTS, **parts}))
+
+
+def _bounded(experiment: Experiment) -> Experiment:
+    sizes = {key: len(getattr(experiment, key)) for key in ("models", "noises", "train", "seeds")}
+    cells = math.prod(sizes.values())
+    counts = " x ".join(f"{count:,} {key}" for key, count in sizes.items()).replace("train", "train settings")
     if cells > MAX_CELLS:
+        raise FieldError(f"{counts} make {cells:,} cells; one spec runs at most {MAX_CELLS:,}")
+    met = len(experiment.test_noises or ())
+    if cells * met > MAX_TESTS:
         raise FieldError(
-            f"models x noises x train x seeds make {cells} cells; at most {MAX_CELLS} are run from one spec"
+            f"{counts} x {met:,} test_noises make {cells * met:,} tests; one spec runs at most {MAX_TESTS:,}"
         )
     return experiment
 
 
-_KEYS = [field.name for field in dataclasses.fields(Experiment) if field.name != "fallback"]
+def _home(key: str) -> str:
+    """Where a key that was written at the top belongs, if that is known."""
+    homes = {"train": _names(Train), "dataset": [*Dataset.field_names(), "fallback", "root"]}
+    found = [home for home, keys in homes.items() if key in keys]
+    return f". {key!r} belongs inside {found[0]}" if found else ""
+
+
+def _names(cls: type[Any]) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]
 
 
 def _name(value: Any) -> str:
     if not isinstance(value, str) or not NAME.fullmatch(value) or len(value) > 100:
-        raise FieldError(f"a name is letters, digits, '.', '_' and '-', a letter or digit first; got {shorten(value)}")
+        raise FieldError(
+            f"a name is at most 100 letters, digits, '.', '_' and '-', a letter or digit first; got {shorten(value)}"
+        )
     return value
 
 
 def _dataset(value: Any) -> tuple[Dataset, str | None]:
     node = {"name": value} if isinstance(value, str) else value
     if not isinstance(node, Mapping) or "name" not in node:
-        raise FieldError(f"expected a dataset's name and keys as in {{name: cifar10, size: 32}}; got {shorten(value)}")
-    params = {key: item for key, item in node.items() if key not in ("name", "fallback")}
+        raise FieldError(
+            f"expected a dataset's name and keys as in {{name: cifar10, size: 32}}; got {shorten(value)}. "
+            f"Names: {', '.join(datasets)}"
+        )
+    with under("name"):
+        cls = datasets[node["name"]]
     stand_in = node.get("fallback")
     if stand_in is not None and stand_in not in datasets:
         raise FieldError(unknown("dataset", stand_in, datasets), ("fallback",))
-    try:
-        cls = datasets[node["name"]]
-    except FieldError as error:
-        raise error.under("name") from None
-    try:
-        return cls.from_params(params), stand_in
-    except FieldError as error:
-        if not error.path and (odd := [key for key in params if key not in cls.accepted()]):
-            raise FieldError(error.message, (odd[0],)) from None
-        raise
+    params = {key: item for key, item in node.items() if key not in ("name", "fallback")}
+    for key in params:
+        if key not in cls.accepted():
+            raise FieldError(unknown("key", key, ["name", "fallback", *cls.accepted()]), (key,))
+    return cls.from_params(params), stand_in
 
 
 def _test_noises(value: Any) -> tuple[Noise, ...] | None:
@@ -215,108 +250,63 @@ def _test_noises(value: Any) -> tuple[Noise, ...] | None:
         if value != "same":
             raise FieldError(f"expected `same` or a list of noises; got {shorten(value)}")
         return None
-    return _all(noises)(value)
+    return every(noises)(value)
 
 
 def _train(value: Any) -> tuple[Train, ...]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping | None):
         raise FieldError(f"expected keys and values as in {{epochs: 10}}; got {shorten(value)}")
-    return tuple(_unique([build() for build in _sweep(Train, value, lambda params: validate(Train, params))]))
+    return unique(sweep(Train, value or {}, lambda params: validate(Train, params), MAX_CELLS))
 
 
 def _seeds(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list) or not value:
         raise FieldError(f"expected a list of whole numbers as in [0, 1, 2]; got {shorten(value)}")
+    met: set[int] = set()
     for position, seed in enumerate(value):
         if type(seed) is not int or not 0 <= seed <= MAX_SEED:
             raise FieldError(f"a seed is a whole number from 0 to {MAX_SEED}; got {shorten(seed)}", (position,))
-        if seed in value[:position]:
+        if seed in met:
             raise FieldError(f"seed {seed} is given twice", (position,))
+        met.add(seed)
     return tuple(value)
 
 
-def _all(registry: Registry[T]) -> Callable[[Any], tuple[T, ...]]:
-    """Parses a list of nodes of one registry, every grid written out."""
-
-    def parse_list(value: Any) -> tuple[T, ...]:
-        if not isinstance(value, list) or not value:
-            raise FieldError(
-                f"expected a list of at least one {registry.kind}; got {shorten(value)}. Valid: {', '.join(registry)}"
-            )
-        found: list[T] = []
-        for position, node in enumerate(value):
-            for build in _under(position, lambda node: _expand(registry, node), node):
-                found.append(_under(position, lambda _: build(), node))  # noqa: B023 - called at once
-        return tuple(_unique(found))
-
-    return parse_list
-
-
-def _expand(registry: Registry[T], node: Any) -> list[Callable[[], T]]:
-    name, params = registry.split(node)
-    cls = registry[name]
-    return [_naming(name, build) for build in _sweep(cls, params, cls.from_params)]
-
-
-def _naming(name: str, build: Callable[[], T]) -> Callable[[], T]:
-    return lambda: _under(name, lambda _: build(), None)
-
-
-def _sweep(cls: type[Any], params: Mapping[str, Any], make: Callable[[dict[str, Any]], Any]) -> list[Callable[[], Any]]:
-    """One maker per point of the grid that the params span; a maker's errors lead to the value's own place."""
-    choices: list[list[tuple[str, Any, tuple[str | int, ...]]]] = []
-    for key, value in params.items():
-        steps: tuple[str | int, ...] = (key,)
-        values = value
-        if isinstance(value, Mapping) and set(value) == {"grid"}:
-            steps, values = (key, "grid"), value["grid"]
-        elif not isinstance(value, list) or is_list_field(cls, key):
-            choices.append([(key, value, steps)])
-            continue
-        if not isinstance(values, list) or not values:
-            raise FieldError(f"expected a list with at least one value to try; got {shorten(values)}", steps)
-        choices.append([(key, item, (*steps, i)) for i, item in enumerate(values)])
-    points = math.prod(len(options) for options in choices)
-    if points > MAX_CELLS:
-        raise FieldError(f"this grid has {points} points; at most {MAX_CELLS} are run from one spec")
-    return [_maker(point, make) for point in product(*choices)]
-
-
-def _maker(
-    point: Sequence[tuple[str, Any, tuple[str | int, ...]]], make: Callable[[dict[str, Any]], Any]
-) -> Callable[[], Any]:
-    def build() -> Any:
-        try:
-            return make({key: value for key, value, _ in point})
-        except FieldError as error:
-            for key, _, steps in point:
-                if error.path[:1] == (key,):
-                    raise FieldError(error.message, (*steps, *error.path[1:])) from None
-            raise
-
-    return build
-
-
-def _under(step: str | int, parse_part: Callable[[Any], Any], value: Any) -> Any:
-    try:
-        return parse_part(value)
-    except FieldError as error:
-        raise error.under(step) from None
-
-
-def _unique(values: Sequence[Any]) -> list[Any]:
-    return list(dict.fromkeys(values))
-
-
-def _located(error: FieldError, document: Document, source: str) -> SpecError:
+def _located(error: FieldError, document: Document) -> SpecError:
     place = document.place(error.path)
-    keys = ".".join(str(part) for part in error.path)
-    return SpecError(f"{source}, {place}: {keys + ': ' if keys else ''}{error.message}")
+    keys = ".".join(part if len(part) <= 40 else f"{part[:30]}..." for part in map(str, error.path))
+    said = f"{keys}: " if keys and place != f"--set {keys}" else ""
+    return SpecError(f"{place}: {said}{error.message}")
 
 
 def _dataset_schema(name: str) -> dict[str, Any]:
     described = class_schema(datasets[name])
-    described["type"] = "object"
-    described["properties"] = {"name": {"const": name}, "fallback": {"enum": list(datasets)}, **described["properties"]}
-    described["required"] = ["name"]
-    return described
+    single = {key: {**schema, "anyOf": schema["anyOf"][:1]} for key, schema in described["properties"].items()}
+    fields = dataclasses.fields(datasets[name])
+    needed = [f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+    return {
+        **described,
+        "type": "object",
+        "properties": {"name": {"const": name}, "fallback": {"enum": list(datasets)}, **single},
+        "required": ["name", *needed],
+    }
+
+
+_KEYS = [field.name for field in dataclasses.fields(Experiment) if field.name not in ("fallback", "place")]
+_REQUIRED = ("name", "dataset", "models", "noises")
+_PARTS: dict[str, Callable[[Any], Any]] = {
+    "name": _name,
+    "dataset": _dataset,
+    "models": every(models),
+    "noises": every(noises),
+    "test_noises": _test_noises,
+    "train": _train,
+    "metrics": every(metrics),
+    "seeds": _seeds,
+}
+_DEFAULTS = {
+    "test_noises": None,
+    "train": (Train(),),
+    "metrics": tuple(metrics.parse(name) for name in ("mse", "psnr", "ssim")),
+    "seeds": (0,),
+}

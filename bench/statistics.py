@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 from bench.lazy import Lazy
 
-stats = Lazy("scipy.stats")
+special = Lazy("scipy.special")
 
 CONFIDENCE = 0.95
 
@@ -17,11 +18,13 @@ def interval_over_seeds(means: Sequence[float]) -> tuple[float, float]:
         return math.nan, math.nan
     centre = math.fsum(means) / count
     spread = math.sqrt(math.fsum((value - centre) ** 2 for value in means) / (count - 1))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread / math.sqrt(count)
+    half = float(special.stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * spread / math.sqrt(count)
     return centre - half, centre + half
 
 
 def interval_over_images(mean: float, deviation: float, images: int) -> tuple[float, float]:
-    """Normal interval around the mean of many images: a claim about these weights only."""
-    half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * deviation / math.sqrt(images)
+    """Normal interval around the mean of many images: a claim about these weights only. NaN without images."""
+    if images < 1:
+        return math.nan, math.nan
+    half = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * deviation / math.sqrt(images)
     return mean - half, mean + half

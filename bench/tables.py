@@ -22,7 +22,7 @@ def describe(experiment: Experiment, works: Sequence[Work], stand_in_for: str = 
     """What a results folder was run for, in the plan's order: all that its tables need besides the markers."""
     return {
         "name": experiment.name,
-        "dataset": experiment.dataset.label(),
+        "dataset": experiment.dataset.label() + (f" (stand-in for {stand_in_for})" if stand_in_for else ""),
         "stand_in_for": stand_in_for,
         "data": works[0].cell.data,
         "metrics": [metric.node() for metric in experiment.metrics],
@@ -65,7 +65,15 @@ def results(store: Store) -> "pandas.DataFrame":
     """
     plan = store.plan()
     rows = [row for row in records(store, plan) if row["done"] or row["error"]]
-    return pandas.DataFrame(rows, columns=columns(plan)).astype(dict.fromkeys(WHOLE, "Int64"))
+    found = pandas.DataFrame(rows, columns=columns(plan))
+    measured = [metric.column for metric in chosen_metrics(plan)]
+    numbers = [*measured, *(f"{column}_sd" for column in measured), *VOLATILE]
+    return found.astype({**dict.fromkeys(WHOLE, "Int64"), **dict.fromkeys(numbers, "float64")})
+
+
+def planned(plan: Mapping[str, Any]) -> int:
+    """How many rows a finished run has."""
+    return sum(len(entry["tests"]) for entry in plan["cells"])
 
 
 def columns(plan: Mapping[str, Any]) -> list[str]:
@@ -77,12 +85,11 @@ def columns(plan: Mapping[str, Any]) -> list[str]:
 
 
 def records(store: Store, plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every planned row with what is known of it: the table's columns, and done, test_id, protocol and match."""
+    """Every planned row with what is known of it: the table's columns, and done, test_id, varied, match, protocol."""
     measured = [metric.column for metric in chosen_metrics(plan)]
     for entry in plan["cells"]:
         folder = store.cell(entry["id"])
         record = folder.record() or {}
-        failure = folder.failure()
         for test in entry["tests"]:
             score = folder.score(test["id"])
             found = score or {}
@@ -99,9 +106,10 @@ def records(store: Store, plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 **{key: record.get(key) for key in (*COSTS, "train_seconds")},
                 "evaluate_seconds": found.get("evaluate_seconds"),
                 "latency_ms": found.get("latency_ms"),
-                "error": "" if score else failure,
+                "error": "" if score else folder.failure(test["id"]),
                 "done": score is not None,
                 "test_id": test["id"],
+                "varied": entry["varied"],
                 "match": (entry["match"], test["match"]),
                 "protocol": test["protocol"],
             }
@@ -111,24 +119,29 @@ def summary(rows: "pandas.DataFrame", chosen: Sequence[Metric], varied: Sequence
     """Mean and 95 % interval over seeds, one row per model and test noise.
 
     With one seed, or none, the interval is over test images and speaks of these weights only; `interval_over` says so.
+    seeds: how many the mean is of, 0 where none plays a part. failed: how many more gave no result.
     """
     keys = [*WHAT, *varied]
-    fine = rows[rows["error"] == ""]
-    found = []
-    for values, group in fine.groupby(keys, sort=False, dropna=False):
-        seeds = len(group)
-        row = dict(zip(keys, values, strict=True))
-        row |= {"seeds": seeds if group["seed"].iloc[0] != "" else 0, "n_images": int(group["n_images"].iloc[0])}
-        row["interval_over"] = "seeds" if seeds > 1 else "images"
-        for metric in chosen:
-            row |= _interval(group, metric.column)
-        row["parameters"] = group["parameters"].iloc[0]
-        row["train_seconds"] = group["train_seconds"].mean()
-        found.append(row)
     spans = [f"{metric.column}{end}" for metric in chosen for end in ("", "_low", "_high")]
-    return pandas.DataFrame(
-        found, columns=[*keys, "seeds", "n_images", "interval_over", *spans, "parameters", "train_seconds"]
-    )
+    found = []
+    for values, group in rows.groupby(keys, sort=False, dropna=False):
+        fine = group[group["error"] == ""]
+        row = {
+            **dict(zip(keys, values, strict=True)),
+            "seeds": len(fine) if group["seed"].iloc[0] != "" else 0,
+            "failed": len(group) - len(fine),
+        }
+        if len(fine):
+            row |= {"interval_over": "seeds" if len(fine) > 1 else "images", "n_images": fine["n_images"].iloc[0]}
+            row |= {"perfect_images": fine["perfect_images"].mean(), "parameters": fine["parameters"].iloc[0]}
+            row |= {"train_seconds": fine["train_seconds"].mean()}
+            for metric in chosen:
+                row |= _interval(fine, metric.column)
+        found.append(row)
+    ends = ["perfect_images", "parameters", "train_seconds"]
+    table = pandas.DataFrame(found, columns=[*keys, "seeds", "failed", "interval_over", "n_images", *spans, *ends])
+    whole = dict.fromkeys(["seeds", "failed", "n_images", "parameters"], "Int64")
+    return table.astype({**whole, **dict.fromkeys([*spans, "perfect_images", "train_seconds"], "float64")})
 
 
 def _interval(group: "pandas.DataFrame", column: str) -> dict[str, float]:
@@ -142,10 +155,10 @@ def _interval(group: "pandas.DataFrame", column: str) -> dict[str, float]:
 
 
 def best(table: "pandas.DataFrame", metric: Metric) -> list[bool]:
-    """Whether each row of a summary is the best of its test noise."""
-    value = table[metric.column]
-    groups = value.groupby(table["test_noise"])
-    return list(value == groups.transform("max" if metric.better == "higher" else "min"))
+    """Whether each row of a summary is the best of its test noise, as far as the digits that are shown tell."""
+    sign = 1 if metric.better == "higher" else -1
+    value = (sign * table[metric.column].round(_decimals(table, metric))).mask(_perfect(table, metric), math.inf)
+    return list(value == value.groupby(table["test_noise"]).transform("max"))
 
 
 def for_readers(
@@ -161,34 +174,26 @@ def for_readers(
     for metric in chosen:
         unit = f" ({metric.unit})" if metric.unit else ""
         arrow = "↑" if metric.better == "higher" else "↓"
-        half = (table[f"{metric.column}_high"] - table[f"{metric.column}_low"]) / 2
-        cells = [_value(value, width, metric) for value, width in zip(table[metric.column], half, strict=True)]
-        marked = [mark.format(cell) if top else cell for cell, top in zip(cells, best(table, metric), strict=True)]
-        text[f"{metric.title}{unit} {arrow}"] = marked
-    text["seeds"] = [str(count) if count else "-" for count in table["seeds"]]
+        cells = zip(_shown(table, metric), best(table, metric), strict=True)
+        text[f"{metric.title}{unit} {arrow}"] = [mark.format(cell) if top else cell for cell, top in cells]
+    text["seeds"] = [_seeds(*counts) for counts in zip(table["seeds"], table["failed"], strict=True)]
     return text.iloc[_by_test(table)]
 
 
 def to_markdown(text: "pandas.DataFrame", conditions: str) -> str:
     """A table for readers in Markdown, its conditions below."""
-    escaped = text.map(lambda cell: str(cell).replace("|", "\\|"))
-    lines = ["| " + " | ".join(text.columns) + " |", "|" + " --- |" * len(text.columns)]
-    lines += ["| " + " | ".join(row) + " |" for row in escaped.itertuples(index=False)]
+    rows = [list(text.columns), ["---"] * len(text.columns), *text.itertuples(index=False)]
+    lines = ["| " + " | ".join(_markdown(str(cell)) for cell in row) + " |" for row in rows]
     return "\n".join([*lines, "", conditions, ""])
 
 
 def to_latex(text: "pandas.DataFrame", conditions: str) -> str:
-    """A table for readers in LaTeX (booktabs)."""
-    plain = text.rename(columns=lambda name: name.replace("↑", "$\\uparrow$").replace("↓", "$\\downarrow$"))
-    body = plain.map(lambda cell: _latex(str(cell)))
-    body.columns = [_latex(name) for name in body.columns]
-    lines = [
-        "\\begin{tabular}{" + "l" * len(body.columns) + "}",
-        "\\toprule",
-        " & ".join(body.columns) + r" \\",
-        "\\midrule",
+    """A table for readers in LaTeX (booktabs), its conditions in comments."""
+    head, *body = [
+        " & ".join(_latex(str(cell)) for cell in row) + r" \\"
+        for row in [list(text.columns), *text.itertuples(index=False)]
     ]
-    lines += [" & ".join(row) + r" \\" for row in body.itertuples(index=False)]
+    lines = ["\\begin{tabular}{" + "l" * len(text.columns) + "}", "\\toprule", head, "\\midrule", *body]
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", *(f"% {line}" for line in conditions.splitlines()), ""])
 
 
@@ -201,19 +206,63 @@ def _who(row: "pandas.Series") -> str:
     return f"{row['model']} [{row['objective']}]" if row["objective"] not in ("", "denoise") else str(row["model"])
 
 
-def _value(value: float, half: float, metric: Metric) -> str:
-    digits = 2 if metric.unit == "dB" else 4
+def _seeds(seeds: int, failed: int) -> str:
+    count = str(seeds) if seeds or failed else "-"
+    return f"{count}, {failed} failed" if failed else count
+
+
+def _perfect(table: "pandas.DataFrame", metric: Metric) -> "pandas.Series":
+    """Where every image is perfect, so that the metric has no finite mean."""
+    return table[metric.column].isna() & (table["perfect_images"] == table["n_images"])
+
+
+def _shown(table: "pandas.DataFrame", metric: Metric) -> list[str]:
+    """Each value of a summary and half the width of its interval, to the digits that tell rows apart."""
+    digits = _decimals(table, metric)
+    half = (table[f"{metric.column}_high"] - table[f"{metric.column}_low"]) / 2
+    cells = zip(table[metric.column], half, _perfect(table, metric), table["n_images"].isna(), strict=True)
+    return [
+        "perfect" if perfect else "failed" if failed else _number(value, width, digits)
+        for value, width, perfect, failed in cells
+    ]
+
+
+def _number(value: float, half: float, digits: int) -> str:
     if math.isnan(value):
         return "-"
     return f"{value:.{digits}f}" if math.isnan(half) else f"{value:.{digits}f} ± {half:.{digits}f}"
 
 
+def _decimals(table: "pandas.DataFrame", metric: Metric) -> int:
+    """Two for decibels; else as many as give the smallest value three digits, four to eight."""
+    sizes = table[metric.column].abs()
+    smallest = sizes[sizes > 0].min()
+    if metric.unit == "dB" or math.isnan(smallest):
+        return 2
+    return min(8, max(4, 2 - math.floor(math.log10(smallest))))
+
+
+def _markdown(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+LATEX = {
+    **{char: f"\\{char}" for char in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+}
+
+
 def _latex(text: str) -> str:
     if text.startswith("**") and text.endswith("**"):
         return f"\\textbf{{{_latex(text[2:-2])}}}"
-    for char in "&%#_{}":
-        text = text.replace(char, f"\\{char}")
-    return text.replace("±", "$\\pm$")
+    return "".join(LATEX.get(char, char) for char in " ".join(text.split()))
 
 
 def _blank(value: Any) -> Any:

@@ -7,6 +7,7 @@ steps, on whatever machine each runs, gives the weights that one long run gives.
 import contextlib
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,10 +25,11 @@ from bench.spec import Train
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
 MOMENTUM = 0.9
+VALIDATED = 256  # validation images per forward pass
 
 
 class Diverged(Exception):
-    """The loss is no longer a finite number."""
+    """The loss or a weight is no longer a finite number."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class State:
 def advance(cell: Cell, data: Data, state: State, epochs: int) -> State:
     """The state after some more epochs of a cell's training, at most those that are left.
 
-    Raises Diverged when the loss is no longer finite, ValueError for a cell that needs no training.
+    Raises Diverged when the loss or a weight is no longer finite, ValueError for a cell that needs no training.
+    Reads the training and the validation images only.
     """
     if not isinstance(cell.model, TrainableModel) or cell.train is None or cell.seed is None:
         raise ValueError(f"{cell.model.label()} needs no training")
@@ -69,8 +72,10 @@ def advance(cell: Cell, data: Data, state: State, epochs: int) -> State:
     history, kept, best = list(state.history), state.part("kept"), state.best_epoch
     for epoch in range(state.epoch + 1, min(state.epoch + epochs, cell.train.epochs) + 1):
         started = time.perf_counter()
-        train_loss = _epoch(cell, data, network, optimizer, epoch)
+        with _drawing_from(cell.seed, "network", epoch):
+            train_loss = _epoch(cell, data, network, optimizer, epoch)
         validation_loss = _validate(cell, data, network)
+        _check_finite(network, train_loss, epoch, cell.train.lr)
         row = {"epoch": epoch, "train_loss": train_loss, "validation_loss": validation_loss}
         history.append({**row, "seconds": time.perf_counter() - started})
         if cell.train.keep == "last" or validation_loss is None or validation_loss <= _lowest(history):
@@ -84,14 +89,21 @@ def advance(cell: Cell, data: Data, state: State, epochs: int) -> State:
 
 def build(model: TrainableModel, size: int, seed: int) -> "nn.Module":
     """A network with its first weights, drawn on the CPU so that every device starts from the same."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(rng.derive(seed, "weights") % 2**32)
+    with _drawing_from(seed, "weights"):
         return model.build(size)
 
 
 def load_weights(network: "nn.Module", weights: dict[str, np.ndarray]) -> None:
     """Put stored arrays into a network."""
     network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+
+
+@contextlib.contextmanager
+def _drawing_from(seed: int, *purpose: str | int) -> Iterator[None]:
+    """Torch's own generator, which first weights and layers such as dropout draw from, started at a known point."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(rng.derive(seed, *purpose) % 2**32)
+        yield
 
 
 def _restore(
@@ -105,34 +117,39 @@ def _restore(
     make = getattr(torch.optim, OPTIMIZERS[train.optimizer])
     optimizer = make(network.parameters(), lr=train.lr, weight_decay=train.weight_decay, fused=True, **settings)
     slots: dict[int, dict[str, Any]] = {}
+    parameters = list(network.parameters())
     for name, value in state.part("optimizer").items():
         index, _, key = name.partition("/")
-        slots.setdefault(int(index), {})[key] = torch.from_numpy(np.array(value))
+        slots.setdefault(int(index), {})[key] = _like(parameters[int(index)], value)
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
     return network, optimizer
+
+
+def _like(parameter: "torch.Tensor", value: np.ndarray) -> "torch.Tensor":
+    """A stored array as the tensor an optimiser keeps for a parameter."""
+    stored = torch.from_numpy(np.array(value))
+    # Fused optimisers walk through memory element by element: their tensors must lie there as the parameter does.
+    return torch.empty_like(parameter).copy_(stored) if stored.shape == parameter.shape else stored
 
 
 def _epoch(cell: Cell, data: Data, network: "nn.Module", optimizer: "torch.optim.Optimizer", epoch: int) -> float:
     """Mean loss of one pass over the training images."""
     model, train, seed = cell.model, cell.train, cell.seed
     assert isinstance(model, TrainableModel) and train is not None and seed is not None
-    images = torch.from_numpy(data.train)
-    order = torch.from_numpy(rng.permutation(len(images), seed, "order", epoch))
-    steps = math.ceil(len(images) / train.batch_size)
+    order = rng.permutation(len(data.train), seed, "order", epoch)
+    steps = math.ceil(len(order) / train.batch_size)
     network.train()
     total = torch.zeros((), dtype=torch.float64, device=train.device)
-    for step, indices in enumerate(order.split(train.batch_size)):
+    for step in range(steps):
+        indices = order[step * train.batch_size : (step + 1) * train.batch_size]
         for group in optimizer.param_groups:
             group["lr"] = train.lr * _factor(train.schedule, step + (epoch - 1) * steps, steps * train.epochs)
-        loss = _loss(cell, network, images[indices], indices, seed, epoch, "train")
+        loss = _loss(cell, network, data.train, indices, seed, epoch, "train")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         total += loss.detach().double() * len(indices)
-    mean = total.item() / len(images)
-    if not math.isfinite(mean):
-        raise Diverged(f"diverged: the training loss is {mean} in epoch {epoch} (learning rate {train.lr:g})")
-    return mean
+    return total.item() / len(order)
 
 
 def _validate(cell: Cell, data: Data, network: "nn.Module") -> float | None:
@@ -140,30 +157,31 @@ def _validate(cell: Cell, data: Data, network: "nn.Module") -> float | None:
     assert cell.train is not None
     if not len(data.validation):
         return None
-    images = torch.from_numpy(data.validation)
     network.eval()
     total = 0.0
     with torch.inference_mode():
-        for indices in torch.arange(len(images)).split(256):
-            loss = _loss(cell, network, images[indices], indices, TEST_SEED, 0, "validation")
+        for start in range(0, len(data.validation), VALIDATED):
+            indices = np.arange(start, min(start + VALIDATED, len(data.validation)))
+            loss = _loss(cell, network, data.validation, indices, TEST_SEED, 0, "validation")
             total += loss.item() * len(indices)
-    mean = total / len(images)
+    mean = total / len(data.validation)
     return mean if math.isfinite(mean) else math.inf
 
 
 def _loss(
     cell: Cell,
     network: "nn.Module",
-    images: "torch.Tensor",
-    indices: "torch.Tensor",
+    images: np.ndarray,
+    indices: np.ndarray,
     seed: int,
     epoch: int,
     purpose: str,
 ) -> "torch.Tensor":
+    """The loss of some images, float32 scalar. images: all of their split. indices: (N,) int64, which of them."""
     model, train = cell.model, cell.train
     assert isinstance(model, TrainableModel) and train is not None
-    clean = to_float(images.to(train.device))
-    where = indices.to(train.device)
+    clean = to_float(torch.from_numpy(images[indices]).to(train.device))
+    where = torch.from_numpy(indices).to(train.device)
     inputs = corrupt(cell.noise, clean, where, seed, epoch, purpose).contiguous(memory_format=torch.channels_last)
     half = train.precision == "bfloat16"
     context = torch.autocast(train.device, dtype=torch.bfloat16) if half else contextlib.nullcontext()
@@ -179,6 +197,15 @@ def corrupt(
         return clean
     drawn_in = epoch if noise.fresh else 0
     return noise.apply(clean, Draw(tuple(clean.shape), seed, (purpose, drawn_in), indices))
+
+
+def _check_finite(network: "nn.Module", loss: float, epoch: int, lr: float) -> None:
+    """Raise Diverged for a loss or weights that no further epoch can bring back."""
+    broken = "" if math.isfinite(loss) else f"the training loss is {loss}"
+    if not broken and not all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values()):
+        broken = "a weight is no longer a finite number"
+    if broken:
+        raise Diverged(f"diverged: {broken} in epoch {epoch} (learning rate {lr:g})")
 
 
 def _factor(schedule: str, step: int, steps: int) -> float:

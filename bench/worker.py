@@ -1,4 +1,4 @@
-"""The two units of work, as functions of plain values, so that they run in this process or in any other."""
+"""The units of work, as functions of plain values, so that they run in this process or in any other."""
 
 import json
 from collections.abc import Mapping
@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from bench import evaluate, train
+from bench import evaluate, profile, train
 from bench.datasets import Data, datasets
 from bench.evaluate import Score
 from bench.lazy import torch
 from bench.metrics import metrics
+from bench.models import models
 from bench.noises import noises
 from bench.plan import Cell
 from bench.plugins import load_plugins
+from bench.profile import Profile
 from bench.train import State
 
 
@@ -30,6 +32,12 @@ class Context:
         """The images, read once per process."""
         load_plugins(self.plugins)
         return _data(json.dumps(self.dataset, sort_keys=True))
+
+
+def profile_step(context: Context, model: Mapping[str, Any], size: int) -> Profile:
+    """What a model costs. Raises whatever it raises when it is built."""
+    load_plugins(context.plugins)
+    return profile.count(models.parse(model), size)
 
 
 def train_step(context: Context, cell: Mapping[str, Any], state: State, epochs: int) -> State:

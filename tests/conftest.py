@@ -9,6 +9,8 @@ from hypothesis import settings
 from PIL import Image
 from skimage import data
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for tensors this small a second thread only gets in the way
+
 settings.register_profile("here", deadline=None, max_examples=30)
 settings.register_profile("automatic", deadline=None, max_examples=30, derandomize=True, database=None)
 settings.load_profile("automatic" if os.environ.get("CI") else "here")

@@ -21,9 +21,34 @@ def draw_for(indices, seed=0, purpose=("test",), shape=(3, 8, 8)):
 
 def test_the_mixer_is_splitmix64():
     # First outputs of the reference implementation (prng.di.unimi.it/splitmix64.c) for the seed 1234567.
-    expected = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821]
+    expected = [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
     states = torch.arange(1, 6) * WEYL + 1234567
     assert [word % 2**64 for word in _mix(states).tolist()] == expected
+    assert [splitmix64(1234567 + step * 0x9E3779B97F4A7C15) for step in range(1, 6)] == expected
+
+
+def splitmix64(state):
+    state %= 2**64
+    state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    state = (state ^ state >> 27) * 0x94D049BB133111EB % 2**64
+    return state ^ state >> 31
+
+
+@given(seed=SEEDS, index=st.integers(0, 2**50), call=st.integers(0, 3))
+def test_a_draw_is_the_published_generator_from_a_start_of_its_own(seed, index, call):
+    draw = draw_for([index], seed, ("test", 7))
+    for _ in range(call):
+        draw.normal((1, 1, 1))
+    start = splitmix64(derive(seed, "test", 7, call) + (index + 1) * 0x9E3779B97F4A7C15)
+    words = [splitmix64(start + step * 0x9E3779B97F4A7C15) for step in range(3)]
+    expected = [half >> 8 for word in words for half in (word % 2**32, word >> 32)]
+    assert (draw.uniform((1, 1, 5)) * 2**24).flatten().tolist() == expected[:5]
 
 
 @given(seed=SEEDS, size=st.integers(1, 40), data=st.data())
@@ -143,7 +168,9 @@ def test_calls_are_numbered_and_forks_apart():
     assert not torch.equal(draw.fork("levels").uniform(), draw.fork("masks").uniform())
 
 
-@given(st.lists(st.tuples(SEEDS, st.lists(st.text() | st.integers(), max_size=3)), unique_by=repr, min_size=2, max_size=50))
+@given(
+    st.lists(st.tuples(SEEDS, st.lists(st.text() | st.integers(), max_size=3)), unique_by=repr, min_size=2, max_size=50)
+)
 def test_keys_differ(origins):
     keys = [derive(seed, *purpose) for seed, purpose in origins]
     assert len(set(keys)) == len(keys)

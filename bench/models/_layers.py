@@ -23,6 +23,121 @@ class Autoencoder(nn.Module):
         return self.decoder(self.encoder(images))
 
 
+class KeepLargest(nn.Module):
+    """Sets all but the k largest channels to 0, at each position on its own.
+
+    k: how many channels stay, of features (N, C) or (N, C, H, W).
+    """
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self.k = k
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        values, places = features.topk(min(self.k, features.shape[1]), dim=1)
+        return torch.zeros_like(features).scatter(1, places, values)
+
+
+class Variational(nn.Module):
+    """An autoencoder whose code is a normal distribution; as a map of images it decodes the mean.
+
+    encoder: images to features. head: features to twice the code's channels, means before log variances.
+    decoder: a code to images.
+    """
+
+    def __init__(self, encoder: nn.Module, head: nn.Module, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.decoder = decoder
+
+    def posterior(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log variance of each image's code, float32."""
+        mean, log_variance = self.head(self.encoder(images)).float().chunk(2, 1)
+        return mean, log_variance
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.decoder(self.posterior(images)[0])
+
+
+class Quantized(nn.Module):
+    """An autoencoder whose code consists of entries of a codebook."""
+
+    def __init__(self, encoder: nn.Module, quantizer: "VectorQuantizer", decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.quantizer = quantizer
+        self.decoder = decoder
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.decoder(self.quantizer(self.encoder(images)))
+
+
+class VectorQuantizer(nn.Module):
+    """Replaces the vector of channels at each position by the nearest entry of a codebook.
+
+    The codebook follows the vectors it stands for by exponential moving averages, so it has no gradient and is saved
+    as a buffer. Entries hardly used are moved onto vectors of the current batch; at the start all are.
+
+    entries, channels: size of the codebook. decay: of the averages, per batch.
+    Source: van den Oord et al. 2017, arXiv:1711.00937, appendix A.1; restarts: Dhariwal et al. 2020, arXiv:2005.00341.
+    """
+
+    RARE = 0.1  # of the mean use; below it an entry is moved
+
+    codebook: torch.Tensor
+    usage: torch.Tensor
+    totals: torch.Tensor
+
+    def __init__(self, entries: int, channels: int, decay: float) -> None:
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("codebook", torch.zeros(entries, channels))
+        self.register_buffer("usage", torch.zeros(entries))
+        self.register_buffer("totals", torch.zeros(entries, channels))
+
+    def forward(self, code: torch.Tensor) -> torch.Tensor:
+        """code: (N, channels, H, W). Returns the nearest entries, same shape, float32."""
+        vectors = _vectors(code)
+        return _like(self.codebook[self.nearest(vectors)], code)
+
+    def nearest(self, vectors: torch.Tensor) -> torch.Tensor:
+        """The index of the entry nearest to each vector; (M, channels) to (M,)."""
+        # In half precision nearby entries would be confused.
+        with torch.autocast(vectors.device.type, enabled=False):
+            return (self.codebook.square().sum(1) - 2 * vectors @ self.codebook.T).argmin(1)
+
+    @torch.no_grad()
+    def learn(self, code: torch.Tensor, keys: torch.Tensor) -> None:
+        """Move the codebook towards a batch of codes, (N, channels, H, W).
+
+        keys: (N, 1, H, W) random numbers that choose where rare entries are moved to.
+        """
+        vectors = _vectors(code)
+        entries = len(self.codebook)
+        mean_use = len(vectors) / entries
+        rare = self.usage < self.RARE * mean_use
+        candidates = vectors[keys.flatten().argsort(stable=True)]
+        moved = candidates[torch.arange(entries, device=code.device) % len(candidates)]
+        self.codebook.copy_(torch.where(rare[:, None], moved, self.codebook))
+        self.totals.copy_(torch.where(rare[:, None], moved * mean_use, self.totals))
+        self.usage.masked_fill_(rare, mean_use)
+        with torch.autocast(code.device.type, enabled=False):
+            chosen = functional.one_hot(self.nearest(vectors), entries).to(vectors.dtype)
+            self.usage.lerp_(chosen.sum(0), 1 - self.decay)
+            self.totals.lerp_(chosen.T @ vectors, 1 - self.decay)
+        self.codebook.copy_(self.totals / self.usage[:, None])
+
+
+def _vectors(code: torch.Tensor) -> torch.Tensor:
+    return code.detach().float().movedim(1, -1).flatten(0, -2)
+
+
+def _like(vectors: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
+    count, channels, height, width = code.shape
+    return vectors.view(count, height, width, channels).movedim(-1, 1)
+
+
 class Residual(nn.Module):
     """x + inner(x)."""
 
@@ -34,15 +149,42 @@ class Residual(nn.Module):
         return features + self.inner(features)
 
 
-class Skip(nn.Module):
-    """x beside inner(x): the two concatenated over channels."""
+class ScaledResidual(nn.Module):
+    """x + scale * inner(x), with a scale per channel that starts at 0."""
 
-    def __init__(self, inner: nn.Module) -> None:
+    def __init__(self, channels: int, inner: nn.Module) -> None:
         super().__init__()
         self.inner = inner
+        self.scale = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return torch.cat((features, self.inner(features)), 1)
+        return features + self.scale * self.inner(features)
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of each pixel of (N, C, H, W)."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return super().forward(features.movedim(1, -1)).movedim(-1, 1)
+
+
+class Gate(nn.Module):
+    """The first half of the channels times the second half."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        first, second = features.chunk(2, 1)
+        return first * second
+
+
+class ChannelAttention(nn.Module):
+    """Each channel times a linear function of the means of all channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features * self.mix(features.mean((2, 3), keepdim=True))
 
 
 class PadTo(nn.Module):
@@ -63,6 +205,45 @@ class PadTo(nn.Module):
             return self.inner(images)
         padded = functional.pad(images, (0, right, 0, down), mode="replicate")
         return self.inner(padded)[..., :height, :width]
+
+
+class ScaleNorm(nn.Module):
+    """Batch normalisation without additive constants: divides by the deviation, subtracts and adds nothing.
+
+    channels: of the features, (N, channels, H, W).
+    Source: Mohan et al. 2020, arXiv:1906.05478.
+    """
+
+    deviation: torch.Tensor
+
+    def __init__(self, channels: int, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.scale = nn.Parameter(torch.ones(channels))
+        self.register_buffer("deviation", torch.ones(channels))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        deviation = self.deviation
+        if self.training:
+            deviation = (features.float().var((0, 2, 3)) + self.epsilon).sqrt()
+            self.deviation.lerp_(deviation.detach(), self.momentum)
+        return features * (self.scale / deviation).to(features.dtype)[:, None, None]
+
+
+class NoiseMap(nn.Module):
+    """Images with a fourth channel: the deviation of their noise, one value per image, estimated from the image.
+
+    The estimate is the median magnitude of the diagonal Haar wavelet coefficients over 0.6745, exact for Gaussian noise
+    on a flat image; it scales with the image. Source: Donoho & Johnstone 1994, doi:10.1093/biomet/81.3.425.
+    """
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        height, width = (side - side % 2 for side in images.shape[2:])
+        even = images[..., :height, :width]
+        diagonal = even[..., ::2, ::2] - even[..., ::2, 1::2] - even[..., 1::2, ::2] + even[..., 1::2, 1::2]
+        deviation = diagonal.flatten(1).abs().median(1).values / (2 * 0.6745)
+        return torch.cat((images, deviation[:, None, None, None].expand(-1, 1, *images.shape[2:])), 1)
 
 
 class Filter(nn.Module):

@@ -1,7 +1,7 @@
 """What a denoiser is: a class that a spec names, which builds a torch module from images to images."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from annotated_types import Ge, Le
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 else:
     layers = Lazy("bench.models._layers")
 
+__all__ = ["Model", "NonNegative", "TrainableModel", "Width", "layers", "models"]
+
 Width = Annotated[int, Ge(1), Le(4096)]
+NonNegative = Annotated[float, Ge(0)]
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,28 @@ class Model(Registered):
     """A denoiser. On its own this base stands for one that needs no training."""
 
     trains: ClassVar[bool] = False
-    any_size: ClassVar[bool] = True  # whether one module takes images of every size
-    multiple: ClassVar[int] = 1  # height and width must be multiples of this
+
+    @property
+    def any_size(self) -> bool:
+        """Whether one module takes images of every size."""
+        return True
+
+    @property
+    def multiple(self) -> int:
+        """What the height and width of its images must be multiples of."""
+        return 1
+
+    @property
+    def fits(self) -> bool:
+        """Whether `fit` has something left to choose."""
+        return False
+
+    def fit(self, noisy: "torch.Tensor", clean: "torch.Tensor") -> Self:
+        """This denoiser with the keys left open chosen on validation images; itself where none is.
+
+        noisy, clean: (N, 3, H, W) float32, pairs of corrupted and clean images.
+        """
+        return self
 
     def build(self, size: int) -> "nn.Module":
         """A module from corrupted images to estimates of the clean ones.
@@ -45,9 +68,7 @@ class TrainableModel(Model):
 
     objective: Literal["denoise", "autoencode"] = "denoise"
 
-    def loss(
-        self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor", draw: Draw
-    ) -> "torch.Tensor":
+    def loss(self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         """The loss to minimise, a scalar: mean squared error unless a family has its own.
 
         inputs, targets: (N, 3, H, W) float32. draw: the batch's randomness for what the loss itself draws.

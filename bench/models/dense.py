@@ -9,7 +9,7 @@ from bench.models.base import TrainableModel, Width, layers, models
 @models.register("dense")
 @dataclass(frozen=True)
 class Dense(TrainableModel):
-    """Fully connected autoencoder with one hidden layer on each side of the code.
+    """Fully connected autoencoder with one hidden layer, batch-normalised, on each side of the code.
 
     hidden: units of the hidden layers; nearly all parameters are 2 * 3 * size * size * hidden.
     code: units of the code.
@@ -27,7 +27,12 @@ class Dense(TrainableModel):
 def encoder(hidden: int, code: int, size: int) -> "nn.Sequential":
     """(N, 3, size, size) images to a (N, code) code, not below 0."""
     return nn.Sequential(
-        nn.Flatten(), nn.Linear(3 * size * size, hidden), nn.ReLU(), nn.Linear(hidden, code), nn.ReLU()
+        nn.Flatten(),
+        nn.Linear(3 * size * size, hidden),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, code),
+        nn.ReLU(),
     )
 
 
@@ -35,6 +40,7 @@ def decoder(hidden: int, code: int, size: int) -> "nn.Sequential":
     """A (N, code) code to (N, 3, size, size) images in [0, 1]."""
     return nn.Sequential(
         nn.Linear(code, hidden),
+        nn.BatchNorm1d(hidden),
         nn.ReLU(),
         nn.Linear(hidden, 3 * size * size),
         nn.Sigmoid(),

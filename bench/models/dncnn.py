@@ -6,12 +6,13 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from bench.lazy import nn
-from bench.models.base import TrainableModel, Width, layers, models
+from bench.models._families import Restorer
+from bench.models.base import Width, layers, models
 
 
 @models.register("dncnn")
 @dataclass(frozen=True)
-class DnCNN(TrainableModel):
+class DnCNN(Restorer):
     """DnCNN: convolutions with batch normalisation at full resolution; the output is added to the input.
 
     width: channels of the hidden layers; the paper has 64.
@@ -23,11 +24,11 @@ class DnCNN(TrainableModel):
     depth: Annotated[int, Ge(3), Le(32)] = 8
 
     def build(self, size: int) -> "nn.Module":
-        body = nn.Sequential(nn.Conv2d(3, self.width, 3, padding=1), nn.ReLU())
+        body = self.entry(self.width)
         for _ in range(self.depth - 2):
             # Batch normalisation has an additive constant of its own, so the convolution before it needs none.
             body.append(nn.Conv2d(self.width, self.width, 3, padding=1, bias=False))
-            body.append(nn.BatchNorm2d(self.width))
+            body.append(nn.BatchNorm2d(self.width) if self.bias else layers.ScaleNorm(self.width))
             body.append(nn.ReLU())
-        body.append(nn.Conv2d(self.width, 3, 3, padding=1))
+        body.append(nn.Conv2d(self.width, 3, 3, padding=1, bias=self.bias))
         return layers.Residual(body)

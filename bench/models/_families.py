@@ -1,0 +1,56 @@
+"""What several families share: keys, and the parts of autoencoders with a bottleneck."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.lazy import nn
+from bench.models import conv, dense
+from bench.models.base import TrainableModel, Width, layers
+
+
+@dataclass(frozen=True)
+class Restorer(TrainableModel):
+    """A network at full resolution whose output is added to its input.
+
+    bias: false removes every additive constant, so that the output scales with the input (Mohan et al. 2020,
+        arXiv:1906.05478).
+    noise_map: show the network the noise level as a fourth channel, estimated from the image itself; the map is that of
+        FFDNet (Zhang et al. 2018, arXiv:1710.04026).
+    """
+
+    bias: bool = True
+    noise_map: bool = False
+
+    def entry(self, width: int) -> "nn.Sequential":
+        """The first convolution, from images to `width` channels, and the noise map before it."""
+        if not self.noise_map:
+            return nn.Sequential(nn.Conv2d(3, width, 3, padding=1, bias=self.bias), nn.ReLU())
+        return nn.Sequential(layers.NoiseMap(), nn.Conv2d(4, width, 3, padding=1, bias=self.bias), nn.ReLU())
+
+
+@dataclass(frozen=True)
+class Bottleneck(TrainableModel):
+    """An autoencoder whose only way from input to output is its code.
+
+    kind: `conv`, the layers of the model `conv`, or `dense`, those of `dense`.
+    width: conv: channels of the first layer, a quarter of the code's; dense: an eighth of the hidden units, a quarter
+        of the code's.
+    """
+
+    kind: Literal["conv", "dense"] = "conv"
+    width: Width = 16
+
+    @property
+    def any_size(self) -> bool:
+        return self.kind == "conv"
+
+    @property
+    def multiple(self) -> int:
+        return conv.Conv.multiple if self.kind == "conv" else 1
+
+    def parts(self, size: int) -> tuple["nn.Sequential", "nn.Sequential"]:
+        """Encoder and decoder of a code not below 0: (N, 4 width, size/4, size/4) or, dense, (N, 4 width)."""
+        if self.kind == "conv":
+            return conv.encoder(self.width), conv.decoder(self.width, size)
+        hidden, code = 8 * self.width, 4 * self.width
+        return dense.encoder(hidden, code, size), dense.decoder(hidden, code, size)

@@ -1,0 +1,48 @@
+"""Autoencoders with a sparse code: by a penalty, or by keeping the largest activations only."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from annotated_types import Ge, Le
+
+from bench.lazy import functional, nn, torch
+from bench.models._families import Bottleneck
+from bench.models.base import NonNegative, layers, models
+from bench.rng import Draw
+
+
+@models.register("sparse")
+@dataclass(frozen=True)
+class Sparse(Bottleneck):
+    """Sparse autoencoder: the loss has the mean magnitude of the code (L1) added.
+
+    penalty: weight of that mean beside the mean squared error, >= 0.
+    Source: Goodfellow, Bengio & Courville 2016, Deep Learning, section 14.2.1.
+    """
+
+    penalty: NonNegative = 1e-3
+
+    def build(self, size: int) -> "nn.Module":
+        return layers.Autoencoder(*self.parts(size))
+
+    def loss(self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor", draw: Draw) -> "torch.Tensor":
+        parts = cast("layers.Autoencoder", network)
+        code = parts.encoder(inputs)
+        error = functional.mse_loss(parts.decoder(code).float(), targets)
+        return error + self.penalty * code.float().abs().mean()
+
+
+@models.register("k_sparse")
+@dataclass(frozen=True)
+class KSparse(Bottleneck):
+    """k-sparse autoencoder: of each code vector only the k largest units stay, the others are 0.
+
+    k: how many units stay active; of the dense code, or at each position of the convolutional one.
+    Source: Makhzani & Frey 2013, arXiv:1312.5663.
+    """
+
+    k: Annotated[int, Ge(1), Le(16384)] = 16
+
+    def build(self, size: int) -> "nn.Module":
+        encoder, decoder = self.parts(size)
+        return layers.Autoencoder(encoder.append(layers.KeepLargest(self.k)), decoder)

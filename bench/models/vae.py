@@ -1,0 +1,54 @@
+"""Variational autoencoders."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from annotated_types import Gt, Le
+
+from bench.lazy import functional, nn, torch
+from bench.models._families import Bottleneck
+from bench.models.base import NonNegative, layers, models
+from bench.rng import Draw
+
+
+@models.register("vae")
+@dataclass(frozen=True)
+class VAE(Bottleneck):
+    """Variational autoencoder: the code is a normal distribution, held near N(0, 1); images are decoded from its mean.
+
+    beta: weight of the divergence between the code's distribution and N(0, 1); 1 is the evidence lower bound.
+    deviation: of the normal distribution that the decoder predicts for each element, in (0, 1] on the [0, 1] scale.
+    The loss is the negative bound, scaled by 2 deviation^2 / elements: the mean squared error plus
+    beta * 2 deviation^2 / elements * divergence. In training the code is drawn from its distribution.
+    Source: Kingma & Welling 2014, arXiv:1312.6114; beta: Higgins et al. 2017, beta-VAE, ICLR.
+    """
+
+    beta: NonNegative = 1.0
+    deviation: Annotated[float, Gt(0), Le(1)] = 0.1
+
+    def build(self, size: int) -> "nn.Module":
+        encoder, decoder = self.parts(size)
+        code = 4 * self.width
+        head = nn.Conv2d(code, 2 * code, 1) if self.kind == "conv" else nn.Linear(code, 2 * code)
+        return layers.Variational(encoder, head, decoder)
+
+    def loss(self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor", draw: Draw) -> "torch.Tensor":
+        parts = cast("layers.Variational", network)
+        mean, log_variance = parts.posterior(inputs)
+        code = mean
+        if network.training:
+            code = mean + torch.exp(0.5 * log_variance) * draw.normal(tuple(mean.shape[1:]))
+        error = functional.mse_loss(parts.decoder(code).float(), targets)
+        divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()
+        return error + self.beta * 2 * self.deviation**2 * divergence / targets.numel()
+
+
+@models.register("beta_vae")
+@dataclass(frozen=True)
+class BetaVAE(VAE):
+    """beta-VAE: a variational autoencoder whose code is held closer to N(0, 1).
+
+    Source: Higgins et al. 2017, beta-VAE: Learning Basic Visual Concepts, ICLR.
+    """
+
+    beta: NonNegative = 4.0

@@ -1,0 +1,47 @@
+"""The vector-quantised autoencoder: a code of entries of a learnt codebook."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from annotated_types import Ge, Le, Lt
+
+from bench.lazy import functional, nn, torch
+from bench.models import conv
+from bench.models.base import NonNegative, TrainableModel, Width, layers, models
+from bench.rng import Draw
+
+
+@models.register("vq_vae")
+@dataclass(frozen=True)
+class VQVAE(TrainableModel):
+    """VQ-VAE: each position of a convolutional code is replaced by the nearest entry of a codebook.
+
+    width: channels of the first layer; the codebook's entries have four times as many.
+    entries: size of the codebook, 2 to 65536; a position carries log2(entries) bits.
+    commitment: weight of the distance between code and entry beside the mean squared error, >= 0.
+    decay: of the moving averages that the codebook follows, per batch, in [0, 1); the paper has 0.99, which leaves most
+        entries behind in trainings as short as ours.
+    Gradients pass the quantisation unchanged (straight-through).
+    Source: van den Oord et al. 2017, Neural Discrete Representation Learning, arXiv:1711.00937.
+    """
+
+    multiple = conv.Conv.multiple
+    width: Width = 16
+    entries: Annotated[int, Ge(2), Le(65536)] = 256
+    commitment: NonNegative = 0.25
+    decay: Annotated[float, Ge(0), Lt(1)] = 0.9
+
+    def build(self, size: int) -> "nn.Module":
+        quantizer = layers.VectorQuantizer(self.entries, 4 * self.width, self.decay)
+        # Without its last ReLU: entries may lie anywhere.
+        return layers.Quantized(conv.encoder(self.width)[:-1], quantizer, conv.decoder(self.width, size))
+
+    def loss(self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor", draw: Draw) -> "torch.Tensor":
+        parts = cast("layers.Quantized", network)
+        code = parts.encoder(inputs).float()
+        if network.training:
+            parts.quantizer.learn(code, draw.uniform((1, *code.shape[2:])))
+        entries = parts.quantizer(code)
+        passed = code + (entries - code).detach()
+        error = functional.mse_loss(parts.decoder(passed).float(), targets)
+        return error + self.commitment * functional.mse_loss(code, entries)

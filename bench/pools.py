@@ -1,0 +1,143 @@
+"""Where units of work run: in this process, or in local processes through Dask."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bench.lazy import Lazy
+
+dask = Lazy("dask")
+distributed = Lazy("distributed")
+
+LIVES = 2  # how many processes one unit may take with it before it counts as the cause
+SETTINGS = {
+    "distributed.scheduler.allowed-failures": LIVES - 1,
+    "distributed.scheduler.worker-ttl": None,  # a unit may keep its process from answering for long
+    "distributed.admin.large-graph-warning-threshold": "1 TB",  # a training's state is large and must travel
+}
+
+
+class WorkerDied(Exception):
+    """A unit's process ended before the unit did, every time it was tried."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A function and its arguments, to be run by a worker."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+class Pool(Protocol):
+    """Where units run. `start` takes one; `finish` waits for any and gives its tag and its outcome."""
+
+    size: int
+
+    def start(self, tag: int, unit: Unit) -> None: ...
+    def finish(self) -> tuple[int, Any, Exception | None]: ...
+    def close(self) -> None: ...
+
+
+def open_pool(size: int) -> Pool:
+    """This process for one unit at a time, as many processes for more."""
+    return Inline() if size == 1 else Processes(size)
+
+
+class Inline:
+    """Runs each unit in this process when its result is asked for."""
+
+    size = 1
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[int, Unit]] = deque()
+
+    def start(self, tag: int, unit: Unit) -> None:
+        self.waiting.append((tag, unit))
+
+    def finish(self) -> tuple[int, Any, Exception | None]:
+        tag, unit = self.waiting.popleft()
+        try:
+            return tag, unit.function(*unit.arguments), None
+        except Exception as error:  # whatever a unit dies of is its outcome; the others go on
+            return tag, None, error
+
+    def close(self) -> None:
+        self.waiting.clear()
+
+
+class Processes:
+    """Runs units in local processes of one unit each, through Dask. A process that dies is replaced."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        dask.config.set(SETTINGS)
+        try:
+            with interrupts_held():
+                self.cluster = distributed.LocalCluster(
+                    n_workers=size,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=None,  # Dask's own would end processes that the system still has room for
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                )
+                self.client = distributed.Client(self.cluster)
+        except KeyboardInterrupt:
+            self.close()
+            raise
+        self.tags: dict[Any, int] = {}
+        self.completed = distributed.as_completed()
+
+    def start(self, tag: int, unit: Unit) -> None:
+        future = self.client.submit(unit.function, *unit.arguments, pure=False)
+        self.tags[future] = tag
+        self.completed.add(future)
+
+    def finish(self) -> tuple[int, Any, Exception | None]:
+        future = next(self.completed)
+        tag, error = self.tags.pop(future), future.exception()
+        if isinstance(error, distributed.KilledWorker):
+            error = WorkerDied(f"its process died {LIVES} times: it ran out of memory or was ended from within")
+        return tag, None if error else future.result(), error
+
+    def close(self) -> None:
+        """End the processes at once: they hold nothing that is not stored."""
+        with interrupts_held():
+            self.cluster.sync(self._end)
+            self.client.close(timeout=2)
+            self.cluster.close(timeout=2)
+
+    async def _end(self) -> None:
+        nannies = list(self.cluster.workers.values())
+        await asyncio.gather(*(nanny.close(timeout=0.5) for nanny in nannies), return_exceptions=True)
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until the end of this block.
+
+    Threads and processes that start inside never get it: in a terminal it goes to every process, but only the first
+    one shall answer it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else set()
+    try:
+        yield
+    finally:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if caught:
+        raise KeyboardInterrupt

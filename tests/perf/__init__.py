@@ -1,0 +1,1 @@
+"""`make perf`: what noise-bench costs, measured side by side with what else one would use."""

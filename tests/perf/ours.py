@@ -1,0 +1,132 @@
+"""noise-bench's side of each comparison. Every function runs in a process of its own, by `fresh.call`."""
+
+import json
+import multiprocessing
+import time
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench import engine, metrics, plan, spec, tables, train
+from bench.datasets import Data
+from bench.models import models
+from bench.noises import noises
+from bench.store import Store
+
+from .script import SIGMA, SIZE
+
+METRICS = ["mse", "psnr", "ssim", "ssim_uniform"]
+NOISE = {"gaussian": {"sigma": SIGMA}}
+
+
+def grid(
+    root: str,
+    results: str,
+    model: str,
+    cells: int,
+    workers: int,
+    recipe: dict[str, Any],
+    images: int | None = None,
+    test: int | None = None,
+) -> dict[str, Any]:
+    """A grid of equal cells, trained and scored by the engine as `bench run` drives it.
+
+    training_seconds: from the start of the first epoch of any cell to the end of the last; scoring of cells that end
+        before the others, checkpoints and the way between processes lie inside. The start of processes does not.
+    work_seconds: the same up to the last score. total_seconds: with the start of processes, and reading the images.
+    images_per_second: images trained by all cells per second of training_seconds.
+    """
+    content = {
+        "name": "grid",
+        "dataset": {"name": "folder", "root": root, "size": SIZE, "validation": 0, "train": images, "test": test},
+        "models": [model],
+        "noises": [NOISE],
+        "train": recipe,
+        "metrics": ["mse", "psnr"],
+        "seeds": list(range(cells)),
+    }
+    experiment = plan.resolved(spec.parse(json.dumps(content)))
+    works = plan.plan(experiment)
+    store = Store(Path(results))
+    store.begin(experiment.node(), tables.describe(experiment, works))
+    started = time.perf_counter()
+    begin, trained, scored = float("inf"), 0.0, 0.0
+    psnr = []
+    for event in engine.run(experiment, works, store, workers):
+        now = time.perf_counter()
+        match event:
+            case engine.Trained(row=row):
+                begin, trained = min(begin, now - row["seconds"]), now
+            case engine.Scored(means=means):
+                scored = now
+                psnr.append(means["psnr"])
+            case engine.Failed(reason=reason):
+                raise RuntimeError(reason)
+    settings = experiment.train[0]
+    count = works[0].cell.data["train"]
+    return {
+        "images": count,
+        "images_per_second": cells * settings.epochs * count / (trained - begin),
+        "training_seconds": trained - begin,
+        "work_seconds": scored - begin,
+        "total_seconds": scored - started,
+        "psnr": float(np.mean(psnr)),
+        "precision": settings.precision,
+        "batch_size": settings.batch_size,
+        "threads": settings.threads,
+    }
+
+
+def advance(images: int, epochs: int, batch: int, precision: str) -> dict[str, Any]:
+    """Images per second of `bench.train.advance` on the study's network, one thread, after a first epoch."""
+    pixels = np.random.default_rng(0).integers(0, 256, (images, 3, SIZE, SIZE), dtype=np.uint8)
+    data = Data(pixels, pixels[:0], pixels[:1], "random", ())
+    asked = spec.Train(epochs=epochs + 1, batch_size=batch, precision=precision, threads=1, device="cpu", keep="last")
+    settings = plan.resolve(asked)
+    cell = plan.Cell(models.parse("conv"), noises.parse(NOISE), 0, settings, {"train": images})
+    state = train.advance(cell, data, train.State(), 1)
+    started = time.perf_counter()
+    train.advance(cell, data, state, epochs)
+    return {
+        "images_per_second": images * epochs / (time.perf_counter() - started),
+        "precision": settings.precision,
+        "batch_size": batch,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def evaluate(folder: str, count: int, values: int) -> dict[str, Any]:
+    """Seconds for all metrics of the images in `folder`, in two processes of one thread that start together.
+
+    values: how many images' values come back, to be compared.
+    """
+    context = multiprocessing.get_context("spawn")
+    barrier, answers = context.Barrier(2), context.Queue()
+    halves = [(0, count // 2), (count // 2, count)]
+    processes = [context.Process(target=_half, args=(folder, half, barrier, answers)) for half in halves]
+    for process in processes:
+        process.start()
+    found = sorted(answers.get() for _ in processes)
+    for process in processes:
+        process.join()
+    columns = {name: np.concatenate([part[3][name] for part in found])[:values].tolist() for name in METRICS}
+    return {"seconds": max(part[2] for part in found) - min(part[1] for part in found), "values": columns}
+
+
+def _half(folder: str, rows: tuple[int, int], barrier: Barrier, answers: Any) -> None:
+    torch.set_num_threads(1)
+    chosen = [metrics.metrics.parse(name) for name in METRICS]
+    images, targets = (
+        torch.from_numpy(np.load(Path(folder) / f"{name}.npy", mmap_mode="r")[slice(*rows)].copy())
+        for name in ("images", "targets")
+    )
+    metrics.compute(chosen, images[: plan.CHUNK], targets[: plan.CHUNK])  # what is built at first use
+    barrier.wait()
+    started = time.monotonic()
+    chunks = zip(images.split(plan.CHUNK), targets.split(plan.CHUNK), strict=True)
+    parts = [metrics.compute(chosen, *chunk) for chunk in chunks]
+    ended = time.monotonic()
+    answers.put((rows[0], started, ended, {name: torch.cat([part[name] for part in parts]).numpy() for name in METRICS}))
