@@ -6,9 +6,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+PERF := $(VENV)/.perf
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test test-long lint data report clean
+.PHONY: help install bench test test-long lint perf data report clean
 
 help: ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -35,6 +36,13 @@ test-long: $(READY) ## The tests that take longer: interruptions, quality reache
 lint: $(READY) ## Put the code in order and check it.
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 	$(BIN)/mypy
+
+$(PERF): $(READY)
+	$(BIN)/python -m pip install --quiet --editable '.[test,perf]'
+	@touch $@
+
+perf: $(PERF) ## Measure speed side by side, about 20 minutes: make perf [DATA=FOLDER].
+	$(BIN)/python -m tests.perf $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 data: $(READY) ## Fetch and verify CIFAR-10 now.
 	$(BIN)/bench data cifar10

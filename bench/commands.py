@@ -64,11 +64,8 @@ def plan(spec_path: Path, overrides: tuple[str, ...], results: Path, plugins: tu
     store = Store(results / experiment.name)
     left = {work.cell.id: work for work in engine.pending(works, store, experiment.metrics)}
     rows = [_planned(work, experiment.varied, _state(work, left, store)) for work in works]
-    shown = [key for key in rows[0] if key in ("cell", "model") or any(row[key] for row in rows)]
-    show_table(screen, shown, [[row[key] for key in shown] for row in rows])
-    epochs = sum(
-        work.cell.train.epochs for work in left.values() if work.cell.train and not store.cell(work.cell.id).finished
-    )
+    show_table(screen, list(rows[0]), [list(row.values()) for row in rows])
+    epochs = sum(work.cell.epochs for work in left.values() if not store.cell(work.cell.id).finished)
     tests = sum(len(work.tests) for work in left.values())
     screen.print(
         f"{len(works)} cells: {len(works) - len(left)} finished, {len(left)} to run ({epochs} epochs, {tests} tests)"
@@ -164,7 +161,7 @@ def _prepare(dataset: Dataset, screen: Console) -> None:
 
 
 def _planned(work: Work, varied: Sequence[str], state: str) -> dict[str, str]:
-    """A row of the plan. Columns in which no row says anything are left out."""
+    """A row of the plan."""
     labels = work.cell.labels()
     return {
         "cell": work.cell.id,
@@ -186,7 +183,7 @@ def _state(work: Work, left: dict[str, Work], store: Store) -> str:
         return f"trained, {len(left[work.cell.id].tests)} tests to do"
     begun = folder.state().epoch
     if begun and work.cell.train:
-        return f"epoch {begun} of {work.cell.train.epochs}"
+        return f"epoch {begun} of {work.cell.epochs}"
     return f"failed: {folder.failure()}" if folder.failure() else "to do"
 
 

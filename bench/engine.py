@@ -14,11 +14,11 @@ from bench import machine, profile
 from bench.errors import BenchError, DataError
 from bench.metrics import Metric
 from bench.models import Model
-from bench.plan import Work, test_id
+from bench.plan import Cell, Work, test_id
 from bench.pools import Pool, Unit, WorkerDied, open_pool
 from bench.spec import Experiment
 from bench.store import CellStore, Store
-from bench.train import Diverged, State
+from bench.train import Diverged, State, finished
 from bench.worker import Context, profile_step, score_step, train_step
 
 STEP_SECONDS = 3.0  # how long one unit of training should take: what an interruption may lose, how often progress shows
@@ -61,6 +61,8 @@ class Trained:
 
 @dataclass(frozen=True)
 class Scored:
+    """One cell met one test noise. test: the noise's label. means: over the test images, by metric column."""
+
     work: Work
     test: str
     means: Mapping[str, float]
@@ -68,11 +70,15 @@ class Scored:
 
 @dataclass(frozen=True)
 class Done:
+    """A cell that is finished, its tests included."""
+
     work: Work
 
 
 @dataclass(frozen=True)
 class Failed:
+    """A cell, or some of its tests, that has no result, and why."""
+
     work: Work
     reason: str
 
@@ -104,7 +110,7 @@ def run(
     """Train and score whatever is pending, as a stream of events. A finished run imports nothing heavy."""
     todo = pending(works, store, experiment.metrics)
     untrained = [work for work in todo if not store.cell(work.cell.id).finished]
-    epochs = sum(work.cell.train.epochs for work in untrained if work.cell.train)
+    epochs = sum(work.cell.epochs * max(1, len(work.cell.trials())) for work in untrained)
     tests = sum(len(work.tests) for work in todo)
     size = min(workers or default_workers(experiment, todo, epochs, tests), max(1, len(todo)))
     yield Begun(cells=len(works), pending=len(todo), epochs=epochs, tests=tests, workers=size)
@@ -197,10 +203,41 @@ def _steps(
         folder.discard()
         if isinstance(cost, Exception):
             raise CellFailed(_reason(cost))
-        state = (yield from _training(work, folder, context)) if work.cell.train else None
-        facts = {"dataset": experiment.dataset.label(), "size": experiment.dataset.size}
-        folder.finish(work.cell, state, {**facts, "parameters": cost.parameters, "macs": cost.macs})
+        facts = {
+            "dataset": experiment.dataset.label(),
+            "size": experiment.dataset.size,
+            "parameters": cost.parameters,
+            "macs": cost.macs,
+        }
+        if work.cell.trials():
+            yield from _search(work.cell, folder, context, facts)
+        else:
+            state = (yield from _training(work, folder, context)) if work.cell.train else None
+            folder.finish(work.cell, state, facts)
     yield from _scoring(work, folder, context, experiment.metrics)
+
+
+def _search(cell: Cell, folder: CellStore, context: Context, facts: Mapping[str, Any]) -> Steps:
+    """Train with each learning rate, each a cell of its own, and keep the one that validates best as this cell's."""
+    tried: list[dict[str, Any]] = []
+    for trial in cell.trials():
+        assert trial.train is not None
+        place = folder.beside(trial.id)
+        try:
+            if not place.intact():
+                place.finish(trial, (yield from _training(Work(trial, ()), place, context)), facts)
+        except CellFailed as failure:
+            tried.append({"lr": trial.train.lr, "error": str(failure)})
+            continue
+        losses = [row["validation_loss"] for row in place.last_state().history]
+        found = {"lr": trial.train.lr, "validation_loss": min(losses), "seconds": place.last_state().seconds}
+        tried.append({**found, "cell": trial.id})
+    done = [trial for trial in tried if "cell" in trial]
+    if not done:
+        raise CellFailed(f"every learning rate failed: {tried[0]['error']}")
+    best = min(done, key=lambda trial: trial["validation_loss"])
+    spent = {"lr": best["lr"], "search": tried, "train_seconds": sum(trial["seconds"] for trial in done)}
+    folder.finish(cell, folder.beside(best["cell"]).last_state(), {**facts, **spent})
 
 
 def _training(work: Work, folder: CellStore, context: Context) -> Generator[Unit | Event, Any, State]:
@@ -208,11 +245,11 @@ def _training(work: Work, folder: CellStore, context: Context) -> Generator[Unit
     cell = work.cell
     assert cell.train is not None
     state, saving = folder.state(), 0.0
-    while state.epoch < cell.train.epochs:
+    while not finished(cell, state):
         before = state
         epochs = _epochs_per_step(before.history, saving)
         state = yield Unit(train_step, (context, cell.node(), before, epochs))
-        if state.epoch < cell.train.epochs:
+        if not finished(cell, state):
             started = time.perf_counter()
             folder.save_state(state)
             saving = time.perf_counter() - started
@@ -250,7 +287,7 @@ def _epochs_per_step(history: Sequence[Mapping[str, Any]], saving: float) -> int
 
 def _effort(work: Work, cost: "profile.Profile | Exception") -> float:
     """What sorts cells, longest first."""
-    epochs = work.cell.train.epochs if work.cell.train else 0
+    epochs = work.cell.epochs * max(1, len(work.cell.trials()))
     macs = 0 if isinstance(cost, Exception) else cost.macs or 0
     return float(macs) * (3 * epochs + 0.1)
 
@@ -258,4 +295,4 @@ def _effort(work: Work, cost: "profile.Profile | Exception") -> float:
 def _reason(error: Exception) -> str:
     text = str(error).strip().splitlines()
     known = isinstance(error, BenchError | Diverged | WorkerDied)
-    return text[0] if known and text else f"{type(error).__name__}: {text[0] if text else 'no message'}"
+    return ": ".join([*([] if known and text else [type(error).__name__]), *text[:1]])

@@ -1,5 +1,6 @@
 """The errors a user can cause, each with the exit code that the command line gives it."""
 
+import json
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -45,9 +46,10 @@ def unknown(what: str, given: object, valid: Iterable[str]) -> str:
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """A value as it may stand in a message: quoted if text, abbreviated if long."""
+    """A value as it may stand in a message: text quoted, lists and keys as JSON, abbreviated if long."""
     if value is None:
         return "nothing"
-    text = repr(value) if not isinstance(value, bool) else str(value).lower()
+    structured = isinstance(value, bool | list | dict)
+    text = json.dumps(value, ensure_ascii=False, default=repr) if structured else repr(value)
     length = len(value) if isinstance(value, str) else len(text)
     return text if len(text) <= limit else f"{text[: limit - 12]}... ({length:,} characters)"

@@ -12,12 +12,13 @@ from bench.errors import BenchError
 from bench.images import to_float, to_uint8
 from bench.lazy import nn, torch
 from bench.metrics import Metric
-from bench.models import TrainableModel
+from bench.models import Model, TrainableModel
 from bench.noises import Noise
 from bench.plan import CHUNK, TEST_SEED, Cell
 from bench.rng import Draw
-from bench.train import build, load_weights
+from bench.train import build, corrupt, load_weights
 
+FITTED_TO = 256  # validation images that an untrained model may be fitted to, at most
 SAMPLES = 8  # test images whose reconstructions are kept to look at
 
 
@@ -32,12 +33,22 @@ class Score:
     values: metric column -> (N,) float64, one per test image.
     seconds: the whole scoring. latency_ms: the denoiser alone, per image, in chunks of CHUNK.
     samples: original, noisy and output, uint8 (K, 3, H, W): the first test images.
+    fitted: the denoiser with what was chosen on validation images, empty where nothing was left open.
     """
 
     values: dict[str, np.ndarray]
     seconds: float
     latency_ms: float
     samples: dict[str, np.ndarray]
+    fitted: str = ""
+
+
+def fitted(model: Model, data: Data, noise: Noise) -> Model:
+    """The model with the keys it leaves open chosen on validation images under the noise that it is about to meet."""
+    if not model.fits or not len(data.validation):
+        return model
+    clean = to_float(torch.from_numpy(data.validation[:FITTED_TO].copy()))
+    return model.fit(corrupt(noise, clean, torch.arange(len(clean)), TEST_SEED, 0, "validation"), clean)
 
 
 def network_of(cell: Cell, size: int, weights: Mapping[str, np.ndarray] | None) -> "nn.Module":
@@ -70,7 +81,7 @@ def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metri
             if device == "cuda":
                 torch.cuda.synchronize()
             busy += time.perf_counter() - before
-            _check_images("the output", output, clean)
+            _check_images("the output", output[:count], clean[:count])
             parts.append(metrics.compute(chosen, output[:count].float(), clean[:count]))
             if not samples:
                 shown = {"original": clean, "noisy": noisy, "output": output}

@@ -63,6 +63,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def as_json(value: Mapping[str, Any]) -> str:
+    """What `read_json` reads; ValueError where a number is not finite."""
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 

@@ -67,6 +67,20 @@ class Cell:
         return digest(self.node())
 
     @property
+    def epochs(self) -> int:
+        """Passes over the training images, the last one perhaps in part; 0 for a cell that needs no training."""
+        if self.train is None:
+            return 0
+        return -(-self.train.images // self.data["train"]) if self.train.images else self.train.epochs
+
+    def trials(self) -> "list[Cell]":
+        """A cell for each learning rate to search, none where there is nothing to search."""
+        if self.train is None:
+            return []
+        rates = self.train.lr_search
+        return [dataclasses.replace(self, train=dataclasses.replace(self.train, lr=lr, lr_search=())) for lr in rates]
+
+    @property
     def objective(self) -> str:
         return self.model.objective if isinstance(self.model, TrainableModel) else ""
 

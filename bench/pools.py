@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any, Protocol
 
 from bench.lazy import Lazy
@@ -79,6 +80,8 @@ class Processes:
         self.size = size
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         dask.config.set(SETTINGS)
+        self.cluster: Any = None
+        self.client: Any = None
         try:
             with interrupts_held():
                 self.cluster = distributed.LocalCluster(
@@ -86,7 +89,8 @@ class Processes:
                     threads_per_worker=1,
                     processes=True,
                     memory_limit=None,  # Dask's own would end processes that the system still has room for
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",  # any free port: Dask warns where its own is taken
+                    scheduler_kwargs={"dashboard": False},
                     silence_logs=logging.CRITICAL,
                 )
                 self.client = distributed.Client(self.cluster)
@@ -111,9 +115,11 @@ class Processes:
     def close(self) -> None:
         """End the processes at once: they hold nothing that is not stored."""
         with interrupts_held():
-            self.cluster.sync(self._end)
-            self.client.close(timeout=2)
-            self.cluster.close(timeout=2)
+            if self.cluster is not None:
+                self.cluster.sync(self._end)
+            for part in (self.client, self.cluster):
+                if part is not None:
+                    part.close(timeout=2)
 
     async def _end(self) -> None:
         nannies = list(self.cluster.workers.values())
@@ -132,12 +138,20 @@ def interrupts_held() -> Iterator[None]:
         return
     caught: list[int] = []
     handler = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else set()
+    unblock = _block_interrupts()
     try:
         yield
     finally:
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        unblock()
         signal.signal(signal.SIGINT, handler)
-    if caught:
-        raise KeyboardInterrupt
+        if caught:
+            raise KeyboardInterrupt
+
+
+def _block_interrupts() -> Callable[[], object]:
+    """Keep interrupts from this thread and all it starts; returns what ends that."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return lambda: None
+    resource_tracker.ensure_running()  # or its start, later, would let them through again
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    return lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask)

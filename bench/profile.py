@@ -30,7 +30,7 @@ class Layer:
 
 def count(model: Model, size: int) -> Profile:
     """Parameters and multiply-accumulates of a model at images of (3, size, size)."""
-    network = model.build(size).eval()
+    network = _built(model, size)
     parameters = _parameters(network)
     if not parameters:
         return Profile(0, None)
@@ -41,7 +41,7 @@ def count(model: Model, size: int) -> Profile:
 
 def layers(model: Model, size: int) -> list[Layer]:
     """The layers of a model in the order an image of (3, size, size) passes them."""
-    network = model.build(size).eval()
+    network = _built(model, size)
     found: list[Layer] = []
 
     def watch(name: str, layer: nn.Module) -> None:
@@ -56,6 +56,11 @@ def layers(model: Model, size: int) -> list[Layer]:
     with torch.inference_mode():
         network(torch.zeros(1, 3, size, size))
     return found
+
+
+def _built(model: Model, size: int) -> "nn.Module":
+    with torch.random.fork_rng(devices=[]):  # a look at a model must not change what is drawn next
+        return model.build(size).eval()
 
 
 def _parameters(network: "nn.Module") -> int:

@@ -105,20 +105,20 @@ class Display:
     def _trained(self, event: Trained) -> None:
         cell, train = event.work.cell.id, event.work.cell.train
         assert train is not None
-        count, speed = f"{event.epoch}/{train.epochs}", _speed(event.images_per_second)
+        count, speed = f"{event.epoch}/{event.work.cell.epochs}", _speed(event.images_per_second)
         if not self.live.disable:
             if cell not in self.bars:
-                self.bars[cell] = self.live.add_task(self._name(event.work), total=train.epochs, count="", speed="")
+                self.bars[cell] = self.live.add_task(self._name(event.work), total=event.work.cell.epochs, count="", speed="")
             self.live.update(self.bars[cell], completed=event.epoch, count=count, speed=speed)
             return
         now = time.monotonic()
-        if now - self.said.get(cell, self.started) >= LINE_SECONDS or event.epoch == train.epochs:
+        if now - self.said.get(cell, self.started) >= LINE_SECONDS or event.epoch == event.work.cell.epochs:
             self.said[cell] = now
             row = event.row
             validation = "" if row["validation_loss"] is None else f", validation {row['validation_loss']:.5f}"
             self._line(
                 f"{self._name(event.work)}: epoch {count}, loss {row['train_loss']:.5f}{validation}, "
-                f"{speed}, {self._left()} left"
+                f"{speed}{'' if train.seconds else f', {self._left()} left'}"
             )
 
     def _left(self) -> str:

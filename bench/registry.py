@@ -69,21 +69,7 @@ class Registered:
     @classmethod
     def describe(cls) -> tuple[str, dict[str, str]]:
         """The docstring's first line, and the text that it or a base's docstring has for each key."""
-        texts: dict[str, str] = {}
-        lines: list[str] = []
-        for base in reversed(cls.__mro__):
-            lines = (base.__doc__ or "").strip().splitlines()
-            key = ""
-            for line in lines[1:]:
-                found = re.match(r"\s*(\w+): (.+)", line)
-                if found and found[1] in cls.field_names():
-                    key = found[1]
-                    texts[key] = found[2].strip()
-                elif key and line.startswith("     ") and not found:
-                    texts[key] += " " + line.strip()
-                else:
-                    key = ""
-        return (lines[0] if lines else ""), texts
+        return documented(cls)
 
     def params(self) -> dict[str, Any]:
         """Every field as plain JSON values."""
@@ -265,18 +251,39 @@ def is_list_field(cls: type[Any], key: str) -> bool:
     )
 
 
+def documented(cls: type[Any]) -> tuple[str, dict[str, str]]:
+    """A dataclass's docstring: its first line, and the text of each field's `key: text`, the bases' included."""
+    keys = [field.name for field in dataclasses.fields(cls)]
+    texts: dict[str, str] = {}
+    lines: list[str] = []
+    for base in reversed(cls.__mro__):
+        lines = (base.__doc__ or "").strip().splitlines()
+        key = ""
+        for line in lines[1:]:
+            found = re.match(r"\s*(\w+): (.+)", line)
+            if found and found[1] in keys:
+                key = found[1]
+                texts[key] = found[2].strip()
+            elif key and line.startswith("     ") and not found:
+                texts[key] += " " + line.strip()
+            else:
+                key = ""
+    return (lines[0] if lines else ""), texts
+
+
 def class_schema(cls: type[Any]) -> dict[str, Any]:
     """JSON Schema of a class's keys, with the docstring's texts and grids allowed."""
     # The generator resolves every $ref itself, so a reference to another registry travels through it as a comment.
     schema = json.loads(json.dumps(TypeAdapter(cls).json_schema()).replace('"$comment": "#/', '"$ref": "#/'))
     values = schema.get("properties", {})
-    summary, texts = cls.describe() if issubclass(cls, Registered) else ((cls.__doc__ or "").split("\n")[0], {})
+    summary, texts = documented(cls)
     if issubclass(cls, Registered):
         values = cls.key_schemas(values)
     properties = {}
     for key, value in values.items():
-        grid = {"type": "object", "properties": {"grid": {"type": "array", "items": value}}, "required": ["grid"]}
-        sweep = [grid] if is_list_field(cls, key) else [{"type": "array", "items": value}, grid]
+        several = {"type": "array", "items": value, "minItems": 1}
+        grid = {"type": "object", "properties": {"grid": several}, "required": ["grid"], "additionalProperties": False}
+        sweep = [grid] if is_list_field(cls, key) else [several, grid]
         properties[key] = {"description": texts.get(key, value.get("description", "")), "anyOf": [value, *sweep]}
     return {"type": ["object", "null"], "description": summary, "properties": properties, "additionalProperties": False}
 

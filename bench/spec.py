@@ -29,12 +29,16 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 class Train:
     """How a model is trained.
 
-    epochs: passes over the training images.
+    epochs: passes over the training images, at most.
+    images: if given, train on this many images in all instead of on whole epochs.
+    seconds: if given, stop after this much training and validation, where the epochs are not done before. Such a
+        result depends on the machine and its load.
     batch_size: images per step.
     optimizer: adam, adamw or sgd (momentum 0.9).
-    lr: learning rate at the start.
+    lr: learning rate at the start; `{search: [...]}` trains with each and keeps the best on validation images.
+    lr_search: the learning rates of such a search.
     weight_decay: as torch's optimiser of that name uses it.
-    schedule: learning rate over the steps: constant, or cosine down to 0.
+    schedule: learning rate over the budget: constant, or cosine down to 0.
     precision: float32, bfloat16 (autocast), or auto: bfloat16 where the hardware computes in it.
     threads: torch threads of one training; part of the cell, since thread counts change rounding.
     device: cpu, cuda, or auto.
@@ -44,9 +48,12 @@ class Train:
     __pydantic_config__ = CONFIG
 
     epochs: Annotated[int, Ge(1), Le(100_000)] = 10
+    images: Annotated[int, Ge(1), Le(10**12)] | None = None
+    seconds: Annotated[float, Gt(0), Le(10**8)] | None = None
     batch_size: Annotated[int, Ge(1), Le(65_536)] = 128
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     lr: Annotated[float, Gt(0), Le(100)] = 1e-3
+    lr_search: tuple[Annotated[float, Gt(0), Le(100)], ...] = ()
     weight_decay: Annotated[float, Ge(0), Le(100)] = 1e-5
     schedule: Literal["constant", "cosine"] = "cosine"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -158,11 +165,14 @@ def parse(text: str, source: str = "spec", overrides: Sequence[str] = ()) -> Exp
 def schema() -> dict[str, Any]:
     """JSON Schema of a spec, for editors."""
     lists = {"models": "model", "noises": "noise", "metrics": "metric"}
+    described = [_dataset_schema(name) for name in datasets]
+    alone = [entry["properties"]["name"]["const"] for entry in described if entry["required"] == ["name"]]
+    seed = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
     properties: dict[str, Any] = {
         "name": {"type": "string", "pattern": f"^{NAME.pattern}$", "description": "names the folder of the results"},
-        "dataset": {"anyOf": [_dataset_schema(name) for name in datasets]},
+        "dataset": {"anyOf": [{"enum": alone}, *described]},
         "train": class_schema(Train),
-        "seeds": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
+        "seeds": {"type": "array", "items": seed, "minItems": 1, "uniqueItems": True},
         **{key: {"type": "array", "items": {"$ref": f"#/$defs/{kind}"}, "minItems": 1} for key, kind in lists.items()},
     }
     properties["test_noises"] = {"anyOf": [{"const": "same"}, properties["noises"]]}
@@ -256,7 +266,28 @@ def _test_noises(value: Any) -> tuple[Noise, ...] | None:
 def _train(value: Any) -> tuple[Train, ...]:
     if not isinstance(value, Mapping | None):
         raise FieldError(f"expected keys and values as in {{epochs: 10}}; got {shorten(value)}")
-    return unique(sweep(Train, value or {}, lambda params: validate(Train, params), MAX_CELLS))
+    return unique(sweep(Train, value or {}, _train_point, MAX_CELLS))
+
+
+def _train_point(params: Mapping[str, Any]) -> Train:
+    given = dict(params)
+    if isinstance(given.get("lr"), Mapping):
+        rates = given["lr"].get("search")
+        if set(given["lr"]) != {"search"} or not isinstance(rates, list) or not rates:
+            raise FieldError(f"expected a number or {{search: [1e-3, 3e-3]}}; got {shorten(given['lr'])}", ("lr",))
+        with under("lr"), under("search"):
+            for position, rate in enumerate(rates):
+                with under(position):
+                    _rate(rate)
+        given |= {"lr": rates[0], "lr_search": list(dict.fromkeys(rates))}
+    return validate(Train, given)
+
+
+def _rate(value: Any) -> None:
+    try:
+        validate(Train, {"lr": value})
+    except FieldError as error:
+        raise FieldError(error.message) from None
 
 
 def _seeds(value: Any) -> tuple[int, ...]:

@@ -101,6 +101,10 @@ class CellStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def beside(self, cell_id: str) -> "CellStore":
+        """Another cell of the same results."""
+        return CellStore(self.folder.parent / cell_id)
+
     def record(self) -> dict[str, Any] | None:
         """What is known of the finished cell, or None where something is missing or cut short."""
         return self._record
@@ -127,17 +131,17 @@ class CellStore:
     def finish(self, cell: Cell, state: State | None, facts: Mapping[str, Any]) -> None:
         """Store a cell that is trained, or needs no training (state None), and forget its intermediate state.
 
-        facts: dataset, size, parameters, macs.
+        facts: dataset, size, parameters, macs; after a search also lr, search and train_seconds, all trials counted.
         """
         files: dict[str, bytes] = {}
-        record: dict[str, Any] = {"id": cell.id, "cell": cell.node(), "labels": cell.labels(), **facts}
+        record: dict[str, Any] = {"id": cell.id, "cell": cell.node(), "labels": cell.labels()}
         if state is not None:
             node = json.dumps(cell.node(), sort_keys=True)
             files = {WEIGHTS: save(state.part("kept"), metadata={"cell": node}), HISTORY: _csv(state.history)}
             record |= {"epochs": state.epoch, "kept_epoch": state.best_epoch, "train_seconds": state.seconds}
         for name, content in files.items():
             write(self.folder / name, content)
-        self._write_marker({**record, **sums(files)})
+        self._write_marker({**record, **facts, **sums(files)})
         (self.folder / STATE).unlink(missing_ok=True)
 
     def weights(self) -> dict[str, np.ndarray] | None:
@@ -146,6 +150,15 @@ class CellStore:
         if record is None:
             raise BenchError(f"{self.folder} holds no finished cell: give a folder like results/NAME/cells/ID")
         return dict(load(verified(self.folder, WEIGHTS, record))) if WEIGHTS in record["checksums"] else None
+
+    def last_state(self) -> State:
+        """A finished training as a state that holds the weights kept and the history."""
+        record, history = self.record(), self.history()
+        if record is None or history is None:
+            raise BenchError(f"{self.folder} holds no finished training")
+        kept = {f"kept/{name}": value for name, value in (self.weights() or {}).items()}
+        rows = tuple({str(key): value for key, value in row.items()} for row in history.to_dict("records"))
+        return State(record["epochs"], record["kept_epoch"], kept, rows)
 
     def history(self) -> "pandas.DataFrame | None":
         """The row of every epoch, None for a cell without training. Raises DamagedResult."""
@@ -156,13 +169,9 @@ class CellStore:
 
     def save_state(self, state: State) -> None:
         """Keep an unfinished training, to go on from after an interruption."""
-        facts = {
-            "epoch": state.epoch,
-            "best_epoch": state.best_epoch,
-            "history": list(state.history),
-            "sha256": _digest(state.tensors),
-        }
-        write(self.folder / STATE, save(state.tensors, metadata={"state": json.dumps(facts)}))
+        facts = {"epoch": state.epoch, "best_epoch": state.best_epoch, "history": list(state.history)}
+        metadata = {"state": json.dumps({**facts, "sha256": _digest(facts, state.tensors)})}
+        write(self.folder / STATE, save(state.tensors, metadata=metadata))
 
     def state(self) -> State:
         """The unfinished training that was kept; a fresh one where there is none or it is damaged."""
@@ -173,10 +182,10 @@ class CellStore:
             with safe_open(path, framework="numpy") as opened:
                 facts = json.loads(opened.metadata()["state"])
                 tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
-            if facts["sha256"] != _digest(tensors):
+            if facts.pop("sha256") != _digest(facts, tensors):
                 return State()
             return State(facts["epoch"], facts["best_epoch"], tensors, tuple(facts["history"]))
-        except (SafetensorError, KeyError, TypeError, ValueError):
+        except (SafetensorError, AttributeError, KeyError, TypeError, ValueError):
             return State()
 
     def fail(self, reason: str, tests: Mapping[str, str] | None = None) -> None:
@@ -232,6 +241,7 @@ class CellStore:
             "perfect": max(perfect for _, perfect in means.values()),
             "evaluate_seconds": score.seconds,
             "latency_ms": score.latency_ms,
+            "fitted": score.fitted,
             **sums(files),
         }
         write(self._scores / f"{test}.json", as_json(record))
@@ -268,11 +278,12 @@ class CellStore:
         self.__dict__.pop("_record", None)
 
 
-def _digest(tensors: Mapping[str, np.ndarray]) -> str:
-    found = hashlib.sha256()
+def _digest(facts: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
+    """What tells whether a state is as it was written; its file format doesn't."""
+    found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name in sorted(tensors):
-        found.update(name.encode())
-        found.update(np.ascontiguousarray(tensors[name]).tobytes())
+        found.update(f"{name} {tensors[name].dtype} {tensors[name].shape} ".encode())
+        found.update(tensors[name].tobytes())
     return found.hexdigest()
 
 

@@ -29,6 +29,10 @@ def describe(experiment: Experiment, works: Sequence[Work], stand_in_for: str = 
         "varied": [f"train.{key}" for key in experiment.varied],
         "train": experiment.node()["train"],
         "seeds": list(experiment.seeds),
+        "chosen": [
+            *(["chosen_lr"] if any(work.cell.trials() for work in works) else []),
+            *(["fitted"] if any(work.cell.model.fits for work in works) else []),
+        ],
         "cells": [
             {
                 "id": work.cell.id,
@@ -77,10 +81,10 @@ def planned(plan: Mapping[str, Any]) -> int:
 
 
 def columns(plan: Mapping[str, Any]) -> list[str]:
-    """The columns of results.csv for a plan."""
+    """The columns of results.csv for a plan; `chosen_lr` and `fitted` only where validation has something to choose."""
     measured = [metric.column for metric in chosen_metrics(plan)]
     spread = [f"{column}_sd" for column in measured]
-    what = ["cell", *WHAT, "seed", *plan["varied"], "n_images"]
+    what = ["cell", *WHAT, "seed", *plan["varied"], *plan["chosen"], "n_images"]
     return [*what, *measured, *spread, "perfect_images", *COSTS, *VOLATILE, "error"]
 
 
@@ -99,6 +103,8 @@ def records(store: Store, plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 **{key: _blank(value) for key, value in entry["labels"].items()},
                 **{key: _blank(value) for key, value in entry["varied"].items()},
                 "test_noise": test["label"],
+                "chosen_lr": record.get("lr", ""),
+                "fitted": found.get("fitted", ""),
                 "n_images": found.get("n_images"),
                 **{column: found.get("means", {}).get(column) for column in measured},
                 **{f"{column}_sd": found.get("deviations", {}).get(column) for column in measured},
@@ -213,7 +219,8 @@ def _seeds(seeds: int, failed: int) -> str:
 
 def _perfect(table: "pandas.DataFrame", metric: Metric) -> "pandas.Series":
     """Where every image is perfect, so that the metric has no finite mean."""
-    return table[metric.column].isna() & (table["perfect_images"] == table["n_images"])
+    perfect = table[metric.column].isna() & (table["perfect_images"] == table["n_images"])
+    return perfect.fillna(False).astype(bool)
 
 
 def _shown(table: "pandas.DataFrame", metric: Metric) -> list[str]:

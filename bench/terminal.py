@@ -11,14 +11,15 @@ from rich.console import Console
 
 GAP = "  "
 NARROWEST = 8  # characters that a folded column keeps
-NUMBER = re.compile(r"[-+]?[\d,.]*")
+NUMBER = re.compile(r"([-+]?[\d,.]+(e[-+]\d+)?)?")
 
 Row = Sequence[str]
 
 
 def console() -> Console:
     """Standard output, colours and live bars only where it is a terminal. Text is printed as it is, without markup."""
-    live = sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    terminal = sys.stdout is not None and sys.stdout.isatty()  # None where the output was closed
+    live = terminal and os.environ.get("TERM") not in ("dumb", "unknown")
     return Console(force_terminal=live, soft_wrap=not live, markup=False, emoji=False, highlight=False)
 
 
@@ -28,10 +29,14 @@ def show_table(screen: Console, columns: Row, rows: Sequence[Row]) -> None:
 
 
 def show_sections(screen: Console, columns: Row, sections: Mapping[str, Sequence[Row]]) -> None:
-    """Print one table in sections, each under its title."""
+    """Print one table in sections, each under its title. Columns in which no row says anything are left out."""
+    said = [i for i in range(len(columns)) if any(row[i] for section in sections.values() for row in section)]
+    kept = said or range(len(columns))
+    columns = [columns[i] for i in kept]
+    sections = {title: [[row[i] for i in kept] for row in section] for title, section in sections.items()}
     rows = [row for section in sections.values() for row in section]
     indent = GAP if any(sections) else ""
-    found = list(zip(*[columns, *rows], strict=True))
+    found = list(zip(columns, *rows, strict=True))
     widths = [max(map(cell_len, column)) for column in found]
     if screen.is_terminal:
         widths = _fitted(widths, screen.width - len(indent))

@@ -16,7 +16,7 @@ import numpy as np
 from bench import rng
 from bench.datasets import Data
 from bench.images import to_float
-from bench.lazy import nn, torch
+from bench.lazy import functional, nn, torch
 from bench.models import TrainableModel
 from bench.noises import Noise
 from bench.plan import TEST_SEED, Cell
@@ -25,6 +25,7 @@ from bench.spec import Train
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
 MOMENTUM = 0.9
+HIDDEN = 0.03  # share of pixels that noise2void hides
 VALIDATED = 256  # validation images per forward pass
 
 
@@ -70,10 +71,13 @@ def advance(cell: Cell, data: Data, state: State, epochs: int) -> State:
     torch.set_num_threads(cell.train.threads)
     network, optimizer = _restore(cell.model, cell.train, cell.seed, data, state)
     history, kept, best = list(state.history), state.part("kept"), state.best_epoch
-    for epoch in range(state.epoch + 1, min(state.epoch + epochs, cell.train.epochs) + 1):
+    for epoch in range(state.epoch + 1, min(state.epoch + epochs, cell.epochs) + 1):
         started = time.perf_counter()
+        spent = math.fsum(row["seconds"] for row in history)
+        if cell.train.seconds is not None and spent >= cell.train.seconds:
+            break
         with _drawing_from(cell.seed, "network", epoch):
-            train_loss = _epoch(cell, data, network, optimizer, epoch)
+            train_loss = _epoch(cell, data, network, optimizer, epoch, spent)
         validation_loss = _validate(cell, data, network)
         _check_finite(network, train_loss, epoch, cell.train.lr)
         row = {"epoch": epoch, "train_loss": train_loss, "validation_loss": validation_loss}
@@ -85,6 +89,12 @@ def advance(cell: Cell, data: Data, state: State, epochs: int) -> State:
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in _arrays(slots).items()}
     return State(history[-1]["epoch"] if history else 0, best, tensors, tuple(history))
+
+
+def finished(cell: Cell, state: State) -> bool:
+    """Whether a state has used up its cell's budget."""
+    seconds = cell.train.seconds if cell.train else None
+    return state.epoch >= cell.epochs or (seconds is not None and state.seconds >= seconds)
 
 
 def build(model: TrainableModel, size: int, seed: int) -> "nn.Module":
@@ -132,24 +142,34 @@ def _like(parameter: "torch.Tensor", value: np.ndarray) -> "torch.Tensor":
     return torch.empty_like(parameter).copy_(stored) if stored.shape == parameter.shape else stored
 
 
-def _epoch(cell: Cell, data: Data, network: "nn.Module", optimizer: "torch.optim.Optimizer", epoch: int) -> float:
-    """Mean loss of one pass over the training images."""
+def _epoch(
+    cell: Cell, data: Data, network: "nn.Module", optimizer: "torch.optim.Optimizer", epoch: int, spent: float
+) -> float:
+    """Mean loss of one pass over the training images, or over as many as the budget leaves.
+
+    spent: seconds of training before this epoch.
+    """
     model, train, seed = cell.model, cell.train, cell.seed
     assert isinstance(model, TrainableModel) and train is not None and seed is not None
-    order = rng.permutation(len(data.train), seed, "order", epoch)
-    steps = math.ceil(len(order) / train.batch_size)
+    before, budget = (epoch - 1) * len(data.train), train.images or train.epochs * len(data.train)
+    order = rng.permutation(len(data.train), seed, "order", epoch)[: budget - before]
+    started = time.perf_counter()
     network.train()
-    total = torch.zeros((), dtype=torch.float64, device=train.device)
-    for step in range(steps):
-        indices = order[step * train.batch_size : (step + 1) * train.batch_size]
+    total, seen = torch.zeros((), dtype=torch.float64, device=train.device), 0
+    for first in range(0, len(order), train.batch_size):
+        elapsed = (spent + time.perf_counter() - started) / train.seconds if train.seconds else 0.0
+        if elapsed >= 1 and seen:
+            break
+        indices = order[first : first + train.batch_size]
         for group in optimizer.param_groups:
-            group["lr"] = train.lr * _factor(train.schedule, step + (epoch - 1) * steps, steps * train.epochs)
+            group["lr"] = train.lr * _factor(train.schedule, max((before + first) / budget, min(1.0, elapsed)))
         loss = _loss(cell, network, data.train, indices, seed, epoch, "train")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         total += loss.detach().double() * len(indices)
-    return total.item() / len(order)
+        seen += len(indices)
+    return total.item() / seen
 
 
 def _validate(cell: Cell, data: Data, network: "nn.Module") -> float | None:
@@ -159,7 +179,7 @@ def _validate(cell: Cell, data: Data, network: "nn.Module") -> float | None:
         return None
     network.eval()
     total = 0.0
-    with torch.inference_mode():
+    with torch.no_grad():  # inference mode would forbid losses that take gradients themselves
         for start in range(0, len(data.validation), VALIDATED):
             indices = np.arange(start, min(start + VALIDATED, len(data.validation)))
             loss = _loss(cell, network, data.validation, indices, TEST_SEED, 0, "validation")
@@ -182,11 +202,23 @@ def _loss(
     assert isinstance(model, TrainableModel) and train is not None
     clean = to_float(torch.from_numpy(images[indices]).to(train.device))
     where = torch.from_numpy(indices).to(train.device)
-    inputs = corrupt(cell.noise, clean, where, seed, epoch, purpose).contiguous(memory_format=torch.channels_last)
+    inputs, targets = corrupt(cell.noise, clean, where, seed, epoch, purpose), clean
+    draw = Draw(tuple(clean.shape), seed, ("loss", purpose, epoch), where)
+    hidden = None
+    if model.objective == "noise2noise":
+        targets = corrupt(cell.noise, clean, where, seed, epoch, f"{purpose} target")
+    elif model.objective == "noise2void":
+        targets = inputs
+        inputs, hidden = blind(inputs, draw.fork("blind"))
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
     half = train.precision == "bfloat16"
     context = torch.autocast(train.device, dtype=torch.bfloat16) if half else contextlib.nullcontext()
     with context:
-        return model.loss(network, inputs, clean, Draw(tuple(clean.shape), seed, ("loss", purpose, epoch), where))
+        if hidden is None:
+            return model.loss(network, inputs, targets, draw)
+        # Where nothing was hidden the output counts as right, so that the mean is over hidden pixels alone.
+        judged = torch.where(hidden, network(inputs).float(), targets)
+        return functional.mse_loss(judged, targets) / hidden.float().mean()
 
 
 def corrupt(
@@ -199,6 +231,25 @@ def corrupt(
     return noise.apply(clean, Draw(tuple(clean.shape), seed, (purpose, drawn_in), indices))
 
 
+def blind(noisy: "torch.Tensor", draw: Draw) -> "tuple[torch.Tensor, torch.Tensor]":
+    """The images with some pixels hidden behind a neighbour, and which they are: (N, 1, H, W), true where hidden.
+
+    Source: Krull et al. 2019, arXiv:1811.10980: the neighbour is one of the 24 around, or mirrored where that lies outside.
+    """
+    height, width = noisy.shape[2:]
+    hidden = draw.uniform((1, height, width)) < HIDDEN
+    choice = (draw.uniform((height, width)) * 24).long()
+    choice += choice >= 12  # of the 25 pixels of a 5 x 5 window all but the one in the middle
+    down, right = choice // 5 - 2, choice % 5 - 2
+    rows = torch.arange(height, device=noisy.device)[:, None].expand(height, width)
+    columns = torch.arange(width, device=noisy.device).expand(height, width)
+    row = torch.where((rows + down).clamp(0, height - 1) == rows + down, rows + down, rows - down)
+    column = torch.where((columns + right).clamp(0, width - 1) == columns + right, columns + right, columns - right)
+    source = (row * width + column).flatten(1)[:, None, :].expand(-1, noisy.shape[1], -1)
+    neighbours = noisy.flatten(2).gather(2, source).view_as(noisy)
+    return torch.where(hidden, neighbours, noisy), hidden
+
+
 def _check_finite(network: "nn.Module", loss: float, epoch: int, lr: float) -> None:
     """Raise Diverged for a loss or weights that no further epoch can bring back."""
     broken = "" if math.isfinite(loss) else f"the training loss is {loss}"
@@ -208,8 +259,9 @@ def _check_finite(network: "nn.Module", loss: float, epoch: int, lr: float) -> N
         raise Diverged(f"diverged: {broken} in epoch {epoch} (learning rate {lr:g})")
 
 
-def _factor(schedule: str, step: int, steps: int) -> float:
-    return 1.0 if schedule == "constant" else 0.5 * (1 + math.cos(math.pi * step / steps))
+def _factor(schedule: str, progress: float) -> float:
+    """What the learning rate is multiplied by. progress: share of the budget that is used up, in [0, 1]."""
+    return 1.0 if schedule == "constant" else 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def _lowest(history: list[dict[str, Any]]) -> float:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -57,9 +57,12 @@ def score_step(
     data = context.data()
     subject = Cell.from_node(cell)
     torch.set_num_threads(subject.train.threads if subject.train else 1)
-    network = evaluate.network_of(subject, data.test.shape[-1], weights)
+    met = noises.parse(noise)
+    model = evaluate.fitted(subject.model, data, met)
+    network = evaluate.network_of(replace(subject, model=model), data.test.shape[-1], weights)
     device = subject.train.device if subject.train else "cpu"
-    return evaluate.score(network, data, noises.parse(noise), [metrics.parse(node) for node in chosen], device)
+    found = evaluate.score(network, data, met, [metrics.parse(node) for node in chosen], device)
+    return replace(found, fitted=model.label()) if subject.model.fits else found
 
 
 @lru_cache(maxsize=2)

@@ -1,6 +1,7 @@
 """What all tests share: Hypothesis without deadlines, and pictures to measure on."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,3 +38,12 @@ def cifar10() -> np.ndarray:
     if not paths:
         pytest.skip("needs CIFAR-10 images beside the project")
     return np.stack([np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1) for path in paths])
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of the tests' own where datasets are kept, instead of the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NOISE_BENCH_CACHE", str(folder))
+        yield folder

@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from PIL import Image
 
 from bench.cli import main
 from bench.datasets import Data
+from bench.evaluate import Score
 from bench.models import models
 from bench.noises import Noise, noises
-from bench.plan import Cell
-from bench.spec import Train
-from bench.tables import VOLATILE
+from bench.plan import Cell, Work, plan, test_id
+from bench.spec import Train, load, parse
+from bench.store import Store
+from bench.tables import VOLATILE, describe
+from bench.train import State
 
 SPEC = """\
 name: tiny
@@ -85,6 +89,38 @@ def spec(folder: Path, *changes: tuple[str, str]) -> Path:
     path = folder / "spec.yaml"
     path.write_text(text)
     return path
+
+
+def stored(
+    root: Path, text: str | Path, score: Callable[[Work, Noise], Mapping[str, np.ndarray] | str | None]
+) -> Store:
+    """A results folder as if a spec had been run.
+
+    score: the values of every test image by metric, or the reason of a failure, or nothing for what wasn't run.
+    """
+    experiment = load(text) if isinstance(text, Path) else parse(text)
+    works = plan(experiment)
+    store = Store(root)
+    store.begin(experiment.node(), describe(experiment, works))
+    store.describe_environment({"noise-bench": "0", "cpu": "none", "libraries": {"torch": "0"}})
+    row = {"epoch": 1, "train_loss": 0.5, "validation_loss": 0.25, "seconds": 2.0}
+    for work in works:
+        folder = store.cell(work.cell.id)
+        seed = np.full(1, work.cell.seed or 0, np.float32)
+        state = State(1, 1, {"kept/a": seed}, (row,)) if work.cell.train else None
+        folder.finish(work.cell, state, {"dataset": "made up", "size": 16, "parameters": 7, "macs": 11})
+        reasons = {}
+        for noise in work.tests:
+            values = score(work, noise)
+            if isinstance(values, str):
+                reasons[test_id(noise, work.cell.data)] = values
+            elif values is not None:
+                sample = np.zeros((2, 3, 16, 16), np.uint8)
+                samples = {"original": sample, "noisy": sample, "output": sample}
+                folder.finish_score(noise, work.cell.data, Score(dict(values), 3.0, 4.0, samples))
+        if reasons:
+            folder.fail("a test failed", reasons)
+    return store
 
 
 def bench(*words: object) -> Result:

@@ -13,6 +13,7 @@ def test_every_stored_value_survives():
     assert (images.min(), images.max()) == (0, 1)
     assert torch.equal(to_uint8(images), stored)
     assert torch.equal(to_uint8(images + 0.49 / 255), stored)
+    assert torch.equal(to_uint8(images - 0.49 / 255), stored)
 
 
 def test_what_leaves_the_range_is_clipped():

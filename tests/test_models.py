@@ -29,7 +29,7 @@ VARIANTS = [
     {"contractive": {"kind": "dense"}},
     {"vae": {"kind": "dense"}},
 ]
-NODES = [*(name for name in models if name != "bm3d" or HAVE_BM3D), *VARIANTS]
+NODES = [*(name for name in models if name != "bm3d"), *VARIANTS]  # bm3d: an extra that takes a second an image
 TRAINED = [node for node in NODES if models.parse(node).trains]
 
 
@@ -79,7 +79,7 @@ def test_any_size_means_any_multiple(node):
         with pytest.raises(RuntimeError):
             built(node, 32).eval()(images_of(1, (40, 40)))
         return
-    size = (5 * model.multiple + 16, 3 * model.multiple)
+    size = (5 * model.multiple + 16, 3 * model.multiple + 16)
     with torch.inference_mode():
         assert built(node, 32).eval()(images_of(1, size)).shape == (1, 3, *size)
 
@@ -115,23 +115,22 @@ def test_gradients_reach_every_parameter(node, clean):
 @pytest.mark.parametrize("node", TRAINED, ids=str)
 def test_stored_weights_give_the_same_output_to_the_bit(node, clean, tmp_path):
     network = trained(node, clean, 2).eval()
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, tmp_path / "weights.safetensors")
+    path = tmp_path / "weights.safetensors"
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
     other = built(node, seed=1).eval()
-    other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    other.load_state_dict(load_file(path))
     with torch.inference_mode():
         assert torch.equal(network(clean), other(clean))
 
 
 @pytest.mark.parametrize("node", TRAINED, ids=str)
 def test_training_from_stored_state_goes_on_as_if_never_stored(node, clean):
-    whole = trained(node, clean, 3)
-    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), trained(node, clean, 3).state_dict().values()))
-    half = trained(node, clean, 2).train()
+    network = trained(node, clean, 2).train()
     again = built(node, seed=1).train()
-    again.load_state_dict(half.state_dict())
-    first, second = (loss_of(node, network, clean, 2) for network in (half, again))
-    assert torch.equal(first, second)
-    assert all(torch.equal(a, b) for a, b in zip(half.state_dict().values(), again.state_dict().values()))
+    again.load_state_dict(network.state_dict())
+    assert torch.equal(loss_of(node, network, clean, 2), loss_of(node, again, clean, 2))
+    stored, other = network.state_dict(), again.state_dict()
+    assert all(torch.equal(stored[name], other[name]) for name in stored)
 
 
 @pytest.mark.parametrize("node", TRAINED, ids=str)
@@ -206,7 +205,9 @@ def test_noise_map_holds_the_noise_level(sigma):
     mapped = NoiseMap()(noisy)
     assert torch.equal(mapped[:, :3], noisy)
     assert (mapped[:, 3] - sigma).abs().max() < 0.1 * sigma
-    assert torch.equal(NoiseMap()(noisy[..., :63, :61])[:, 3:, :1, :1].shape and mapped[:, :3], noisy)
+    odd = NoiseMap()(noisy[..., :63, :61])
+    assert odd.shape == (8, 4, 63, 61)
+    assert (odd[:, 3] - sigma).abs().max() < 0.1 * sigma
 
 
 @pytest.mark.parametrize("size", [(31, 33), (5, 7), (1, 2)])
@@ -276,7 +277,17 @@ def test_vae_without_beta_at_its_mean_is_the_plain_autoencoder(kind, clean):
     code = network.head(network.encoder(noisy)).chunk(2, 1)[0]
     plain = functional.mse_loss(network.decoder(code), clean)
     torch.testing.assert_close(loss_of(node, network, clean), plain, rtol=0, atol=1e-7)
-    assert not torch.equal(loss_of(node, network.train(), clean), plain)
+
+
+def test_vae_draws_its_code_in_training_only(clean):
+    model = models.parse("vae")
+    network = built("vae").train()
+    losses = [model.loss(network, clean, clean, draw_for(clean, seed)) for seed in (0, 0, 1)]
+    assert torch.equal(losses[0], losses[1])
+    assert not torch.equal(losses[0], losses[2])
+    network.eval()
+    losses = [model.loss(network, clean, clean, draw_for(clean, seed)) for seed in (0, 1)]
+    assert torch.equal(losses[0], losses[1])
 
 
 def test_vae_divergence_is_torchs(clean):
@@ -294,8 +305,8 @@ def test_vae_divergence_is_torchs(clean):
 
 
 def test_vq_vae_uses_more_than_half_of_its_codebook(photos):
-    images = torch.from_numpy(photos).float() / 255
-    network = trained("vq_vae", images, 20).eval()
+    images = torch.from_numpy(photos[::3].copy()).float() / 255
+    network = trained("vq_vae", images, 40).eval()
     code = network.encoder(images)
     used = network.quantizer.nearest(code.movedim(1, -1).flatten(0, -2)).unique()
     assert len(used) > len(network.quantizer.codebook) / 2
@@ -326,11 +337,13 @@ def test_codebook_finds_the_centres_of_clusters():
 def test_gradients_pass_the_quantisation_unchanged(clean):
     node = {"vq_vae": {"commitment": 0.0}}
     network = trained(node, clean, 2).eval()
-    seen = {}
-    network.encoder.register_forward_hook(lambda module, inputs, code: (code.retain_grad(), seen.update(code=code))[-1])
-    network.decoder.register_forward_pre_hook(lambda module, inputs: (inputs[0].retain_grad(), seen.update(passed=inputs[0]))[-1])
-    loss_of(node, network, clean).backward()
-    assert torch.equal(seen["code"].grad, seen["passed"].grad)
+    seen = []
+    network.encoder.register_forward_hook(lambda module, inputs, code: seen.append(code))
+    network.decoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    loss = loss_of(node, network, clean)
+    code, passed = torch.autograd.grad(loss, seen)
+    assert code.abs().max() > 0
+    assert torch.equal(code, passed)
 
 
 # Models from elsewhere
@@ -354,7 +367,7 @@ def test_weights_made_elsewhere_join_as_a_model_that_needs_no_training(tmp_path,
     assert profile.count(model, 32) == profile.Profile(84, 81 * 32 * 32)
 
 
-@pytest.mark.skipif(HAVE_BM3D, reason="bm3d is installed")
+@pytest.mark.skipif(HAVE_BM3D, reason="the package bm3d is installed")
 def test_bm3d_says_what_to_install_and_its_licence():
     with pytest.raises(BenchError, match=r"non-commercial.*pip install"):
         models.parse("bm3d").build(32)

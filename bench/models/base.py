@@ -1,10 +1,12 @@
 """What a denoiser is: a class that a spec names, which builds a torch module from images to images."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Ge, Le
 
+from bench.errors import FieldError
 from bench.lazy import Lazy, functional, nn, torch
 from bench.registry import Registered, Registry
 from bench.rng import Draw
@@ -61,12 +63,27 @@ class Model(Registered):
 class TrainableModel(Model):
     """A denoiser with weights to train.
 
-    objective: `denoise` (corrupted in, clean out) or `autoencode` (clean in, clean out).
+    objective: `denoise` (corrupted in, clean out), `autoencode` (clean in, clean out), or without clean images:
+        `noise2noise` (corrupted in, another corruption of the same image out; Lehtinen et al. 2018, arXiv:1803.04189)
+        or `noise2void` (pixels hidden from the network are predicted from their surroundings; Krull et al. 2019,
+        arXiv:1811.10980).
     """
 
     trains: ClassVar[bool] = True
 
-    objective: Literal["denoise", "autoencode"] = "denoise"
+    objective: Literal["denoise", "autoencode", "noise2noise", "noise2void"] = "denoise"
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Self:
+        """An instance from its YAML keys. Raises FieldError, also where the objective does not suit the family."""
+        found = super().from_params(params)
+        if found.objective == "noise2void" and cls.loss is not TrainableModel.loss:
+            raise FieldError(
+                f"{cls.name} has a loss of its own, and noise2void judges hidden pixels only: "
+                "use denoise, autoencode or noise2noise",
+                ("objective",),
+            )
+        return found
 
     def loss(self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         """The loss to minimise, a scalar: mean squared error unless a family has its own.

@@ -208,7 +208,14 @@ class BM3D(Fitted):
                 'if yours is: pip install "noise-bench[bm3d]"'
             ) from None
         sigma = self.value
-        return _each(lambda image: denoise(image, sigma))
+
+        def denoised(image: np.ndarray) -> np.ndarray:
+            # The library divides by the range of each opponent colour, which is 0 in a grey picture.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                output = denoise(image, sigma)
+            return np.where(np.isfinite(output), output, image)
+
+        return _each(denoised)
 
 
 def _each(denoise: Callable[[np.ndarray], np.ndarray]) -> "nn.Module":

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count, product
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +74,9 @@ def pairs(root: Path, folder: Path, wanted: int) -> None:
 
 def _moved(pixels: np.ndarray) -> Iterator[np.ndarray]:
     """The images, then the images moved round by a pixel, by two, ...: no two alike."""
-    for distance, image in product(count(), pixels):
-        yield np.roll(image, (distance // image.shape[1], distance), (0, 1))
+    for distance in count():
+        for image in pixels:
+            yield np.roll(image, (distance // image.shape[1], distance), (0, 1))
 
 
 def _write(root: Path, split: str, pixels: Iterator[np.ndarray], wanted: int, suffix: str) -> None:

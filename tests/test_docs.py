@@ -1,0 +1,59 @@
+"""The walk-throughs of CONTRIBUTING.md and the examples of the docs do what they say."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bench import spec
+from bench.cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "results").glob("*.md")])
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def files_of(page: str) -> dict[str, str]:
+    """Code blocks whose first line names their file."""
+    found = {}
+    for block in [*blocks(page, "python"), *blocks(page, "yaml")]:
+        name = re.match(r"# (\S+\.(?:py|yaml))\n", block)
+        if name:
+            found[name[1]] = block
+    return found
+
+
+def test_the_walk_throughs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in files_of("CONTRIBUTING.md").items():
+        (tmp_path / name).write_text(text)
+    commands = [line for block in blocks("CONTRIBUTING.md", "sh") for line in block.splitlines() if line.startswith("bench ")]
+    assert len(commands) >= 4
+    for command in commands:
+        result = CliRunner().invoke(main, shlex.split(command)[1:])
+        assert result.exit_code == 0, f"{command}\n{result.output}"
+    assert (tmp_path / "noise-stripes.png").exists()
+    table = (tmp_path / "results/stripes/tables/results.csv").read_text()
+    assert "stripes(sigma=0.05)" in table and "stripes(sigma=0.1)" in table
+
+
+def test_the_example_spec_is_a_spec() -> None:
+    (example,) = [block for block in blocks("docs/specs.md", "yaml") if "models:" in block]
+    assert spec.parse(example).name == "example"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_experiment_is_a_spec_named_as_its_file(path: Path) -> None:
+    assert spec.load(path).name == path.stem
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+        if not target.startswith(("http://", "https://", "mailto:")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
