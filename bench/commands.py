@@ -13,7 +13,7 @@ from bench.datasets import Dataset, datasets
 from bench.errors import DataError
 from bench.files import write
 from bench.lazy import Lazy, pandas
-from bench.plan import Work, resolved
+from bench.plan import Work, resolved, title
 from bench.plan import plan as cells_of
 from bench.progress import Display, Download
 from bench.store import CellStore, Store
@@ -90,9 +90,9 @@ def compare(
     found = comparison.compare(Store(before), Store(after), max_drop)
     screen = console()
     _print_differences(screen, found.differences)
-    for title, only in ((before, found.only_in_a), (after, found.only_in_b)):
+    for folder, only in ((before, found.only_in_a), (after, found.only_in_b)):
         for row in only:
-            screen.print(f"only in {title}: {row}")
+            screen.print(f"only in {folder}: {row}")
     if csv:
         write(csv, found.differences.to_csv(index=False, lineterminator="\n"))
     if markdown:
@@ -193,8 +193,8 @@ def _print_summary(screen: Console, store: Store, table: "pandas.DataFrame", row
     text["trained on"] = text["trained on"].where(text["trained on"] != text["test noise"], "")
     columns = [str(key) for key in text if key == "model" or (key != "test noise" and set(text[key]) - {"", "-"})]
     sections: dict[str, list[Sequence[str]]] = {}
-    for title, row in zip(text["test noise"], text[columns].itertuples(index=False), strict=True):
-        sections.setdefault(title, []).append(row)
+    for noise, row in zip(text["test noise"], text[columns].itertuples(index=False), strict=True):
+        sections.setdefault(noise, []).append(row)
     show_sections(screen, columns, sections)
     said = outputs.conditions(stored, store.environment())
     screen.print(f"* best of its test noise; trained on that noise unless said otherwise. {said}")
@@ -207,12 +207,11 @@ def _print_differences(screen: Console, differences: "pandas.DataFrame") -> None
     names = [str(column).removesuffix("_change") for column in differences if str(column).endswith("_change")]
     sections: dict[str, list[Sequence[str]]] = {}
     for row in differences.to_dict("records"):
-        objective = f" [{row['objective']}]" if row["objective"] == "autoencode" else ""
         trained = row["train_noise"] if row["train_noise"] != row["test_noise"] else ""
         shown = sections.setdefault(row["test_noise"], [])
         for name in names:
             first = name == names[0]
-            what = (row["model"] + objective, trained) if first else ("", "")
+            what = (title(row["model"], row["objective"]), trained) if first else ("", "")
             values = (f"{row[f'{name}_a']:.4g}", f"{row[f'{name}_b']:.4g}", f"{row[f'{name}_change']:+.3g}")
             verdict = f"{row['verdict']} {row['reason']}".strip() if name == comparison.GATE else ""
             shown.append((*what, name, *values, verdict))

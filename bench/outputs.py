@@ -9,6 +9,7 @@ import numpy as np
 from bench import cards, tables
 from bench.files import as_json, read_json
 from bench.lazy import Lazy, pandas
+from bench.plan import title
 from bench.store import Store
 
 figures = Lazy("bench.figures")
@@ -119,7 +120,7 @@ def _samples(store: Store, plan: Mapping[str, Any]) -> Iterator[Any]:
         for entry in plan["cells"]:
             labels, folder = entry["labels"], store.cell(entry["id"])
             met = test["id"] in [t["id"] for t in entry["tests"]] and folder.score(test["id"]) is not None
-            name = labels["model"] + (" [autoencode]" if labels["objective"] == "autoencode" else "")
+            name = title(labels["model"], labels["objective"])
             if labels["train_noise"] not in ("", test["label"]):
                 name += f" trained on {labels['train_noise']}"
             name += "".join(

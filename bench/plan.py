@@ -47,7 +47,7 @@ class Cell:
             "model": self.model.node(),
             "noise": self.noise.node() if self.noise else None,
             "seed": self.seed,
-            "train": dataclasses.asdict(self.train) if self.train else None,
+            "train": _given(self.train) if self.train else None,
             "data": dict(self.data),
         }
 
@@ -92,6 +92,11 @@ class Cell:
             "train_noise": self.noise.label() if self.noise else "",
             "seed": self.seed,
         }
+
+
+def title(model: str, objective: str) -> str:
+    """A model's label with its objective, where that is not the usual one."""
+    return model if objective in ("", "denoise") else f"{model} [{objective}]"
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,11 @@ def resolve(train: Train) -> Train:
     device = machine.device() if train.device == "auto" else train.device
     precision = machine.precision(device) if train.precision == "auto" else train.precision
     return dataclasses.replace(train, device=device, precision=precision)
+
+
+def _given(train: Train) -> dict[str, Any]:
+    """The settings but those that are not in use: a new setting leaves the names of older results alone."""
+    return {key: value for key, value in dataclasses.asdict(train).items() if value not in (None, ())}
 
 
 def _cells(experiment: Experiment, data: Mapping[str, Any]) -> Iterator[Cell]:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Column
 
 from bench.engine import Begun, Done, Event, Failed, Scored, Trained
-from bench.plan import Work
+from bench.plan import Work, title
 
 LINE_SECONDS = 10.0  # off a terminal, a cell in training says where it is this often
 
@@ -103,16 +103,16 @@ class Display:
         )
 
     def _trained(self, event: Trained) -> None:
-        cell, train = event.work.cell.id, event.work.cell.train
+        cell, train, epochs = event.work.cell.id, event.work.cell.train, event.work.cell.epochs
         assert train is not None
-        count, speed = f"{event.epoch}/{event.work.cell.epochs}", _speed(event.images_per_second)
+        count, speed = f"{event.epoch}/{epochs}", _speed(event.images_per_second)
         if not self.live.disable:
             if cell not in self.bars:
-                self.bars[cell] = self.live.add_task(self._name(event.work), total=event.work.cell.epochs, count="", speed="")
+                self.bars[cell] = self.live.add_task(self._name(event.work), total=epochs, count="", speed="")
             self.live.update(self.bars[cell], completed=event.epoch, count=count, speed=speed)
             return
         now = time.monotonic()
-        if now - self.said.get(cell, self.started) >= LINE_SECONDS or event.epoch == event.work.cell.epochs:
+        if now - self.said.get(cell, self.started) >= LINE_SECONDS or event.epoch == epochs:
             self.said[cell] = now
             row = event.row
             validation = "" if row["validation_loss"] is None else f", validation {row['validation_loss']:.5f}"
@@ -134,11 +134,10 @@ class Display:
 
     def _name(self, work: Work) -> str:
         labels = work.cell.labels()
-        objective = f" [{labels['objective']}]" if labels["objective"] == "autoencode" else ""
         trained = f" on {labels['train_noise']}" if labels["train_noise"] else ""
         seed = "" if labels["seed"] is None else f", seed {labels['seed']}"
         varied = "".join(f", {key} {getattr(work.cell.train, key)}" for key in self.varied if work.cell.train)
-        return f"{labels['model']}{objective}{trained}{seed}{varied}"
+        return f"{title(labels['model'], labels['objective'])}{trained}{seed}{varied}"
 
     def _line(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)

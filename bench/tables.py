@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.lazy import pandas
 from bench.metrics import Metric, metrics
-from bench.plan import Work, fingerprint, test_id
+from bench.plan import Work, fingerprint, test_id, title
 from bench.spec import Experiment
 from bench.statistics import interval_over_images, interval_over_seeds
 from bench.store import Store
@@ -171,7 +171,9 @@ def for_readers(
     table: "pandas.DataFrame", chosen: Sequence[Metric], varied: Sequence[str], mark: str = "**{}**"
 ) -> "pandas.DataFrame":
     """A summary as text, the best value of each test noise marked, half the interval's width behind each value."""
-    text = pandas.DataFrame({"test noise": table["test_noise"], "model": [_who(row) for _, row in table.iterrows()]})
+    text = pandas.DataFrame(
+        {"test noise": table["test_noise"], "model": list(map(title, table["model"], table["objective"]))}
+    )
     text["trained on"] = [
         row["train_noise"] or ("clean images" if row["objective"] else "-") for _, row in table.iterrows()
     ]
@@ -206,10 +208,6 @@ def to_latex(text: "pandas.DataFrame", conditions: str) -> str:
 def _by_test(table: "pandas.DataFrame") -> list[int]:
     order = {label: position for position, label in enumerate(dict.fromkeys(table["test_noise"]))}
     return sorted(range(len(table)), key=lambda row: order[table["test_noise"].iloc[row]])
-
-
-def _who(row: "pandas.Series") -> str:
-    return f"{row['model']} [{row['objective']}]" if row["objective"] not in ("", "denoise") else str(row["model"])
 
 
 def _seeds(seeds: int, failed: int) -> str:

@@ -32,7 +32,9 @@ def test_the_walk_throughs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     for name, text in files_of("CONTRIBUTING.md").items():
         (tmp_path / name).write_text(text)
-    commands = [line for block in blocks("CONTRIBUTING.md", "sh") for line in block.splitlines() if line.startswith("bench ")]
+    commands = [
+        line for block in blocks("CONTRIBUTING.md", "sh") for line in block.splitlines() if line.startswith("bench ")
+    ]
     assert len(commands) >= 4
     for command in commands:
         result = CliRunner().invoke(main, shlex.split(command)[1:])

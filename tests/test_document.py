@@ -16,7 +16,7 @@ from bench.document import MAX_CHARACTERS, MAX_DEPTH, MAX_VALUES, Document, dump
 from bench.errors import SpecError
 
 words = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\ufeff\ufffe\uffff"), max_size=20)
-numbers = st.integers(-(10**30), 10**30) | st.floats(allow_nan=False)
+numbers = st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False)
 plain = st.recursive(
     st.none() | st.booleans() | numbers | words,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),

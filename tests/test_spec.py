@@ -205,9 +205,10 @@ model_nodes = st.one_of(
     keys(width=given_as(whole), objective=given_as(objectives)).map(lambda p: {"conv": p}),
     keys(size=given_as(st.sampled_from([3, 5, 7]))).map(lambda p: {"median": p}),
 )
+rates = st.floats(1e-9, 100)
 train_nodes = keys(
     epochs=given_as(whole),
-    lr=given_as(st.floats(1e-9, 100)),
+    lr=given_as(rates | st.lists(rates, min_size=1, max_size=3).map(lambda tried: {"search": tried})),
     weight_decay=given_as(level),
     optimizer=given_as(st.sampled_from(["adam", "adamw", "sgd"])),
     precision=st.sampled_from(["auto", "float32", "bfloat16"]),
