@@ -23,11 +23,11 @@ def conditions(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
     """What a number of this folder holds for, in a few sentences."""
     data = plan["data"]
     train = {key: value for key, value in plan["train"].items() if key not in ("threads", "device", "keep")}
-    if train["lr_search"]:
-        train["lr"] = f"the best on validation images of {train['lr_search']}"
+    if isinstance(train["lr"], Mapping):
+        train["lr"] = f"the best on validation images of {train['lr']['search']}"
     if train["images"]:
         del train["epochs"]
-    settings = ", ".join(f"{key} {value}" for key, value in train.items() if value and key != "lr_search")
+    settings = ", ".join(f"{key} {value}" for key, value in train.items() if value)
     seeds = plan["seeds"]
     torch_version = environment.get("libraries", {}).get("torch")
     standin = f"STAND-IN IMAGES, not {plan['stand_in_for']}. " if plan["stand_in_for"] else ""

@@ -281,11 +281,16 @@ def class_schema(cls: type[Any]) -> dict[str, Any]:
         values = cls.key_schemas(values)
     properties = {}
     for key, value in values.items():
-        several = {"type": "array", "items": value, "minItems": 1}
-        grid = {"type": "object", "properties": {"grid": several}, "required": ["grid"], "additionalProperties": False}
-        sweep = [grid] if is_list_field(cls, key) else [several, grid]
-        properties[key] = {"description": texts.get(key, value.get("description", "")), "anyOf": [value, *sweep]}
+        several = with_grids(value, is_list_field(cls, key))
+        properties[key] = {"description": texts.get(key, value.get("description", "")), "anyOf": several}
     return {"type": ["object", "null"], "description": summary, "properties": properties, "additionalProperties": False}
+
+
+def with_grids(value: dict[str, Any], takes_list: bool = False) -> list[dict[str, Any]]:
+    """JSON Schemas of a value and of the grids that a spec may write in its place."""
+    several = {"type": "array", "items": value, "minItems": 1}
+    grid = {"type": "object", "properties": {"grid": several}, "required": ["grid"], "additionalProperties": False}
+    return [value, grid] if takes_list else [value, several, grid]
 
 
 def plain(value: Any) -> Any:

@@ -18,7 +18,7 @@ from bench.grids import MAX_CELLS, every, sweep, under, unique
 from bench.metrics import Metric, metrics
 from bench.models import Model, models
 from bench.noises import Noise, noises
-from bench.registry import CONFIG, class_schema, validate
+from bench.registry import CONFIG, class_schema, validate, with_grids
 
 MAX_TESTS = 100_000
 MAX_SEED = 2**63 - 1
@@ -61,6 +61,14 @@ class Train:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     keep: Literal["best", "last"] = "best"
 
+    def node(self) -> dict[str, Any]:
+        """The settings as a spec would write them, every key given."""
+        lr = {"search": list(self.lr_search)} if self.lr_search else self.lr
+        return {key: lr if key == "lr" else getattr(self, key) for key in TRAIN_KEYS}
+
+
+TRAIN_KEYS = [key.name for key in dataclasses.fields(Train) if key.name != "lr_search"]
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -85,9 +93,8 @@ class Experiment:
     def varied(self) -> tuple[str, ...]:
         """The keys of `train` that take more than one value."""
         first, *others = self.train
-        return tuple(
-            key for key in _names(Train) if any(getattr(train, key) != getattr(first, key) for train in others)
-        )
+        keys = [key.name for key in dataclasses.fields(Train)]
+        return tuple(key for key in keys if any(getattr(train, key) != getattr(first, key) for train in others))
 
     def with_fallback(self) -> "Experiment":
         """The same experiment on the stand-in images its spec names."""
@@ -105,7 +112,8 @@ class Experiment:
 
     def node(self) -> dict[str, Any]:
         """The spec that says this, every default given."""
-        train = {key: list(unique([getattr(t, key) for t in self.train])) for key in _names(Train)}
+        nodes = [settings.node() for settings in self.train]
+        train = {key: _distinct([node[key] for node in nodes]) for key in TRAIN_KEYS}
         return {
             "name": self.name,
             "dataset": {
@@ -116,9 +124,7 @@ class Experiment:
             "models": [model.node() for model in self.models],
             "noises": [noise.node() for noise in self.noises],
             "test_noises": "same" if self.test_noises is None else [noise.node() for noise in self.test_noises],
-            "train": {
-                key: values[0] if key not in self.varied else list(unique(values)) for key, values in train.items()
-            },
+            "train": {key: values if len(values) > 1 else values[0] for key, values in train.items()},
             "metrics": [metric.node() for metric in self.metrics],
             "seeds": list(self.seeds),
         }
@@ -171,7 +177,7 @@ def schema() -> dict[str, Any]:
     properties: dict[str, Any] = {
         "name": {"type": "string", "pattern": f"^{NAME.pattern}$", "description": "names the folder of the results"},
         "dataset": {"anyOf": [{"enum": alone}, *described]},
-        "train": class_schema(Train),
+        "train": _train_schema(),
         "seeds": {"type": "array", "items": seed, "minItems": 1, "uniqueItems": True},
         **{key: {"type": "array", "items": {"$ref": f"#/$defs/{kind}"}, "minItems": 1} for key, kind in lists.items()},
     }
@@ -219,13 +225,9 @@ def _bounded(experiment: Experiment) -> Experiment:
 
 def _home(key: str) -> str:
     """Where a key that was written at the top belongs, if that is known."""
-    homes = {"train": _names(Train), "dataset": [*Dataset.field_names(), "fallback", "root"]}
+    homes = {"train": TRAIN_KEYS, "dataset": [*Dataset.field_names(), "fallback", "root"]}
     found = [home for home, keys in homes.items() if key in keys]
     return f". {key!r} belongs inside {found[0]}" if found else ""
-
-
-def _names(cls: type[Any]) -> list[str]:
-    return [field.name for field in dataclasses.fields(cls)]
 
 
 def _name(value: Any) -> str:
@@ -270,6 +272,9 @@ def _train(value: Any) -> tuple[Train, ...]:
 
 
 def _train_point(params: Mapping[str, Any]) -> Train:
+    for key in params:
+        if key not in TRAIN_KEYS:
+            raise FieldError(unknown("key", key, TRAIN_KEYS), (key,))
     given = dict(params)
     if isinstance(given.get("lr"), Mapping):
         rates = given["lr"].get("search")
@@ -308,6 +313,20 @@ def _located(error: FieldError, document: Document) -> SpecError:
     keys = ".".join(part if len(part) <= 40 else f"{part[:30]}..." for part in map(str, error.path))
     said = f"{keys}: " if keys and place != f"--set {keys}" else ""
     return SpecError(f"{place}: {said}{error.message}")
+
+
+def _distinct(values: Sequence[Any]) -> list[Any]:
+    return [value for position, value in enumerate(values) if value not in values[:position]]
+
+
+def _train_schema() -> dict[str, Any]:
+    described = class_schema(Train)
+    keys = described["properties"]
+    rate = keys["lr"]["anyOf"][0]
+    rates = {"type": "array", "items": rate, "minItems": 1}
+    search = {"type": "object", "properties": {"search": rates}, "required": ["search"], "additionalProperties": False}
+    keys["lr"] = {**keys["lr"], "anyOf": with_grids({"anyOf": [rate, search]})}
+    return {**described, "properties": {key: keys[key] for key in TRAIN_KEYS}}
 
 
 def _dataset_schema(name: str) -> dict[str, Any]:

@@ -234,7 +234,7 @@ def corrupt(
 def blind(noisy: "torch.Tensor", draw: Draw) -> "tuple[torch.Tensor, torch.Tensor]":
     """The images with some pixels hidden behind a neighbour, and which they are: (N, 1, H, W), true where hidden.
 
-    Source: Krull et al. 2019, arXiv:1811.10980: the neighbour is one of the 24 around, or mirrored where that lies outside.
+    Source: Krull et al. 2019, arXiv:1811.10980. The neighbour is one of the 24 around, mirrored where it lies outside.
     """
     height, width = noisy.shape[2:]
     hidden = draw.uniform((1, height, width)) < HIDDEN

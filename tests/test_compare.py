@@ -28,7 +28,10 @@ def flat(psnr: float) -> Scores:
     return lambda work, noise: level(psnr)
 
 
-def stored(folder: Path, name: str, *changes: tuple[str, str], scores: Scores = flat(25)) -> Store:
+FLAT = flat(25)
+
+
+def stored(folder: Path, name: str, *changes: tuple[str, str], scores: Scores = FLAT) -> Store:
     return runs.stored(folder / name, runs.spec(folder, *changes), scores)
 
 
@@ -108,7 +111,7 @@ def test_metrics_of_one_result_only_are_listed(tmp_path: Path) -> None:
     [
         (("sigma: 0.1", "sigma: 0.1, clip: false"), ["clip: true in A, false in B"]),
         (("sigma: 0.1", "sigma: 0.1, quantize: true"), ["quantize: false in A, true in B"]),
-        (("size: 16", "size: 20"), ["data.size: 16 in A, 20 in B"]),
+        (("size: 16, train", "size: 20, train"), ["data.size: 16 in A, 20 in B"]),
         (("test: 10", "test: 9"), ["data.test: 10 in A, 9 in B"]),
         (("train: 40", "train: 30"), ["data.train: 32 in A, 24 in B", "data.validation: 8 in A, 6 in B"]),
     ],
@@ -125,13 +128,13 @@ def test_results_of_another_protocol_are_refused_by_the_part(
 
 
 def test_results_of_other_pictures_are_refused(tmp_path: Path) -> None:
-    a = stored(tmp_path / "one", "a") if (tmp_path / "one").mkdir() is None else None
-    (tmp_path / "two").mkdir()
-    runs.spec(tmp_path / "two")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        runs.spec(tmp_path / name)
+    a = stored(tmp_path / "one", "a")
     changed = tmp_path / "two" / "images" / "test" / "00.png"
     changed.write_bytes((tmp_path / "two" / "images" / "train" / "01.png").read_bytes() + b"more")
     b = stored(tmp_path / "two", "b")
-    assert a is not None
     with pytest.raises(NotComparable, match=r"data\.source\.test"):
         compare(a, b, 0.1)
 
@@ -209,7 +212,7 @@ def test_an_unfinished_result_is_refused(tmp_path: Path) -> None:
     b = stored(tmp_path, "b", scores=lambda work, noise: None if noise.name == "masking" else level(25))
     with pytest.raises(NotComparable, match=r"b is unfinished: 2 of its rows are not scored, the first is conv"):
         compare(a, b, 0.1)
-    with pytest.raises(NotComparable, match="a is unfinished|b is unfinished"):
+    with pytest.raises(NotComparable, match="b is unfinished"):
         compare(b, a, 0.1)
 
 

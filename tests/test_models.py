@@ -14,7 +14,7 @@ from torch.nn import functional
 from bench import profile
 from bench.errors import BenchError
 from bench.models import Model, models
-from bench.models._layers import KeepLargest, NoiseMap, VectorQuantizer
+from bench.models._layers import KeepLargest, NoiseMap, PadTo, VectorQuantizer
 from bench.models.contractive import jacobian_norm
 from bench.models.conv import conv_size, transposed_size
 
@@ -213,6 +213,17 @@ def test_noise_map_holds_the_noise_level(sigma):
 @pytest.mark.parametrize("size", [(31, 33), (5, 7), (1, 2)])
 def test_unet_takes_every_size(size):
     assert built("unet")(images_of(1, size)).shape == (1, 3, *size)
+
+
+@pytest.mark.parametrize("size", [(5, 7), (8, 6), (8, 8)])
+def test_padding_is_seen_by_the_network_and_cut_off_again(size):
+    seen = []
+    network = PadTo(nn.Identity(), 4)
+    network.inner.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    images = images_of(1, size)
+    assert torch.equal(network(images), images)
+    assert seen[0].shape == (1, 3, 8, 8)
+    assert torch.equal(seen[0][..., -1, -1], images[..., -1, -1])
 
 
 # Sparse codes

@@ -1,16 +1,31 @@
-"""`python -m tests.perf [--data DIR] [--only GROUP ...]` measures and writes results/perf.json; `--render` shows it in docs."""
+"""Measures and writes results/perf.json.
+
+`python -m tests.perf [--data DIR] [--only GROUP ...]`; with `--render` it only puts what is there into docs/speed.md.
+"""
 
 import argparse
 import json
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from . import measures, pictures, report
+from . import costs, pictures, quality, report, speeds
+from .base import PROCESSES, Bench, Entry, Settings
 from .fresh import Failed
 
-QUICK = measures.Settings(
+GROUPS: dict[str, Callable[[Bench], dict[str, Entry]]] = {
+    "training": speeds.training,
+    "bare": speeds.bare,
+    "evaluation": speeds.evaluation,
+    "processes": speeds.processes,
+    "small": costs.small,
+    "large": costs.large,
+    "quality": quality.quality,
+}
+
+QUICK = Settings(
     rounds=1,
     images=256,
     epochs=2,
@@ -23,14 +38,14 @@ QUICK = measures.Settings(
     rerun_cells=8,
     growth_images=((200, 50), (400, 100)),
     help_calls=3,
-    recipes={"unet": {"batch_size": 32, "lr": 2e-3, "epochs": [1]}, "conv": {"batch_size": 32, "lr": 2e-3, "epochs": [1]}},
+    recipes=dict.fromkeys(("unet", "conv"), {"batch_size": 32, "lr": 2e-3, "epochs": [1]}),
 )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.perf", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.perf", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", help="ImageFolder with train and test; default: CIFAR-10 images beside the project")
-    parser.add_argument("--only", nargs="+", choices=measures.GROUPS, default=list(measures.GROUPS))
+    parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--quick", action="store_true", help="tiny settings: whether it works, not how fast it is")
     parser.add_argument("--out", type=Path, default=report.RESULT)
     parser.add_argument("--render", action="store_true", help="only put results/perf.json into docs/speed.md")
@@ -42,15 +57,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="noise-bench-perf-") as work:
         os.environ["NOISE_BENCH_CACHE"] = f"{work}/cache"
         data = pictures.find(given.data, Path(work))
-        settings = QUICK if given.quick else measures.Settings()
-        bench = measures.Bench(data, Path(work), settings, lambda text: print(text, flush=True))
+        settings = QUICK if given.quick else Settings()
+        bench = Bench(data, Path(work), settings, lambda text: print(text, flush=True))
         bench.say(f"measuring on {pictures.describe(data)}")
         found = {"machine": report.machine()}
         for group in given.only:
             started = time.perf_counter()
             bench.say(group)
             try:
-                found |= measures.GROUPS[group](bench)
+                found |= GROUPS[group](bench)
             except Failed as failure:
                 raise SystemExit(f"{group}: {failure}") from None
             bench.say(f"  {time.perf_counter() - started:.0f} s")
@@ -61,7 +76,7 @@ def main() -> None:
 def _take_two_cores() -> None:
     """Every process from here on shares two cores, which is what the figures are stated for."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: measures.PROCESSES])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:PROCESSES])
 
 
 if __name__ == "__main__":

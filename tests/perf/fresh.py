@@ -6,12 +6,10 @@
 import importlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,13 @@ def call(function: str, **arguments: Any) -> Any:
         out = Path(folder) / "out.json"
         command = [sys.executable, "-m", "tests.perf.fresh", function, str(out)]
         done = subprocess.run(
-            command, input=json.dumps(arguments), capture_output=True, text=True, cwd=ROOT, env=environment(), check=False
+            command,
+            input=json.dumps(arguments),
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=environment(),
+            check=False,
         )
         if done.returncode:
             raise Failed(f"{function} {arguments}: exit code {done.returncode}\n{done.stderr[-2000:]}")
@@ -57,22 +61,6 @@ def product() -> list[str]:
 def environment() -> dict[str, str]:
     """The environment without what would fix numbers of threads: each side chooses as it would for a user."""
     return {key: value for key, value in os.environ.items() if key not in THREADS}
-
-
-def rounds(
-    count: int, sides: Mapping[str, Callable[[], dict[str, Any]]], figure: str, say: Callable[[str], None]
-) -> dict[str, list[dict[str, Any]]]:
-    """What each side gives, measured `count` times in turns: A B A B. figure: the key that is told as it comes."""
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
-    for number in range(count):
-        for name, measure in sides.items():
-            found[name].append(measure())
-            say(f"  round {number + 1}/{count}, {name}: {figure} {found[name][-1][figure]:,.4g}")
-    return found
-
-
-def median(values: Sequence[float]) -> float:
-    return float(statistics.median(values))
 
 
 def _main() -> None:

@@ -79,13 +79,13 @@ def images(folder: Path, root: Path, train: int, test: int) -> dict[str, Any]:
         raise fresh.Failed(f"{' '.join(command)}: exit code {running.returncode}")
     seconds = time.perf_counter() - started
     stored = folder / content["name"] / "cells"
-    trained = [json.loads(cell.read_text()) for cell in stored.glob("*/cell.json")]
+    trained = [cell for path in stored.glob("*/cell.json") if "train_seconds" in (cell := json.loads(path.read_text()))]
     scored = [json.loads(score.read_text()) for score in stored.glob("*/scores/*.json")]
     return {
         "images": train + test,
         "seconds": seconds,
         "reading_seconds": reading,
-        "training_seconds": {cell["labels"]["model"]: cell["train_seconds"] for cell in trained if "train_seconds" in cell},
+        "training_seconds": {cell["labels"]["model"]: cell["train_seconds"] for cell in trained},
         "scoring_seconds": sum(score["evaluate_seconds"] for score in scored),
         "worker_peak_mb": max(peaks.values()),
         "batch_size": content["train"]["batch_size"],

@@ -30,7 +30,6 @@ def grid(
     workers: int,
     recipe: dict[str, Any],
     images: int | None = None,
-    test: int | None = None,
 ) -> dict[str, Any]:
     """A grid of equal cells, trained and scored by the engine as `bench run` drives it.
 
@@ -41,7 +40,7 @@ def grid(
     """
     content = {
         "name": "grid",
-        "dataset": {"name": "folder", "root": root, "size": SIZE, "validation": 0, "train": images, "test": test},
+        "dataset": {"name": "folder", "root": root, "size": SIZE, "validation": 0, "train": images},
         "models": [model],
         "noises": [NOISE],
         "train": recipe,
@@ -74,6 +73,7 @@ def grid(
         "work_seconds": scored - begin,
         "total_seconds": scored - started,
         "psnr": float(np.mean(psnr)),
+        "tested": works[0].cell.data["test"],
         "precision": settings.precision,
         "batch_size": settings.batch_size,
         "threads": settings.threads,
@@ -129,4 +129,5 @@ def _half(folder: str, rows: tuple[int, int], barrier: Barrier, answers: Any) ->
     chunks = zip(images.split(plan.CHUNK), targets.split(plan.CHUNK), strict=True)
     parts = [metrics.compute(chosen, *chunk) for chunk in chunks]
     ended = time.monotonic()
-    answers.put((rows[0], started, ended, {name: torch.cat([part[name] for part in parts]).numpy() for name in METRICS}))
+    values = {name: torch.cat([part[name] for part in parts]).numpy() for name in METRICS}
+    answers.put((rows[0], started, ended, values))

@@ -15,7 +15,6 @@ from .fresh import ROOT
 
 CIFAR10 = ROOT.parent / "shared/data/cifar10-lossless"  # CIFAR-10 images beside the project, where they are
 LARGE = {"train": 48_500, "test": 10_000}
-SCORED = 10_000
 
 
 def find(given: str | None, work: Path) -> Path:
@@ -51,12 +50,11 @@ def read(root: Path, split: str, most: int) -> np.ndarray:
 
 
 def large(root: Path, work: Path, sizes: dict[str, int]) -> Path:
-    """An ImageFolder with at least as many images as asked: the one given, or one made of moved copies of its images."""
+    """An ImageFolder with that many images at least: the one given, or one made of moved copies of its images."""
     if all(number(root, split) >= wanted for split, wanted in sizes.items()):
         return root
     made = work / "large"
-    pixels = read(root, "train", 2500)
-    endless = _moved(pixels)
+    endless = _moved(read(root, "train", 2500))
     for split, wanted in sizes.items():
         _write(made, split, endless, wanted, "jpg")
     return made

@@ -1,7 +1,7 @@
 """The study's recipe run to its end: 250 epochs of Adam at a constant 1e-3, batch 64, scored on held-out images.
 
-`python -m tests.perf.reference DIR [--threads 1] [--epochs 250]` writes `reference_250.csv`, DIR being an ImageFolder with
-`train` and `test`. `make perf` reads the curve and times the seconds per epoch anew.
+`python -m tests.perf.reference DIR [--threads 1]` writes `reference_250.csv`, DIR being an ImageFolder with `train` and
+`test`. `make perf` reads the curve and times the seconds per epoch anew.
 """
 
 import argparse
@@ -30,8 +30,8 @@ LAST = 10  # every one of the last epochs is scored: a constant learning rate le
 def curve() -> tuple[str, list[tuple[int, float, float]]]:
     """The committed curve's conditions, and epoch, training loss and PSNR in dB of every scored epoch."""
     head, _, body = CURVE.read_text(encoding="utf-8").partition("\n")
-    rows = [(int(row["epoch"]), float(row["train_loss"]), float(row["psnr"])) for row in csv.DictReader(io.StringIO(body))]
-    return head.removeprefix("# "), rows
+    rows = csv.DictReader(io.StringIO(body))
+    return head.removeprefix("# "), [(int(r["epoch"]), float(r["train_loss"]), float(r["psnr"])) for r in rows]
 
 
 def target() -> float:
@@ -48,21 +48,27 @@ def run(root: Path, threads: int, epochs: int) -> None:
     noise, psnr = noises.parse({"gaussian": {"sigma": script.SIGMA}}), metrics.parse("psnr")
     pictures = script.Pictures(root, "train")
     network = script.network()
+    running = script.train(network, script.loader(pictures, 0))
     rows = []
-    for epoch, (loss, seconds) in zip(range(1, epochs + 1), script.train(network, script.loader(pictures, 0)), strict=False):
+    for epoch in range(1, epochs + 1):
+        loss, seconds = next(running)
         if epoch % SCORED_EVERY and epoch not in (1, *range(epochs - LAST + 1, epochs + 1)):
             continue
         score = evaluate.score(network.eval(), held_out, noise, [psnr]).values["psnr"].mean()
         rows.append(f"{epoch},{loss:.7f},{score:.4f}")
         print(f"epoch {epoch}/{epochs}: loss {loss:.6f}, PSNR {score:.3f} dB, {seconds:.1f} s", flush=True)
-    found = environment()
-    said = (
-        f"tests/perf/script.py on {root.name}: {len(pictures):,} training images at {script.SIZE}x{script.SIZE}, gaussian "
-        f"sigma {script.SIGMA} clipped to [0, 1], Adam lr 1e-3 weight decay 1e-5, batch {script.BATCH}, constant schedule, "
-        f"seed 0, float32, {threads} threads; PSNR: mean of {len(held_out.test)} test images under noise-bench's test noise; "
-        f"torch {found['libraries']['torch']}, Python {platform.python_version()}, {found['cpu']}, {cores()} cores"
-    )
+    said = _conditions(root.name, len(pictures), len(held_out.test), threads)
     CURVE.write_text("\n".join([f"# {said}", "epoch,train_loss,psnr", *rows]) + "\n", encoding="utf-8")
+
+
+def _conditions(name: str, trained: int, tested: int, threads: int) -> str:
+    found = environment()
+    return (
+        f"tests/perf/script.py on {name}: {trained:,} training images at {script.SIZE}x{script.SIZE}, gaussian sigma "
+        f"{script.SIGMA} clipped to [0, 1], Adam lr 1e-3 weight decay 1e-5, batch {script.BATCH}, constant schedule, seed 0, "
+        f"float32, {threads} threads; PSNR: mean of {tested} test images under noise-bench's test noise; torch "
+        f"{found['libraries']['torch']}, Python {platform.python_version()}, {found['cpu']}, {cores()} cores"
+    )
 
 
 def main() -> None:

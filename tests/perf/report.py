@@ -32,6 +32,8 @@ WANTED: dict[str, tuple[str, float, bool]] = {
     "cell_overhead_ms": ("overhead per cell over its training and scoring", 100, False),
     "help_seconds": ("`bench --help`", 0.3, False),
     "worker_peak_mb": ("memory of a worker of its own (USS) at its peak", 1200, False),
+    "psnr_precision": ("PSNR in `auto` precision and in float32, difference", 0.02, False),
+    "psnr_engine": ("PSNR from two processes and from one of two threads, difference", 0.02, False),
 }
 GROWTH = {
     "growth_cells": "cost of each further cell, 1,000 cells against 10",
@@ -101,7 +103,8 @@ def markdown(found: Mapping[str, Any]) -> str:
 def said(on: Mapping[str, Any]) -> str:
     """The machine and the versions in one sentence."""
     versions = ", ".join(f"{name} {version}" for name, version in on["libraries"].items() if version)
-    return f"{on['cpu']}, {on['cores']} cores, {on['platform']}; Python {on['python']}, {versions}; commit {on['git_commit']}."
+    where = f"{on['cpu']}, {on['cores']} cores, {on['platform']}"
+    return f"{where}; Python {on['python']}, {versions}; commit {on['git_commit']}."
 
 
 def render(found: Mapping[str, Any]) -> None:

@@ -1,0 +1,71 @@
+"""What a run costs besides training and scoring, and how that grows."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import fresh, growth, pictures
+from .base import PROCESSES, Bench, Entry, entry
+
+TINY = "an epoch of 128 images of 8x8 and 128 scored"
+STEADY = 100  # cells from which on the start no longer shows
+
+
+def small(bench: Bench) -> dict[str, Entry]:
+    """Grids of cells with next to nothing to train, a rerun, and `bench --help`."""
+    chosen = bench.settings
+    folder = Path(bench.folder())
+    grids = {count: growth.cells(folder, count) for count in sorted({*chosen.growth_cells, chosen.rerun_cells})}
+    for count, found in grids.items():
+        bench.say(f"  {count} cells: {found['seconds']:.1f} s, overhead {found['overhead_ms']:.0f} ms per cell")
+    reruns = [growth.rerun(folder, chosen.rerun_cells) for _ in range(1 + chosen.rounds)][1:]  # the first reads files
+    trainings = sum(count for _, count in reruns)
+    helps = [fresh.bench("--help")[0] for _ in range(chosen.help_calls)]
+    overheads = [found["overhead_ms"] for count, found in grids.items() if count >= min(STEADY, max(grids))]
+    points = [{"cells": count, **found} for count, found in grids.items()]
+    return {
+        "rerun_seconds": entry(
+            [seconds for seconds, _ in reruns],
+            "s",
+            f"`bench run` of a finished grid of {chosen.rerun_cells} cells ({TINY}), {trainings} trainings",
+            trainings=trainings,
+        ),
+        "cell_overhead_ms": entry(
+            overheads,
+            "ms",
+            f"grids of {', '.join(f'{n:,}' for n in grids if n >= STEADY)} cells ({TINY}), {PROCESSES} processes: the time "
+            "of both, from the first score stored to the last, less training and scoring, per cell",
+        ),
+        "help_seconds": entry(helps, "s", f"`bench --help`, {len(helps)} calls"),
+        "growth_cells": _growth(points, "cells", f"`bench run`, each cell {TINY}"),
+    }
+
+
+def large(bench: Bench) -> dict[str, Entry]:
+    """Memory and time with a tenth of the images and with all of them."""
+    folder = Path(bench.folder())
+    most = dict(zip(("train", "test"), bench.settings.growth_images[-1], strict=True))
+    data = pictures.large(bench.data, folder, most)
+    runs = []
+    for train, test in bench.settings.growth_images:
+        run = growth.images(folder, data, train, test)
+        bench.say(f"  {train + test:,} images: {run['seconds']:.1f} s, {run['worker_peak_mb']:,.0f} MB at the peak")
+        runs.append(run)
+    last = runs[-1]
+    said = (
+        f"largest USS of a worker of `bench run --workers {PROCESSES}`, looked at every {growth.EVERY} s; "
+        f"{last['images']:,} images of 32x32 ({data.name}), models of experiments/default.yaml "
+        f"({', '.join(last['training_seconds'])} trained for an epoch, batch {last['batch_size']}), all scored"
+    )
+    return {
+        "worker_peak_mb": entry([last["worker_peak_mb"]], "MB", said),
+        "growth_images": _growth(runs, "images", "`bench run`, each default model an epoch and a test"),
+    }
+
+
+def _growth(points: Sequence[Mapping[str, Any]], what: str, conditions: str) -> Entry:
+    """value: cost per item of the largest over that of the smallest."""
+    first, last = points[0], points[-1]
+    slope = (last["seconds"] / last[what]) / (first["seconds"] / first[what])
+    text = f"{conditions}: cost per item with {last[what]:,} {what} over that with {first[what]:,}; 1 is linear"
+    return entry([slope], "ratio", text, points=list(points))

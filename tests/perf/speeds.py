@@ -1,0 +1,132 @@
+"""Speeds beside those of others: training, scoring, and a grid in two processes."""
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.spec import Train
+
+from . import fresh, pictures
+from .base import PROCESSES, Bench, Entry, Runs, Settings, entry, faster, middle
+from .ours import METRICS
+from .script import BATCH
+
+LOADERS = (0, 1, 2)
+
+
+def training(bench: Bench) -> dict[str, Entry]:
+    """Training speed of the whole machine: our grid, the study's kind of script, deepinv's Trainer."""
+    chosen = bench.settings
+    load = {"root": str(bench.data), "images": chosen.images, "epochs": max(1, chosen.epochs // 2)}
+    probes = {workers: fresh.call("script:speed", **load, workers=workers) for workers in LOADERS}
+    best = max(probes, key=lambda workers: float(probes[workers]["images_per_second"]))
+    ours = {"model": "conv", "cells": chosen.cells, "workers": PROCESSES, "images": chosen.images}
+    recipe = {"epochs": chosen.epochs, "threads": 1}
+    found = bench.rounds(
+        "images_per_second",
+        ours=lambda: bench.grid(**ours, recipe=recipe),
+        script=lambda: fresh.call("script:speed", **load, workers=best),
+        float32=lambda: bench.grid(**ours, recipe={**recipe, "precision": "float32"}),
+        deepinv=lambda: fresh.call("peers:deepinv_trainer", **load),
+    )
+    tried = ", ".join(f"{probe['images_per_second']:,.0f} with {workers}" for workers, probe in probes.items())
+    others = {
+        "script": f"script: PIL, torchvision transforms, DataLoader, float32, batch {BATCH}, "
+        f"{probes[best]['threads']} threads, {best} loader workers, the best ({tried})",
+        "deepinv": f"deepinv's Trainer: images in memory as float tensors, float32, batch {BATCH}, "
+        f"{found['deepinv'][0]['threads']} threads, no progress bar, metrics or files",
+    }
+    sides = {"ours": "", "float32": "_float32"}
+    return {
+        f"train_vs_{other}{suffix}": faster(
+            found[side], found[other], "images_per_second", "images/s", f"{_grid(found[side], chosen)}; {text}"
+        )
+        for other, text in others.items()
+        for side, suffix in sides.items()
+    } | {"psnr_precision": _apart(found["ours"], found["float32"], chosen.cells, "the grids of `train_vs_script`")}
+
+
+def _grid(runs: Runs, chosen: Settings) -> str:
+    run = runs[0]
+    starts = middle(runs, "total_seconds") - middle(runs, "work_seconds")
+    return (
+        f"the study's network at 28x28, {run['images']:,} images; ours: {chosen.cells} cells of {chosen.epochs} epochs, "
+        f"{PROCESSES} processes of {run['threads']} thread, {run['precision']}, batch {run['batch_size']}, from the start "
+        f"of the first epoch to the end of the last one; starting processes and reading images took {starts:.1f} s before"
+    )
+
+
+def _apart(first: Runs, second: Runs, cells: int, where: str) -> Entry:
+    """How far two ways to train are apart in quality."""
+    ours, theirs = first[0]["psnr"], second[0]["psnr"]
+    names = [f"{run['precision']}, {run['threads']} threads {run['psnr']:.3f} dB" for run in (first[0], second[0])]
+    return entry(
+        [abs(ours - theirs)],
+        "dB",
+        f"{where}, mean over {cells} seeds and {first[0]['tested']} images: {'; '.join(names)}",
+    )
+
+
+def bare(bench: Bench) -> dict[str, Entry]:
+    """What is lost between PyTorch's own speed and ours, in one process of one thread."""
+    chosen = bench.settings
+    batch = Train().batch_size
+    load = {"images": max(batch, chosen.images // batch * batch), "epochs": chosen.epochs, "batch": batch}
+    precision = fresh.call("ours:advance", **{**load, "epochs": 1}, precision="auto")["precision"]
+    found = bench.rounds(
+        "images_per_second",
+        ours=lambda: fresh.call("ours:advance", **load, precision=precision),
+        bare=lambda: fresh.call("peers:bare", **load, precision=precision),
+    )
+    said = (
+        f"the study's network at 28x28, {precision}, batch {batch}, 1 thread, channels_last, fused Adam; ours: "
+        f"bench.train.advance, {chosen.epochs} epochs of {load['images']:,} images in memory, gaussian noise, its set-up "
+        "and state included; bare: forward, backward and step, again and again on one batch"
+    )
+    return {"train_vs_bare": faster(found["ours"], found["bare"], "images_per_second", "images/s", said)}
+
+
+def evaluation(bench: Bench) -> dict[str, Entry]:
+    """MSE, PSNR and both SSIMs: our two processes against one of scikit-image."""
+    count, peer = bench.settings.scored, bench.settings.peer_scored
+    folder = bench.folder()
+    pictures.pairs(bench.data, Path(folder), count)
+    found = bench.rounds(
+        "seconds",
+        ours=lambda: fresh.call("ours:evaluate", folder=folder, count=count, values=peer),
+        skimage=lambda: fresh.call("peers:evaluate", folder=folder, count=peer),
+    )
+    whole = [{"seconds": run["seconds"] * count / peer} for run in found["skimage"]]
+    said = (
+        f"MSE, PSNR, SSIM (Gaussian) and SSIM (7x7) of {count:,} images of 32x32, float64; ours: {PROCESSES} processes "
+        f"of 1 thread, in chunks as tests are scored; scikit-image: one process, timed on {peer:,} images and scaled"
+    )
+    mine, theirs = found["ours"][0]["values"], found["skimage"][0]["values"]
+    apart = {name: float(np.abs(np.subtract(mine[name], theirs[name])).max()) for name in METRICS}
+    listed = ", ".join(f"{name} {value:.1e}" for name, value in apart.items())
+    return {
+        "eval_vs_skimage": faster(found["ours"], whole, "seconds", "s", said),
+        "metric_max_difference": entry([max(apart.values())], "absolute", f"largest over {peer:,} images: {listed}"),
+    }
+
+
+def processes(bench: Bench) -> dict[str, Entry]:
+    """The same grid in two processes of one thread and in one process of two threads."""
+    cells, epochs = bench.settings.grid_cells, bench.settings.grid_epochs
+    load = {"model": "conv", "cells": cells, "images": bench.settings.images}
+    found = bench.rounds(
+        "work_seconds",
+        two=lambda: bench.grid(**load, workers=2, recipe={"epochs": epochs, "threads": 1}),
+        one=lambda: bench.grid(**load, workers=1, recipe={"epochs": epochs, "threads": 2}),
+    )
+    two, one = (middle(found[side], "total_seconds") for side in ("two", "one"))
+    run = found["two"][0]
+    said = (
+        f"{cells} cells of the study's network at 28x28, {epochs} epochs of {run['images']:,} images each, "
+        f"{run['precision']}, batch {run['batch_size']}, trained and scored; from the start of the first epoch to the last "
+        f"score; with the start of processes {one:.1f} s / {two:.1f} s = {one / two:.2f}"
+    )
+    return {
+        "grid_two_vs_one": faster(found["two"], found["one"], "work_seconds", "s", said),
+        "psnr_engine": _apart(found["two"], found["one"], cells, "the grids of `grid_two_vs_one`"),
+    }

@@ -1,0 +1,151 @@
+"""`make perf`: its table and files come together, its sides do equal work. How fast they are is not tested."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from perf import measures, pictures, reference, report, script
+
+from bench.models import models
+
+KEYS = (
+    "train_vs_script train_vs_script_float32 train_vs_deepinv train_vs_deepinv_float32 train_vs_bare eval_vs_skimage "
+    "metric_max_difference grid_two_vs_one time_to_quality time_to_quality_same_network rerun_seconds cell_overhead_ms "
+    "help_seconds worker_peak_mb"
+).split()
+
+
+def grid(**arguments):
+    epochs = arguments["recipe"]["epochs"]
+    seconds = epochs * arguments["cells"] / (1 if arguments["recipe"].get("threads") == 2 else 1.5)
+    return {
+        "images": 100, "images_per_second": 3000.0, "training_seconds": seconds, "work_seconds": seconds + 1,
+        "total_seconds": seconds + 3, "psnr": 25.0 + epochs, "precision": "bfloat16", "batch_size": 128, "threads": 1,
+    }  # fmt: skip
+
+
+def speed(rate):
+    return lambda **_: {
+        "images_per_second": rate,
+        "seconds_per_epoch": 100 / rate,
+        "threads": 2,
+        "precision": "float32",
+    }
+
+
+def scores(seconds):
+    return lambda **_: {"seconds": seconds, "values": {name: [0.5] for name in measures.METRICS}}
+
+
+def cells(folder, count):
+    return {"seconds": 2 + 0.1 * count, "per_cell_ms": 50.0, "overhead_ms": 90.0}
+
+
+def images(folder, root, train, test):
+    times = {"seconds": train / 100, "reading_seconds": 1.0, "scoring_seconds": 2.0, "training_seconds": {"conv": 3.0}}
+    return {**times, "images": train + test, "worker_peak_mb": 700.0, "batch_size": 32}
+
+
+@pytest.fixture
+def found(monkeypatch, tmp_path):
+    """Every group's entries, with made-up times in place of the processes that would be measured."""
+    answers = {
+        "ours:grid": grid, "ours:advance": speed(2000.0), "script:speed": speed(1000.0), "peers:bare": speed(2100.0),
+        "peers:deepinv_trainer": speed(1900.0), "ours:evaluate": scores(1.0), "peers:evaluate": scores(3.0),
+    }  # fmt: skip
+    monkeypatch.setattr(measures.fresh, "call", lambda function, **arguments: answers[function](**arguments))
+    monkeypatch.setattr(measures.fresh, "bench", lambda *words: (0.2, ""))
+    monkeypatch.setattr(measures.growth, "cells", cells)
+    monkeypatch.setattr(measures.growth, "rerun", lambda folder, count: (1.5, 0))
+    monkeypatch.setattr(measures.growth, "images", images)
+    for name in ("pairs", "large"):
+        monkeypatch.setattr(pictures, name, lambda *_: tmp_path)
+    monkeypatch.setattr(pictures, "CIFAR10", tmp_path)
+    recipes = {model: {"batch_size": 32, "lr": 1e-3, "epochs": [1, 2, 3]} for model in ("unet", "conv")}
+    bench = measures.Bench(tmp_path, tmp_path, measures.Settings(recipes=recipes), lambda text: None)
+    entries = {"machine": report.machine()}
+    for group in measures.GROUPS.values():
+        entries |= group(bench)
+    return entries
+
+
+def test_every_key_is_measured_and_says_what_it_holds_for(found, tmp_path):
+    report.write(found, tmp_path / "perf.json")
+    stored = json.loads((tmp_path / "perf.json").read_text())
+    for key in KEYS:
+        low, high = stored[key]["range"]
+        assert low <= stored[key]["value"] <= high
+        assert isinstance(stored[key]["unit"], str) and len(stored[key]["conditions"]) > 10
+
+
+def test_ratios_are_stated_so_that_more_is_better(found):
+    assert found["train_vs_script"]["value"] == pytest.approx(3.0)
+    assert found["train_vs_bare"]["value"] == pytest.approx(2000 / 2100)
+    assert found["eval_vs_skimage"]["value"] == pytest.approx(3 * 10_000 / 2000)
+    assert found["grid_two_vs_one"]["value"] == pytest.approx((8 * 4 + 1) / (8 * 4 / 1.5 + 1))
+    assert found["time_to_quality"]["value"] == pytest.approx(250 * 0.1 / 2)  # 2 epochs in 2 s: 27 dB
+
+
+def test_the_smallest_budget_that_reaches_the_study_is_taken(found):
+    assert 26 < reference.target() <= 27
+    assert "2 epochs" in found["time_to_quality"]["conditions"]
+    assert "NOT REACHED" not in found["time_to_quality"]["conditions"]
+
+
+def test_a_figure_that_misses_is_marked(found):
+    found["train_vs_script"]["value"] = 2.69
+    found["help_seconds"]["value"] = 0.31
+    text = report.markdown(found)
+    assert text.count("(missed)") == 2 and report.table(found).count("(missed)") == 2
+    assert text.count("\n| ") >= len(KEYS)
+
+
+def test_what_was_not_measured_again_stays(found, tmp_path):
+    path = tmp_path / "perf.json"
+    report.write(found, path)
+    report.write({"machine": found["machine"], "help_seconds": {**found["help_seconds"], "value": 9.0}}, path)
+    stored = json.loads(path.read_text())
+    assert stored["help_seconds"]["value"] == 9.0 and stored["train_vs_bare"] == found["train_vs_bare"]
+
+
+def test_the_page_takes_the_table_between_its_marks(found, tmp_path, monkeypatch):
+    page = tmp_path / "speed.md"
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    monkeypatch.setattr(report, "PAGE", page)
+    monkeypatch.setattr(report, "PICTURE", tmp_path / "img/growth.png")
+    report.render(found)
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text and "deepinv" in text
+    assert (tmp_path / "img/growth.png").stat().st_size > 10_000
+
+
+def test_the_script_trains_the_same_network_as_ours():
+    theirs = [tuple(parameter.shape) for parameter in script.network().parameters()]
+    ours = [tuple(parameter.shape) for parameter in models.parse("conv").build(script.SIZE).parameters()]
+    assert theirs == ours
+    assert sum(int(np.prod(shape)) for shape in theirs) == 121_091
+
+
+def test_the_script_learns():
+    torch.manual_seed(0)
+    pixels = torch.rand(16, 3, 1, 1).expand(16, 3, script.SIZE, script.SIZE)
+    epochs = script.train(script.network(), [pixels] * 4)
+    losses = [next(epochs)[0] for _ in range(6)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_the_reference_curve_is_the_whole_training():
+    conditions, rows = reference.curve()
+    assert rows[-1][0] == reference.EPOCHS and all(
+        word in conditions for word in ("Adam", "batch 64", "28x28", "torch")
+    )
+    assert [epoch for epoch, _, _ in rows][-reference.LAST :] == list(range(241, 251))
+
+
+def test_made_up_images_are_all_different(tmp_path):
+    draw = np.random.default_rng(0)
+    base = draw.integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    endless = pictures._moved(base)
+    made = {next(endless).tobytes() for _ in range(5 * 8 * 8)}
+    assert len(made) == 5 * 8 * 8
