@@ -219,6 +219,8 @@ def _steps(
 
 def _search(cell: Cell, folder: CellStore, context: Context, facts: Mapping[str, Any]) -> Steps:
     """Train with each learning rate, each a cell of its own, and keep the one that validates best as this cell's."""
+    if not cell.data["validation"]:
+        raise CellFailed("a learning rate is chosen on validation images, and there are none: raise dataset.validation")
     tried: list[dict[str, Any]] = []
     for trial in cell.trials():
         assert trial.train is not None
@@ -229,9 +231,9 @@ def _search(cell: Cell, folder: CellStore, context: Context, facts: Mapping[str,
         except CellFailed as failure:
             tried.append({"lr": trial.train.lr, "error": str(failure)})
             continue
-        losses = [row["validation_loss"] for row in place.last_state().history]
-        found = {"lr": trial.train.lr, "validation_loss": min(losses), "seconds": place.last_state().seconds}
-        tried.append({**found, "cell": trial.id})
+        state = place.last_state()
+        loss = state.history[state.best_epoch - 1]["validation_loss"]
+        tried.append({"lr": trial.train.lr, "validation_loss": loss, "seconds": state.seconds, "cell": trial.id})
     done = [trial for trial in tried if "cell" in trial]
     if not done:
         raise CellFailed(f"every learning rate failed: {tried[0]['error']}")

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from bench import machine
+from bench.errors import SpecError
 from bench.models import Model, TrainableModel, models
 from bench.noises import Noise, noises
 from bench.registry import validate
@@ -127,9 +128,13 @@ def fingerprint(noise: Noise, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plan(experiment: Experiment) -> list[Work]:
-    """Every cell of an experiment, models outermost, then noises, training settings and seeds. Raises DataError."""
+    """Every cell of an experiment, models outermost, then noises, training settings and seeds.
+
+    Raises DataError where the images can't be had, SpecError where the models ask for other counts of them.
+    """
     with experiment.at_dataset():
         data = experiment.dataset.identity()
+        _check_counts(experiment, data)
     found: dict[str, Work] = {}
     for cell in _cells(resolved(experiment), data):
         tests = experiment.test_noises or experiment.noises
@@ -137,6 +142,16 @@ def plan(experiment: Experiment) -> list[Work]:
             tests = (cell.noise,)
         found.setdefault(cell.id, Work(cell, tests))
     return list(found.values())
+
+
+def _check_counts(experiment: Experiment, data: Mapping[str, Any]) -> None:
+    for model in experiment.models:
+        if model.most_images is not None and data["test"] > model.most_images:
+            raise SpecError(
+                f"model {model.name} is too slow for {data['test']} test images: ask for test: {model.most_images} at most"
+            )
+    if any(train.lr_search for train in experiment.train) and not data["validation"]:
+        raise SpecError("a learning rate is searched on validation images, and this dataset keeps none: set validation")
 
 
 def resolved(experiment: Experiment) -> Experiment:

@@ -144,3 +144,12 @@ def test_a_search_is_written_out_and_read_again() -> None:
 def test_a_malformed_search_is_refused(lr: str) -> None:
     with pytest.raises(SpecError, match=r"line 1: train\.lr"):
         spec.parse(f"{{name: s, dataset: photos, models: [unet], noises: [gaussian], train: {{lr: {lr}}}}}")
+
+
+def test_a_search_without_validation_images_and_a_slow_model_on_many_are_refused() -> None:
+    base = "name: s, noises: [gaussian], dataset: {name: photos, train: 100, "
+    with pytest.raises(SpecError, match="set validation"):
+        plan(spec.parse(f"{{{base}validation: 0}}, models: [unet], train: {{lr: {{search: [1e-3]}}}}}}"))
+    with pytest.raises(SpecError, match="test: 200 at most"):
+        plan(spec.parse(f"{{{base}test: 201}}, models: [bm3d]}}"))
+    assert plan(spec.parse(f"{{{base}test: 200}}, models: [bm3d]}}"))

@@ -27,6 +27,7 @@ class Model(Registered):
     """A denoiser. On its own this base stands for one that needs no training."""
 
     trains: ClassVar[bool] = False
+    most_images: ClassVar[int | None] = None  # test images it can be asked for, where it is very slow
 
     @property
     def any_size(self) -> bool:

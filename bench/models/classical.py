@@ -186,7 +186,7 @@ class Bilateral(Fitted):
 @models.register("bm3d")
 @dataclass(frozen=True)
 class BM3D(Fitted):
-    """BM3D: collaborative filtering of groups of patches that look alike; over a second an image.
+    """BM3D: collaborative filtering of groups of patches that look alike; over a second an image, so at most 200.
 
     sigma: standard deviation of the noise on the [0, 1] scale, > 0; null: fitted, from 0.75, 1 and 1.25 times the
         noise's root mean square on 8 images, or 0.1 without images to fit to.
@@ -194,6 +194,7 @@ class BM3D(Fitted):
     Source: Dabov et al. 2007, doi:10.1109/TIP.2007.901238; Makinen et al. 2020, doi:10.1109/TIP.2020.3014721.
     """
 
+    most_images = 200
     key = "sigma"
     factors = (0.75, 1.0, 1.25)
     pairs = 8
