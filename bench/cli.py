@@ -197,7 +197,6 @@ def entry() -> None:
     """The `bench` command."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="replace"
-            )  # a terminal without an arrow or a plus-minus sign is no reason to fail
+            # A terminal that lacks a plus-minus sign is no reason to fail.
+            stream.reconfigure(errors="replace")
     main(prog_name="bench")

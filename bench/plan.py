@@ -148,7 +148,8 @@ def _check_counts(experiment: Experiment, data: Mapping[str, Any]) -> None:
     for model in experiment.models:
         if model.most_images is not None and data["test"] > model.most_images:
             raise SpecError(
-                f"model {model.name} is too slow for {data['test']} test images: ask for test: {model.most_images} at most"
+                f"model {model.name} is too slow for {data['test']} test images: "
+                f"ask for test: {model.most_images} at most"
             )
     if any(train.lr_search for train in experiment.train) and not data["validation"]:
         raise SpecError("a learning rate is searched on validation images, and this dataset keeps none: set validation")

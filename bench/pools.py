@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from typing import Any, Protocol
 
 from bench.lazy import Lazy
@@ -17,7 +19,11 @@ dask = Lazy("dask")
 distributed = Lazy("distributed")
 
 LIVES = 2  # how many processes one unit may take with it before it counts as the cause
+COPIED = sys.platform == "linux"  # elsewhere copies of a process that has imported libraries are not safe
+SHARED = ["torch", "distributed.nanny", "bench.worker"]  # what every worker imports
+ALONE = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 SETTINGS = {
+    "distributed.worker.multiprocessing-method": "forkserver" if COPIED else "spawn",
     "distributed.scheduler.allowed-failures": LIVES - 1,
     "distributed.scheduler.worker-ttl": None,  # a unit may keep its process from answering for long
     "distributed.admin.large-graph-warning-threshold": "1 TB",  # a training's state is large and must travel
@@ -84,6 +90,8 @@ class Processes:
         self.client: Any = None
         try:
             with interrupts_held():
+                if COPIED:
+                    _start_server()
                 self.cluster = distributed.LocalCluster(
                     n_workers=size,
                     threads_per_worker=1,
@@ -124,6 +132,21 @@ class Processes:
     async def _end(self) -> None:
         nannies = list(self.cluster.workers.values())
         await asyncio.gather(*(nanny.close(timeout=0.5) for nanny in nannies), return_exceptions=True)
+
+
+def _start_server() -> None:
+    """Start the process that workers are copies of: they share the memory of its libraries and start at once."""
+    before = {name: os.environ.get(name) for name in ALONE}
+    os.environ.update(ALONE)  # libraries read it when they are imported
+    try:
+        forkserver.set_forkserver_preload(SHARED)
+        forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextlib.contextmanager

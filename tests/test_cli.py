@@ -89,7 +89,7 @@ def test_every_command_explains_itself() -> None:
 
 
 def test_python_m_bench_is_the_same_command() -> None:
-    for arguments in (["--version"], ["plan", "none.yaml"]):
+    for arguments in (["--version"], ["plan", "none.yaml"], ["plna"], ["plan", "--help"]):
         done = subprocess.run(
             [sys.executable, "-m", "bench", *arguments], capture_output=True, text=True, timeout=60, check=False
         )
@@ -174,9 +174,9 @@ def test_a_thousand_cells_are_planned_in_a_moment() -> None:
 
 @pytest.mark.parametrize("arguments", ["schema", "plan spec.yaml --set 'seeds=[{seeds}]'"])
 def test_a_pipe_that_is_closed_is_no_error(arguments: str) -> None:
-    command = f"{sys.executable} -m bench {arguments.format(seeds=', '.join(map(str, range(1000))))} | head -1"
+    command = f"{sys.executable} -m bench {arguments.format(seeds=', '.join(map(str, range(1000))))} | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.startswith(("{", "cell")) and done.stderr == ""
+    assert done.stdout == done.stderr == ""
 
 
 def test_an_output_that_is_closed_is_no_error() -> None:

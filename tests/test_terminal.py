@@ -47,6 +47,17 @@ def test_on_a_terminal_rows_are_folded_and_nothing_is_lost(width: int) -> None:
     assert any(line.endswith("1,000") for line in lines)
 
 
+def test_folded_cells_stay_in_their_columns() -> None:
+    assert shown(
+        40, COLUMNS, {"": [("gaussian(sigma=0.1)", "white noise on every element", "1,000"), ("b", "c", "2")]}
+    ) == [
+        "name             what it is        count",
+        "gaussian(sigma=  white noise on    1,000",
+        "0.1)             every element",
+        "b                c                     2",
+    ]
+
+
 @given(
     st.lists(st.tuples(*[st.text("abc ,()=.", max_size=70)] * 4), min_size=1, max_size=4), st.integers(50, 120)
 )  # fmt: skip

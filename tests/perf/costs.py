@@ -33,8 +33,8 @@ def small(bench: Bench) -> dict[str, Entry]:
         "cell_overhead_ms": entry(
             overheads,
             "ms",
-            f"grids of {', '.join(f'{n:,}' for n in grids if n >= STEADY)} cells ({TINY}), {PROCESSES} processes: the time "
-            "of both, from the first score stored to the last, less training and scoring, per cell",
+            f"grids of {', '.join(f'{n:,}' for n in grids if n >= STEADY)} cells ({TINY}), {PROCESSES} processes: the "
+            "time of both, from the first score stored to the last, less training and scoring, per cell",
         ),
         "help_seconds": entry(helps, "s", f"`bench --help`, {len(helps)} calls"),
         "growth_cells": _growth(points, "cells", f"`bench run`, each cell {TINY}"),

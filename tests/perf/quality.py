@@ -62,9 +62,9 @@ def _conditions(bench: Bench, model: str, recipe: Mapping[str, Any], runs: Runs,
     run = runs[0]
     missed = "" if run["psnr"] >= wanted else "NOT REACHED: "
     return (
-        f"{missed}{wanted:.2f} dB on the {run['tested']} test images of {bench.data.name} at 28x28, gaussian sigma 0.1, "
-        f"{run['images']:,} training images; script: seconds per epoch x {reference.EPOCHS} epochs, scoring not counted; "
-        f"ours: {model}, {recipe['epochs']} epochs, batch {run['batch_size']}, lr {recipe['lr']:g}, cosine, "
+        f"{missed}{wanted:.2f} dB on the {run['tested']} test images of {bench.data.name} at 28x28, sigma 0.1; "
+        f"{run['images']:,} training images; script: seconds per epoch x {reference.EPOCHS} epochs, scoring not "
+        f"counted; ours: {model}, {recipe['epochs']} epochs, batch {run['batch_size']}, lr {recipe['lr']:g}, cosine, "
         f"{run['precision']}, {run['threads']} threads, ends at {run['psnr']:.2f} dB; with start and scoring "
         f"{run['total_seconds']:.1f} s"
     )

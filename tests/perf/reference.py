@@ -65,9 +65,9 @@ def _conditions(name: str, trained: int, tested: int, threads: int) -> str:
     found = environment()
     return (
         f"tests/perf/script.py on {name}: {trained:,} training images at {script.SIZE}x{script.SIZE}, gaussian sigma "
-        f"{script.SIGMA} clipped to [0, 1], Adam lr 1e-3 weight decay 1e-5, batch {script.BATCH}, constant schedule, seed 0, "
-        f"float32, {threads} threads; PSNR: mean of {tested} test images under noise-bench's test noise; torch "
-        f"{found['libraries']['torch']}, Python {platform.python_version()}, {found['cpu']}, {cores()} cores"
+        f"{script.SIGMA} clipped to [0, 1], Adam lr 1e-3 weight decay 1e-5, batch {script.BATCH}, constant schedule, "
+        f"seed 0, float32, threads: {threads}; PSNR: mean of {tested} test images under noise-bench's test noise; "
+        f"torch {found['libraries']['torch']}, Python {platform.python_version()}, {found['cpu']}, {cores()} cores"
     )
 
 

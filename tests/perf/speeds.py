@@ -50,9 +50,10 @@ def _grid(runs: Runs, chosen: Settings) -> str:
     run = runs[0]
     starts = middle(runs, "total_seconds") - middle(runs, "work_seconds")
     return (
-        f"the study's network at 28x28, {run['images']:,} images; ours: {chosen.cells} cells of {chosen.epochs} epochs, "
-        f"{PROCESSES} processes of {run['threads']} thread, {run['precision']}, batch {run['batch_size']}, from the start "
-        f"of the first epoch to the end of the last one; starting processes and reading images took {starts:.1f} s before"
+        f"the study's network at 28x28, {run['images']:,} images; ours: {chosen.cells} cells of {chosen.epochs} "
+        f"epochs, {PROCESSES} processes of {run['threads']} thread, {run['precision']}, batch {run['batch_size']}, from "
+        "the start of the first epoch to the end of the last one; starting processes and reading images took "
+        f"{starts:.1f} s before"
     )
 
 
@@ -60,11 +61,8 @@ def _apart(first: Runs, second: Runs, cells: int, where: str) -> Entry:
     """How far two ways to train are apart in quality."""
     ours, theirs = first[0]["psnr"], second[0]["psnr"]
     names = [f"{run['precision']}, {run['threads']} threads {run['psnr']:.3f} dB" for run in (first[0], second[0])]
-    return entry(
-        [abs(ours - theirs)],
-        "dB",
-        f"{where}, mean over {cells} seeds and {first[0]['tested']} images: {'; '.join(names)}",
-    )
+    said = f"{where}, mean over {cells} seeds and {first[0]['tested']} images: {'; '.join(names)}"
+    return entry([abs(ours - theirs)], "dB", said)
 
 
 def bare(bench: Bench) -> dict[str, Entry]:
@@ -80,8 +78,8 @@ def bare(bench: Bench) -> dict[str, Entry]:
     )
     said = (
         f"the study's network at 28x28, {precision}, batch {batch}, 1 thread, channels_last, fused Adam; ours: "
-        f"bench.train.advance, {chosen.epochs} epochs of {load['images']:,} images in memory, gaussian noise, its set-up "
-        "and state included; bare: forward, backward and step, again and again on one batch"
+        f"bench.train.advance, {chosen.epochs} epochs of {load['images']:,} images in memory, gaussian noise, its "
+        "set-up and state included; bare: forward, backward and step, again and again on one batch"
     )
     return {"train_vs_bare": faster(found["ours"], found["bare"], "images_per_second", "images/s", said)}
 
@@ -122,9 +120,9 @@ def processes(bench: Bench) -> dict[str, Entry]:
     two, one = (middle(found[side], "total_seconds") for side in ("two", "one"))
     run = found["two"][0]
     said = (
-        f"{cells} cells of the study's network at 28x28, {epochs} epochs of {run['images']:,} images each, "
-        f"{run['precision']}, batch {run['batch_size']}, trained and scored; from the start of the first epoch to the last "
-        f"score; with the start of processes {one:.1f} s / {two:.1f} s = {one / two:.2f}"
+        f"{cells} cells of the study's network at 28x28, {epochs} epochs of {run['images']:,} images, "
+        f"{run['precision']}, batch {run['batch_size']}, trained and scored; from the start of the first epoch to the "
+        f"last score; with the start of processes {one:.1f} s / {two:.1f} s = {one / two:.2f}"
     )
     return {
         "grid_two_vs_one": faster(found["two"], found["one"], "work_seconds", "s", said),
