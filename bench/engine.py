@@ -153,7 +153,7 @@ def _drive(cells: Sequence[tuple[Work, Steps]], pool: Pool, store: Store) -> Ite
     waiting = deque(range(len(cells)))
     running: set[int] = set()
     while waiting or running:
-        while waiting and len(running) < pool.size:
+        while waiting and len(running) < pool.slots:
             tag = waiting.popleft()
             running.add(tag)
             yield from _resume(cells[tag], None, None, tag, pool, running, store)

@@ -19,9 +19,10 @@ class NotWritable(DataError):
     """A result that can't be written: no room, no right, no such place."""
 
 
-def write(path: Path, content: str | bytes) -> Path:
+def write(path: Path, content: str | bytes, lasting: bool = True) -> Path:
     """Write a file whole or not at all: to a temporary name, to the disk, then under its own name.
 
+    lasting: wait until it is on the disk, some milliseconds; without, a power failure may leave it empty.
     Raises NotWritable.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
@@ -32,7 +33,8 @@ def write(path: Path, content: str | bytes) -> Path:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if lasting:
+                    os.fsync(file.fileno())
             os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, path)
         except BaseException:
@@ -50,7 +52,7 @@ def update(path: Path, content: str | bytes) -> Path:
         same = path.read_bytes() == data
     except OSError:
         same = False
-    return path if same else write(path, data)
+    return path if same else write(path, data, lasting=False)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

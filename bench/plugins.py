@@ -53,7 +53,8 @@ def _run(what: str, path: Path | None, load: Callable[[], object]) -> None:
     try:
         load()
     except (Exception, SystemExit) as error:  # a plug-in may fail in any way; the user sees which one, where and why
-        said = str(error).strip().splitlines() or ["no message"]
+        text = str(error.msg if isinstance(error, SyntaxError) else error)  # its line is said already
+        said = text.strip().splitlines() or ["no message"]
         why = said[0] if len(said[0]) <= 500 else shorten(said[0], 500)
         raise BenchError(f"{what}{_line(error, path)}: {type(error).__name__}: {why}") from error
 

@@ -1,6 +1,5 @@
 """Where units of work run: in this process, or in local processes through Dask."""
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 
 from bench.lazy import Lazy
 
+asyncio = Lazy("asyncio")
 dask = Lazy("dask")
 distributed = Lazy("distributed")
 
@@ -43,9 +43,12 @@ class Unit:
 
 
 class Pool(Protocol):
-    """Where units run. `start` takes one; `finish` waits for any and gives its tag and its outcome."""
+    """Where units run. `start` takes one; `finish` waits for any and gives its tag and its outcome.
 
-    size: int
+    slots: how many units to have under way at once.
+    """
+
+    slots: int
 
     def start(self, tag: int, unit: Unit) -> None: ...
     def finish(self) -> tuple[int, Any, Exception | None]: ...
@@ -60,7 +63,7 @@ def open_pool(size: int) -> Pool:
 class Inline:
     """Runs each unit in this process when its result is asked for."""
 
-    size = 1
+    slots = 1
 
     def __init__(self) -> None:
         self.waiting: deque[tuple[int, Unit]] = deque()
@@ -83,7 +86,7 @@ class Processes:
     """Runs units in local processes of one unit each, through Dask. A process that dies is replaced."""
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.slots = size + 1  # one waits, so that no process does while a result is being stored
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         dask.config.set(SETTINGS)
         self.cluster: Any = None

@@ -229,7 +229,7 @@ class CellStore:
         values = {**(self._values(test, before) if before and whole(self._scores, before) else {}), **score.values}
         files = {f"{test}.parquet": _parquet(values), f"{test}.samples.safetensors": save(score.samples)}
         for name, content in files.items():
-            write(self._scores / name, content)
+            write(self._scores / name, content, lasting=False)
         means = {column: mean(found) for column, found in values.items()}
         record = {
             "protocol": fingerprint(noise, data),
@@ -244,7 +244,8 @@ class CellStore:
             "fitted": score.fitted,
             **sums(files),
         }
-        write(self._scores / f"{test}.json", as_json(record))
+        # Scores are made again in moments, and a marker's sizes tell files that a power failure has emptied.
+        write(self._scores / f"{test}.json", as_json(record), lasting=False)
 
     def values(self, test: str) -> "pandas.DataFrame":
         """Every metric of every image of a finished test. Raises DamagedResult."""

@@ -11,7 +11,7 @@ from rich.console import Console
 
 GAP = "  "
 NARROWEST = 8  # characters that a folded column keeps
-NUMBER = re.compile(r"([-+]?[\d,.]+(e[-+]\d+)?)?")
+NUMBER = re.compile(r"([-+]?[\d,.]+(e[-+]?\d+)?|-)?")
 
 Row = Sequence[str]
 

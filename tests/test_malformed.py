@@ -144,6 +144,8 @@ SPECS: dict[str, tuple[str | bytes, int, list[str]]] = {
     # Data.
     "a missing folder": (changed("root: images", "root: nowhere"), 3, ["line 2", "nowhere does not exist", "ROOT/"]),
     "a folder without images": (changed("root: images", "root: empty"), 3, ["line 2", "empty has no pictures", ".png"]),
+    "a folder of nobody": (changed("root: images", "root: ~nobody-there/x"), 3, ["line 2", "~nobody-there/x does"]),
+    "a path without end": (changed("root: images", f"root: {'x' * 9999}"), 3, ["line 2", "does not exist", "... ("]),
     "a file for a folder": (changed("root: images", "root: spec.yaml"), 3, ["line 2", "spec.yaml is a file", "ROOT/"]),
     "too many training images": (changed("train: 20", "train: 21"), 2, ["line 2", "train: 21", "at most 20"]),
     "too many test images": (changed("test: 4", "test: 5"), 2, ["line 2", "test: 5 asked, 4 available"]),

@@ -110,7 +110,7 @@ TAKEN = (
     "@noises.register('gaussian')\n@dataclass(frozen=True)\nclass Mine(Noise):\n    'Taken.'\n"
 )
 BROKEN: dict[str, tuple[str | bytes, list[str]]] = {
-    "syntax": ("x = 1\ndef f(:\n", ["line 2", "SyntaxError"]),
+    "syntax": ("x = 1\ndef f(:\n", ["mine.py, line 2: SyntaxError: invalid syntax"]),
     "exception": ("x = 1\n\nraise RuntimeError('boom')\n", ["line 3", "RuntimeError: boom"]),
     "long exception": ("raise RuntimeError('boom ' * 1000)\n", ["line 1", "RuntimeError: 'boom", "(4,999 characters)"]),
     "many lines": ("raise RuntimeError('one\\ntwo\\nthree')\n", ["RuntimeError: one"]),

@@ -34,7 +34,7 @@ class Damaged(Exception):
 def cache_dir() -> Path:
     """Where downloads and built arrays are kept: NOISE_BENCH_CACHE, or the platform's folder for caches."""
     given = os.environ.get("NOISE_BENCH_CACHE")
-    return Path(given).expanduser().absolute() if given else platformdirs.user_cache_path("noise-bench")
+    return Path(os.path.abspath(os.path.expanduser(given))) if given else platformdirs.user_cache_path("noise-bench")
 
 
 def key(identity: Any) -> str:

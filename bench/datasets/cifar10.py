@@ -56,7 +56,7 @@ class Cifar10(Dataset):
         for folder in (self.root, os.environ.get("NOISE_BENCH_DATA")):
             if not folder:
                 continue
-            path = Path(folder).expanduser() / self.archive.name
+            path = Path(os.path.expanduser(folder)) / self.archive.name
             if not (reason := fault(path, self.archive)):
                 return path
             refused.append(f"  {path}: {reason}")

@@ -20,6 +20,7 @@ from bench.rng import permutation
 
 TEST_SHARE = 0.2  # of the pictures of a folder without train/ and test/
 LAYOUTS = "expected ROOT/{train,test}/CLASS/NAME, ROOT/{train,test}/NAME, ROOT/CLASS/NAME or ROOT/NAME"
+LONGEST_SHOWN = 300  # characters of a path in a message
 BLOCK = 256  # pictures per task of the thread pool
 
 Text = Annotated[str, MinLen(1)]
@@ -129,14 +130,15 @@ class Folder(Dataset):
 
 def _opened(root: str) -> Path:
     folder = _absolute(root)
-    if folder.is_dir():
+    if os.path.isdir(folder):  # False, as Path.is_dir is not, where a name is too long or may not be looked at
         return folder
-    what = "is a file; unpack it and name the folder" if folder.exists() else "does not exist"
-    raise DataError(f"dataset folder: {folder} {what}; {LAYOUTS}")
+    what = "is a file; unpack it and name the folder" if os.path.exists(folder) else "does not exist"
+    shown = str(folder) if len(str(folder)) <= LONGEST_SHOWN else shorten(str(folder), LONGEST_SHOWN)
+    raise DataError(f"dataset folder: {shown} {what}; {LAYOUTS}")
 
 
 def _absolute(root: str) -> Path:
-    return Path(os.path.abspath(Path(root).expanduser()))
+    return Path(os.path.abspath(os.path.expanduser(root)))
 
 
 def _name(root: str) -> str:

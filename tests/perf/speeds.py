@@ -51,8 +51,8 @@ def _grid(runs: Runs, chosen: Settings) -> str:
     starts = middle(runs, "total_seconds") - middle(runs, "work_seconds")
     return (
         f"the study's network at 28x28, {run['images']:,} images; ours: {chosen.cells} cells of {chosen.epochs} "
-        f"epochs, {PROCESSES} processes of {run['threads']} thread, {run['precision']}, batch {run['batch_size']}, from "
-        "the start of the first epoch to the end of the last one; starting processes and reading images took "
+        f"epochs, {PROCESSES} processes of {run['threads']} thread, {run['precision']}, batch {run['batch_size']}, "
+        "from the start of the first epoch to the end of the last one; starting processes and reading images took "
         f"{starts:.1f} s before"
     )
 
