@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -199,4 +200,8 @@ def entry() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that lacks a plus-minus sign is no reason to fail.
             stream.reconfigure(errors="replace")
-    main(prog_name="bench")
+    try:
+        main(prog_name="bench")
+    finally:
+        # The work is over and its end has been told: a second Ctrl-C has nothing left to interrupt.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
