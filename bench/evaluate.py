@@ -63,7 +63,7 @@ def network_of(cell: Cell, size: int, weights: Mapping[str, np.ndarray] | None) 
 
 
 def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metric], device: str = "cpu") -> Score:
-    """Every metric of every test image; reads the test images only.
+    """Every metric of every image of the noise's split, the test images as a rule; reads no others.
 
     noise: drawn with the tests' own seed, so that every model meets the very same corrupted images.
     Always float32, whatever precision the weights were trained in.
@@ -75,7 +75,7 @@ def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metri
     samples: dict[str, np.ndarray] = {}
     busy = 0.0
     with torch.inference_mode():
-        for clean, noisy, count in _chunks(data.test, noise, device):
+        for clean, noisy, count in _chunks(getattr(data, noise.split), noise, device):
             before = time.perf_counter()
             output = network(noisy)
             if device == "cuda":

@@ -33,6 +33,7 @@ class Noise(Registered):
     clip: clip the corrupted image to [0, 1].
     quantize: then round it to 8 bits, as a stored picture would be.
     fresh: in training, draw the noise anew every epoch; if false, each image keeps one corruption for good.
+    split: of a test noise: the images it is scored on. Beside `test`, `train` shows what a model has memorised.
     """
 
     level: ClassVar[str] = ""  # the key that says how strong the noise is
@@ -41,6 +42,11 @@ class Noise(Registered):
     clip: bool = True
     quantize: bool = False
     fresh: bool = True
+    split: Literal["test", "validation", "train"] = "test"
+
+    def params(self) -> dict[str, Any]:
+        """Every field as plain JSON values; `split` only where it says something, since training has no use for it."""
+        return {key: value for key, value in super().params().items() if key != "split" or value != "test"}
 
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         """The corrupted batch, not yet clipped.

@@ -257,6 +257,14 @@ def _dataset(value: Any) -> tuple[Dataset, str | None]:
     return cls.from_params(params), stand_in
 
 
+def _noises(value: Any) -> tuple[Noise, ...]:
+    found = every(noises)(value)
+    for noise in found:
+        if noise.split != "test":
+            raise FieldError(f"split belongs to test_noises; got {shorten(noise.split)} for {noise.name}")
+    return found
+
+
 def _test_noises(value: Any) -> tuple[Noise, ...] | None:
     if isinstance(value, str):
         if value != "same":
@@ -348,7 +356,7 @@ _PARTS: dict[str, Callable[[Any], Any]] = {
     "name": _name,
     "dataset": _dataset,
     "models": every(models),
-    "noises": every(noises),
+    "noises": _noises,
     "test_noises": _test_noises,
     "train": _train,
     "metrics": every(metrics),

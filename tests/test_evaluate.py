@@ -176,3 +176,13 @@ def test_samples_are_the_first_test_images() -> None:
 @pytest.mark.parametrize("name", [name for name in models if models[name].trains])
 def test_networks_are_ready_to_use(name: str) -> None:
     assert not any(module.training for module in network_of(runs.cell(name), 16, None).modules())
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_test_noise_is_scored_on_the_split_it_names(split: str) -> None:
+    data = runs.images()
+    others = {part: runs.Forbidden() for part in ("train", "validation", "test") if part != split}
+    noise = noises.parse({"gaussian": {"split": split}})
+    found = score(nn.Identity(), replace(data, **others), noise, [metrics.parse("psnr")])  # type: ignore[arg-type]
+    assert len(found.values["psnr"]) == len(getattr(data, split))
+    assert noise.label() == ("gaussian(sigma=0.1)" if split == "test" else f"gaussian(sigma=0.1, split={split})")
