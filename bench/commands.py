@@ -196,7 +196,7 @@ def _print_summary(screen: Console, store: Store, table: "pandas.DataFrame", row
     for noise, row in zip(text["test noise"], text[columns].itertuples(index=False), strict=True):
         sections.setdefault(noise, []).append(row)
     show_sections(screen, columns, sections)
-    said = outputs.conditions(stored, store.environment())
+    said = outputs.conditions(stored, store.environment()) + outputs.missing(stored, rows)
     screen.print(f"* best of its test noise; trained on that noise unless said otherwise. {said}")
     for _, lost in rows[rows["error"] != ""].iterrows():
         screen.print(f"no result: {lost['model']} on {lost['test_noise']}, seed {lost['seed']}: {lost['error']}")
@@ -208,10 +208,11 @@ def _print_differences(screen: Console, differences: "pandas.DataFrame") -> None
     sections: dict[str, list[Sequence[str]]] = {}
     for row in differences.to_dict("records"):
         trained = row["train_noise"] if row["train_noise"] != row["test_noise"] else ""
+        settings = "".join(f", {key} {value}" for key, value in row.items() if str(key).startswith("train."))
         shown = sections.setdefault(row["test_noise"], [])
         for name in names:
             first = name == names[0]
-            what = (title(row["model"], row["objective"]), trained) if first else ("", "")
+            what = (title(row["model"], row["objective"]) + settings, trained) if first else ("", "")
             values = (f"{row[f'{name}_a']:.4g}", f"{row[f'{name}_b']:.4g}", f"{row[f'{name}_change']:+.3g}")
             verdict = f"{row['verdict']} {row['reason']}".strip() if name == comparison.GATE else ""
             shown.append((*what, name, *values, verdict))

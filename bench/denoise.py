@@ -38,7 +38,7 @@ class Denoiser:
         record = folder.record() or {}
         cell = Cell.from_node(record["cell"])
         size = TILE if cell.model.any_size else int(record["size"])
-        return cls(cell, network_of(cell, size, weights), size)
+        return cls(cell, network_of(cell, size, weights).to(memory_format=torch.channels_last), size)
 
     def __call__(self, image: "torch.Tensor") -> "torch.Tensor":
         """The estimate of the clean picture; float32 (3, H, W) in [0, 1] in and out, of any H and W.
@@ -53,7 +53,8 @@ class Denoiser:
                 for columns in across:
                     part = np.s_[:, rows.start : rows.end, columns.start : columns.end]
                     window = rows.window[:, None] * columns.window
-                    total[part] += self.network(padded[part].unsqueeze(0))[0].float() * window
+                    tile = padded[part].unsqueeze(0).contiguous(memory_format=torch.channels_last)
+                    total[part] += self.network(tile)[0].float() * window
                     weight[part] += window
         return (total / weight).clamp(0, 1)[:, : image.shape[1], : image.shape[2]]
 

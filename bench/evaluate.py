@@ -70,14 +70,14 @@ def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metri
     Raises NotFinite where the noise, the output or a metric holds what is no number, BenchError for odd shapes.
     """
     started = time.perf_counter()
-    network = network.to(device)
+    network = network.to(device).to(memory_format=torch.channels_last)  # convolutions take half the time
     parts: list[dict[str, torch.Tensor]] = []
     samples: dict[str, np.ndarray] = {}
     busy = 0.0
     with torch.inference_mode():
         for clean, noisy, count in _chunks(getattr(data, noise.split), noise, device):
             before = time.perf_counter()
-            output = network(noisy)
+            output = network(noisy.contiguous(memory_format=torch.channels_last))
             if device == "cuda":
                 torch.cuda.synchronize()
             busy += time.perf_counter() - before

@@ -50,7 +50,7 @@ def rebuild(store: Store, force: bool = True) -> "tuple[pandas.DataFrame, pandas
     chosen = tables.chosen_metrics(plan)
     rows = tables.results(store)
     table = tables.summary(rows, chosen, plan["varied"])
-    said = conditions(plan, store.environment()) + _missing(plan, rows)
+    said = conditions(plan, store.environment()) + missing(plan, rows)
     readable = tables.for_readers(table, chosen, plan["varied"])
     results = rows.to_csv(index=False, lineterminator="\n")
     store.write_table("results.csv", results)
@@ -66,7 +66,7 @@ def rebuild(store: Store, force: bool = True) -> "tuple[pandas.DataFrame, pandas
     return rows, table
 
 
-def _missing(plan: Mapping[str, Any], rows: "pandas.DataFrame") -> str:
+def missing(plan: Mapping[str, Any], rows: "pandas.DataFrame") -> str:
     """What the tables lack, for whoever reads them."""
     failed, left = int((rows["error"] != "").sum()), tables.planned(plan) - len(rows)
     said = f" {failed} of {tables.planned(plan)} rows failed." if failed else ""

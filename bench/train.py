@@ -152,17 +152,20 @@ def _epoch(
     model, train, seed = cell.model, cell.train, cell.seed
     assert isinstance(model, TrainableModel) and train is not None and seed is not None
     before, budget = (epoch - 1) * len(data.train), train.images or train.epochs * len(data.train)
+    whole, rest = divmod(budget, len(data.train))
+    steps = math.ceil(len(data.train) / train.batch_size)
+    all_steps = whole * steps + math.ceil(rest / train.batch_size)
     order = rng.permutation(len(data.train), seed, "order", epoch)[: budget - before]
     started = time.perf_counter()
     network.train()
     total, seen = torch.zeros((), dtype=torch.float64, device=train.device), 0
-    for first in range(0, len(order), train.batch_size):
+    for step, first in enumerate(range(0, len(order), train.batch_size), (epoch - 1) * steps):
         elapsed = (spent + time.perf_counter() - started) / train.seconds if train.seconds else 0.0
         if elapsed >= 1 and seen:
             break
         indices = order[first : first + train.batch_size]
         for group in optimizer.param_groups:
-            group["lr"] = train.lr * _factor(train.schedule, max((before + first) / budget, min(1.0, elapsed)))
+            group["lr"] = train.lr * _factor(train.schedule, max(step / all_steps, min(1.0, elapsed)))
         loss = _loss(cell, network, data.train, indices, seed, epoch, "train")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "bench"
 # Every module or package of bench once, lowest layer first. A module imports from its own layer and those before it.
 LAYERS = [
     # Ground: knows nothing of experiments.
-    ["errors", "lazy", "document", "files", "images", "machine", "pools", "registry", "rng", "terminal"],
+    ["errors", "lazy", "document", "files", "images", "machine", "pools", "registry", "quantiles", "rng", "terminal"],
     # What a spec can name.
     ["noises", "models", "datasets", "metrics", "plugins", "profile"],
     # What is to be done.

@@ -178,7 +178,8 @@ class TestEach:
         for values, mean, variance in measure(noise, images, noisy):
             if values.numel():
                 error = (variance / values.numel()) ** 0.5
-                assert abs(values.double().mean().item() - mean) <= 5 * error + 2e-6 * max(1, abs(mean))
+                # Now and then what is drawn for a site is the very value it had: hence the second term.
+                assert abs(values.double().mean().item() - mean) <= 5 * error + 2e-5 * max(1, abs(mean))
 
     @given(size=st.tuples(st.integers(1, 40), st.integers(1, 40)), seed=SEEDS)
     def test_level_zero_is_identity(self, name, size, seed):

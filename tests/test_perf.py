@@ -1,6 +1,7 @@
 """`make perf`: its table and files come together, its sides do equal work. How fast they are is not tested."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -30,12 +31,12 @@ KEYS = [
 ]
 
 
-def grid(**arguments):
+def grid(psnr, **arguments):
     epochs = arguments["recipe"]["epochs"]
     seconds = epochs * arguments["cells"] / (1 if arguments["recipe"].get("threads") == 2 else 1.5)
     return {
         "images": 100, "images_per_second": 3000.0, "training_seconds": seconds, "work_seconds": seconds + 1,
-        "total_seconds": seconds + 3, "psnr": 25.0 + epochs, "tested": 50, "precision": "bfloat16", "batch_size": 128,
+        "total_seconds": seconds + 3, "psnr": psnr + epochs, "tested": 50, "precision": "bfloat16", "batch_size": 128,
         "threads": 1,
     }  # fmt: skip
 
@@ -63,10 +64,18 @@ def images(folder, root, train, test):
 
 
 @pytest.fixture
-def found(monkeypatch, tmp_path):
+def measure(monkeypatch, tmp_path):
     """Every group's entries, with made-up times in place of the processes that would be measured."""
+
+    def run(psnr=25.0):
+        answers["ours:grid"] = partial(grid, psnr)
+        entries = {"machine": report.machine()}
+        for group in GROUPS.values():
+            entries |= group(bench)
+        return entries
+
     answers = {
-        "ours:grid": grid, "ours:advance": speed(2000.0), "script:speed": speed(1000.0), "peers:bare": speed(2100.0),
+        "ours:advance": speed(2000.0), "script:speed": speed(1000.0), "peers:bare": speed(2100.0),
         "peers:deepinv_trainer": speed(1900.0), "ours:evaluate": scores(1.0), "peers:evaluate": scores(3.0),
     }  # fmt: skip
     monkeypatch.setattr(fresh, "call", lambda function, **arguments: answers[function](**arguments))
@@ -79,10 +88,12 @@ def found(monkeypatch, tmp_path):
     monkeypatch.setattr(pictures, "CIFAR10", tmp_path)
     recipes = {model: {"batch_size": 32, "lr": 1e-3, "epochs": [1, 2, 3]} for model in ("unet", "conv")}
     bench = Bench(tmp_path, tmp_path, Settings(recipes=recipes), lambda text: None)
-    entries = {"machine": report.machine()}
-    for group in GROUPS.values():
-        entries |= group(bench)
-    return entries
+    return run
+
+
+@pytest.fixture
+def found(measure):
+    return measure()
 
 
 def test_every_key_is_measured_and_says_what_it_holds_for(found, tmp_path):
@@ -108,6 +119,13 @@ def test_the_smallest_budget_that_reaches_the_study_is_taken(found):
     assert "NOT REACHED" not in found["time_to_quality"]["conditions"]
 
 
+def test_without_the_studys_quality_there_is_no_ratio(measure):
+    found = measure(psnr=20.0)
+    assert found["time_to_quality"]["value"] is None
+    assert found["time_to_quality"]["conditions"].startswith("NOT REACHED") and "3 epochs" in str(found)
+    assert report.markdown(found).count("(missed)") == 2
+
+
 def test_a_figure_that_misses_is_marked(found):
     found["train_vs_script"]["value"] = 2.69
     found["help_seconds"]["value"] = 0.31
@@ -116,12 +134,15 @@ def test_a_figure_that_misses_is_marked(found):
     assert text.count("\n| ") >= len(KEYS)
 
 
-def test_what_was_not_measured_again_stays(found, tmp_path):
+def test_what_was_not_measured_again_stays_on_one_machine_and_commit(found, tmp_path):
     path = tmp_path / "perf.json"
     report.write(found, path)
-    report.write({"machine": found["machine"], "help_seconds": {**found["help_seconds"], "value": 9.0}}, path)
+    again = {"machine": found["machine"], "help_seconds": {**found["help_seconds"], "value": 9.0}}
+    report.write(again, path)
     stored = json.loads(path.read_text())
     assert stored["help_seconds"]["value"] == 9.0 and stored["train_vs_bare"] == found["train_vs_bare"]
+    report.write({**again, "machine": {**found["machine"], "git_commit": "another"}}, path)
+    assert "train_vs_bare" not in json.loads(path.read_text())
 
 
 def test_the_page_takes_the_table_between_its_marks(found, tmp_path, monkeypatch):

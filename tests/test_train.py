@@ -84,7 +84,7 @@ def test_more_epochs_than_are_left_change_nothing() -> None:
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_the_loop_is_what_plain_torch_does(optimizer: str) -> None:
     """Against a loop written out with torch's own optimisers and schedule, nothing fused, usual memory order."""
-    data = runs.images()
+    data = runs.images(train=48)
     settings: dict[str, Any] = {"optimizer": optimizer, "lr": 1e-2, "weight_decay": 1e-2, "keep": "last"}
     cell = runs.cell({"unet": {"width": 4}}, epochs=2, **settings)
     assert isinstance(cell.model, TrainableModel) and cell.noise is not None
@@ -96,7 +96,7 @@ def test_the_loop_is_what_plain_torch_does(optimizer: str) -> None:
     losses = []
     for epoch in (1, 2):
         total = 0.0
-        order = rng.permutation(40, 0, "order", epoch)
+        order = rng.permutation(48, 0, "order", epoch)
         for start in (0, 16, 32):
             chosen = torch.from_numpy(order[start : start + 16])
             clean = to_float(torch.from_numpy(data.train)[chosen])
@@ -107,7 +107,7 @@ def test_the_loop_is_what_plain_torch_does(optimizer: str) -> None:
             steps.step()
             schedule.step()
             total += loss.item() * len(chosen)
-        losses.append(total / 40)
+        losses.append(total / 48)
     state = advance(cell, data, State(), 2)
     assert [row["train_loss"] for row in state.history] == pytest.approx(losses, rel=1e-5)
     for name, value in network.state_dict().items():

@@ -47,11 +47,12 @@ def main() -> None:
     parser.add_argument("--data", help="ImageFolder with train and test; default: CIFAR-10 images beside the project")
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--quick", action="store_true", help="tiny settings: whether it works, not how fast it is")
-    parser.add_argument("--out", type=Path, default=report.RESULT)
+    parser.add_argument("--out", type=Path, help="default: results/perf.json; with --quick results/perf-quick.json")
     parser.add_argument("--render", action="store_true", help="only put results/perf.json into docs/speed.md")
     given = parser.parse_args()
+    out = given.out or (report.RESULT.with_stem("perf-quick") if given.quick else report.RESULT)
     if given.render:
-        report.render(json.loads(given.out.read_text(encoding="utf-8")))
+        report.render(json.loads(out.read_text(encoding="utf-8")))
         return
     _take_two_cores()
     with tempfile.TemporaryDirectory(prefix="noise-bench-perf-") as work:
@@ -69,8 +70,8 @@ def main() -> None:
             except Failed as failure:
                 raise SystemExit(f"{group}: {failure}") from None
             bench.say(f"  {time.perf_counter() - started:.0f} s")
-            report.write(found, given.out)
-    print(report.table(json.loads(given.out.read_text(encoding="utf-8"))))
+            report.write(found, out)
+    print(report.table(json.loads(out.read_text(encoding="utf-8"))))
 
 
 def _take_two_cores() -> None:

@@ -21,7 +21,7 @@ def small(bench: Bench) -> dict[str, Entry]:
     reruns = [growth.rerun(folder, chosen.rerun_cells) for _ in range(1 + chosen.rounds)][1:]  # the first reads files
     trainings = sum(count for _, count in reruns)
     helps = [fresh.bench("--help")[0] for _ in range(chosen.help_calls)]
-    overheads = [found["overhead_ms"] for count, found in grids.items() if count >= min(STEADY, max(grids))]
+    steady = {count: found for count, found in grids.items() if count >= min(STEADY, max(grids))}
     points = [{"cells": count, **found} for count, found in grids.items()]
     return {
         "rerun_seconds": entry(
@@ -31,9 +31,9 @@ def small(bench: Bench) -> dict[str, Entry]:
             trainings=trainings,
         ),
         "cell_overhead_ms": entry(
-            overheads,
+            [found["overhead_ms"] for found in steady.values()],
             "ms",
-            f"grids of {', '.join(f'{n:,}' for n in grids if n >= STEADY)} cells ({TINY}), {PROCESSES} processes: the "
+            f"grids of {', '.join(f'{n:,}' for n in steady)} cells ({TINY}), {PROCESSES} processes: the "
             "time of both, from the first score stored to the last, less training and scoring, per cell",
         ),
         "help_seconds": entry(helps, "s", f"`bench --help`, {len(helps)} calls"),

@@ -24,7 +24,7 @@ def cells(folder: Path, count: int) -> dict[str, float]:
     per_cell_ms: between the first score stored and the last, per cell. overhead_ms: of the time of all workers in that
     span, per cell, what is neither training nor scoring.
     """
-    content = {
+    content: dict[str, Any] = {
         "name": f"cells-{count}",
         "dataset": {"name": "photos", "size": 8, "train": 128, "validation": 0, "test": 128},
         "models": [{"conv": {"width": 2}}],
@@ -34,7 +34,7 @@ def cells(folder: Path, count: int) -> dict[str, float]:
         "seeds": list(range(count)),
     }
     seconds, _ = fresh.bench("run", str(spec(folder, content)), "--results", str(folder), "--workers", str(WORKERS))
-    stored = folder / content["name"] / "cells"
+    stored = folder / str(content["name"]) / "cells"
     scores = sorted(stored.glob("*/scores/*.json"), key=lambda path: path.stat().st_mtime_ns)
     if len(scores) != count:
         raise fresh.Failed(f"{len(scores)} of {count} cells were scored")
@@ -78,7 +78,7 @@ def images(folder: Path, root: Path, train: int, test: int) -> dict[str, Any]:
     if running.returncode:
         raise fresh.Failed(f"{' '.join(command)}: exit code {running.returncode}")
     seconds = time.perf_counter() - started
-    stored = folder / content["name"] / "cells"
+    stored = folder / str(content["name"]) / "cells"
     trained = [cell for path in stored.glob("*/cell.json") if "train_seconds" in (cell := json.loads(path.read_text()))]
     scored = [json.loads(score.read_text()) for score in stored.glob("*/scores/*.json")]
     return {

@@ -5,7 +5,7 @@ import multiprocessing
 import time
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -80,7 +80,7 @@ def grid(
     }
 
 
-def advance(images: int, epochs: int, batch: int, precision: str) -> dict[str, Any]:
+def advance(images: int, epochs: int, batch: int, precision: Literal["auto", "float32", "bfloat16"]) -> dict[str, Any]:
     """Images per second of `bench.train.advance` on the study's network, one thread, after a first epoch."""
     pixels = np.random.default_rng(0).integers(0, 256, (images, 3, SIZE, SIZE), dtype=np.uint8)
     data = Data(pixels, pixels[:0], pixels[:1], "random", ())

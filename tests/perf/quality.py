@@ -25,16 +25,7 @@ def quality(bench: Bench) -> dict[str, Entry]:
         script=partial(_whole_training, root=str(data), images=None, epochs=2, workers=0),
         **{model: partial(_trained, bench, model, recipe) for model, recipe in recipes.items()},
     )
-    return {
-        key: faster(
-            found[model],
-            found["script"],
-            "training_seconds",
-            "s",
-            _conditions(bench, model, recipes[model], found[model], wanted),
-        )
-        for model, key in KEYS.items()
-    }
+    return {key: _entry(bench, model, recipes[model], found, wanted) for model, key in KEYS.items()}
 
 
 def _enough(bench: Bench, model: str, wanted: float) -> dict[str, Any]:
@@ -58,13 +49,17 @@ def _whole_training(**load: Any) -> dict[str, Any]:
     return {**run, "training_seconds": reference.EPOCHS * run["seconds_per_epoch"]}
 
 
-def _conditions(bench: Bench, model: str, recipe: Mapping[str, Any], runs: Runs, wanted: float) -> str:
-    run = runs[0]
-    missed = "" if run["psnr"] >= wanted else "NOT REACHED: "
-    return (
-        f"{missed}{wanted:.2f} dB on the {run['tested']} test images of {bench.data.name} at 28x28, sigma 0.1; "
+def _entry(bench: Bench, model: str, recipe: Mapping[str, Any], found: Mapping[str, Runs], wanted: float) -> Entry:
+    """The ratio of seconds; without a value where the PSNR was not reached."""
+    run = found[model][0]
+    said = (
+        f"{wanted:.2f} dB on the {run['tested']} test images of {bench.data.name} at 28x28, sigma 0.1; "
         f"{run['images']:,} training images; script: seconds per epoch x {reference.EPOCHS} epochs, scoring not "
         f"counted; ours: {model}, {recipe['epochs']} epochs, batch {run['batch_size']}, lr {recipe['lr']:g}, cosine, "
         f"{run['precision']}, {run['threads']} threads, ends at {run['psnr']:.2f} dB; with start and scoring "
         f"{run['total_seconds']:.1f} s"
     )
+    measured = faster(found[model], found["script"], "training_seconds", "s", said)
+    if run["psnr"] >= wanted:
+        return measured
+    return {**measured, "value": None, "range": None, "conditions": f"NOT REACHED: {said}"}

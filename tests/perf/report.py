@@ -14,6 +14,7 @@ from .fresh import ROOT
 RESULT = ROOT / "results/perf.json"
 PAGE = ROOT / "docs/speed.md"
 PICTURE = ROOT / "docs/img/speed-growth.png"
+DOTTED = "Dotted: what the smallest would grow to if every further cell or image cost the same."
 BEGIN, END = "<!-- perf: begin -->", "<!-- perf: end -->"
 
 # key -> what it is, what is wanted, and whether that is a least (True) or a most (False).
@@ -49,18 +50,18 @@ def machine() -> dict[str, Any]:
 
 
 def write(found: Mapping[str, Any], path: Path = RESULT) -> None:
-    """Store what was measured over what an earlier measurement left; keys not measured now stay."""
+    """Store what was measured. Other keys stay if they were measured on the same machine and commit."""
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    ordered = {**before, **found}
+    ordered = {**(before if before.get("machine") == found["machine"] else {}), **found}
     content = {key: ordered[key] for key in (*WANTED, *GROWTH, "machine") if key in ordered}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def reached(key: str, value: float | None) -> bool | None:
-    """Whether a value is as good as wanted; None where nothing was measured."""
+def reached(key: str, value: float | None) -> bool:
+    """Whether a value is as good as wanted."""
     _, wanted, least = WANTED[key]
-    return None if value is None else value >= wanted if least else value <= wanted
+    return value is not None and (value >= wanted if least else value <= wanted)
 
 
 def rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]]:
@@ -70,7 +71,7 @@ def rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]]:
         if key not in found:
             continue
         measured = found[key]
-        mark = "" if reached(key, measured["value"]) is not False else " (missed)"
+        mark = "" if reached(key, measured["value"]) else " (missed)"
         limit = f"{'at least' if least else 'at most'} {wanted:g}{_unit(measured)}{mark}"
         lines.append((what, _value(measured), _range(measured), limit, measured["conditions"]))
     for key, what in GROWTH.items():
@@ -97,7 +98,7 @@ def markdown(found: Mapping[str, Any]) -> str:
     for number, (what, value, spread, limit, conditions) in enumerate(rows(found), 1):
         lines.append(f"| {what} | {value} | {spread} | {limit} | {number} |")
         notes.append(f"{number}. {_capital(conditions)}.")
-    return "\n".join([*lines, "", f"Medians of one run. {said(found['machine'])}", "", *notes])
+    return "\n".join([*lines, "", f"Medians. {said(found['machine'])}", "", *notes])
 
 
 def said(on: Mapping[str, Any]) -> str:
@@ -112,10 +113,12 @@ def render(found: Mapping[str, Any]) -> None:
     page = PAGE.read_text(encoding="utf-8")
     head, _, rest = page.partition(BEGIN)
     tail = rest.partition(END)[2]
-    PAGE.write_text(f"{head}{BEGIN}\n{markdown(found)}\n{END}{tail}", encoding="utf-8")
+    block = markdown(found)
     if all(key in found for key in GROWTH):
         PICTURE.parent.mkdir(parents=True, exist_ok=True)
         figure(found).savefig(PICTURE, dpi=150)
+        block += f"\n\n![Seconds against cells and against images](img/{PICTURE.name})\n\n{DOTTED}"
+    PAGE.write_text(f"{head}{BEGIN}\n{block}\n{END}{tail}", encoding="utf-8")
 
 
 def figure(found: Mapping[str, Any]) -> Figure:
