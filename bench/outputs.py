@@ -30,6 +30,7 @@ def conditions(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
     settings = ", ".join(f"{key} {value}" for key, value in train.items() if value)
     seeds = plan["seeds"]
     torch_version = environment.get("libraries", {}).get("torch")
+    version = environment.get("noise-bench") or environment.get("git_commit")
     standin = f"STAND-IN IMAGES, not {plan['stand_in_for']}. " if plan["stand_in_for"] else ""
     return (
         f"{standin}Data: {plan['dataset']}, {data['size']}x{data['size']} RGB, {data['train']:,} training, "
@@ -37,7 +38,7 @@ def conditions(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
         f"Training: {settings}. {len(seeds)} seed{'s' if len(seeds) > 1 else ''}. "
         "Scores: means over the test images; outputs clipped to [0, 1], noise too unless its label says clip=false; "
         f"± is half a 95 % interval over {'seeds' if len(seeds) > 1 else 'images, these weights only'}. "
-        f"noise-bench {environment.get('noise-bench')}, torch {torch_version}, {environment.get('cpu')}."
+        f"noise-bench {version}, torch {torch_version}, {environment.get('cpu')}."
     )
 
 

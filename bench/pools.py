@@ -21,7 +21,13 @@ distributed = Lazy("distributed")
 LIVES = 2  # how many processes one unit may take with it before it counts as the cause
 COPIED = sys.platform == "linux"  # elsewhere copies of a process that has imported libraries are not safe
 SHARED = ["torch", "distributed.nanny", "bench.worker"]  # what every worker imports
-ALONE = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+ALONE = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    # glibc would give the memory of every large tensor back to the system and fault it in again at the next step.
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_ARENA_MAX": "1",
+}
 SETTINGS = {
     "distributed.worker.multiprocessing-method": "forkserver" if COPIED else "spawn",
     "distributed.scheduler.allowed-failures": LIVES - 1,
