@@ -69,7 +69,7 @@ def cell(
     if not found.trains:
         return Cell(found, None, None, None, {"train": 40, "test": 10})
     settings = Train(**{"epochs": 3, "batch_size": 16, "precision": "float32", "device": "cpu", "lr": 2e-3, **train})
-    met: Noise | None = noises.parse(noise) if objective == "denoise" else None
+    met: Noise | None = noises.parse(noise) if objective != "autoencode" else None
     return Cell(found, met, seed, settings, {"train": 40, "test": 10})
 
 

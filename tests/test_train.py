@@ -58,6 +58,15 @@ def test_every_model_can_be_trained_in_steps(name: str, tmp_path: Path) -> None:
     same(advance(cell, runs.images(), State(), 2), chained(cell, tmp_path, (1, 1)))
 
 
+@pytest.mark.parametrize("objective", ["autoencode", "noise2noise", "noise2void"])
+@pytest.mark.parametrize("budget", [{"epochs": 3}, {"images": 90}])
+def test_every_objective_and_budget_can_be_trained_in_steps(
+    objective: str, budget: dict[str, Any], tmp_path: Path
+) -> None:
+    cell = runs.cell({"conv": {"width": 4, "objective": objective}}, objective=objective, **budget)
+    same(advance(cell, runs.images(), State(), 3), chained(cell, tmp_path, (1, 1, 1)))
+
+
 @dataclass(frozen=True)
 class Dropping(TrainableModel):
     """Draws from torch's own generator and keeps a buffer."""
