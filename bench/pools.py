@@ -18,7 +18,6 @@ asyncio = Lazy("asyncio")
 dask = Lazy("dask")
 distributed = Lazy("distributed")
 
-LIVES = 2  # how many processes one unit may take with it before it counts as the cause
 COPIED = sys.platform == "linux"  # elsewhere copies of a process that has imported libraries are not safe
 SHARED = ["torch", "distributed.nanny", "bench.worker"]  # what every worker imports
 ALONE = {
@@ -30,14 +29,14 @@ ALONE = {
 }
 SETTINGS = {
     "distributed.worker.multiprocessing-method": "forkserver" if COPIED else "spawn",
-    "distributed.scheduler.allowed-failures": LIVES - 1,
+    "distributed.scheduler.allowed-failures": 0,  # the pool decides itself what is tried again
     "distributed.scheduler.worker-ttl": None,  # a unit may keep its process from answering for long
     "distributed.admin.large-graph-warning-threshold": "1 TB",  # a training's state is large and must travel
 }
 
 
 class WorkerDied(Exception):
-    """A unit's process ended before the unit did, every time it was tried."""
+    """A unit's process ended before the unit did, though it was the only one."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +88,13 @@ class Inline:
 
 
 class Processes:
-    """Runs units in local processes of one unit each, through Dask. A process that dies is replaced."""
+    """Runs units in local processes of one unit each, through Dask. A process that dies is replaced.
+
+    A unit whose process has died is tried once more, all alone: if that one dies too, no other can have been the cause.
+    """
 
     def __init__(self, size: int) -> None:
-        self.slots = size + 1  # one waits, so that no process does while a result is being stored
+        self.slots = size
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         dask.config.set(SETTINGS)
         self.cluster: Any = None
@@ -114,20 +116,39 @@ class Processes:
         except KeyboardInterrupt:
             self.close()
             raise
-        self.tags: dict[Any, int] = {}
+        self.waiting: deque[tuple[int, Unit]] = deque()
+        self.suspects: deque[tuple[int, Unit]] = deque()
+        self.running: dict[Any, tuple[int, Unit]] = {}
+        self.alone = False
         self.completed = distributed.as_completed()
 
     def start(self, tag: int, unit: Unit) -> None:
-        future = self.client.submit(unit.function, *unit.arguments, pure=False)
-        self.tags[future] = tag
-        self.completed.add(future)
+        self.waiting.append((tag, unit))
+        self._submit()
 
     def finish(self) -> tuple[int, Any, Exception | None]:
-        future = next(self.completed)
-        tag, error = self.tags.pop(future), future.exception()
-        if isinstance(error, distributed.KilledWorker):
-            error = WorkerDied(f"its process died {LIVES} times: it ran out of memory or was ended from within")
-        return tag, None if error else future.result(), error
+        while True:
+            self._submit()
+            future = next(self.completed)
+            tag, unit = self.running.pop(future)
+            was_alone, self.alone = self.alone, False
+            error = future.exception()
+            if not isinstance(error, distributed.KilledWorker):
+                return tag, None if error else future.result(), error
+            if was_alone:
+                return tag, None, WorkerDied("its process died twice: it ran out of memory or was ended from within")
+            self.suspects.append((tag, unit))
+
+    def _submit(self) -> None:
+        """Send what waits; a suspect only when nothing else runs, and nothing beside it."""
+        while not self.alone and (self.suspects or self.waiting):
+            if self.suspects and self.running:
+                return
+            self.alone = bool(self.suspects)
+            tag, unit = (self.suspects or self.waiting).popleft()
+            future = self.client.submit(unit.function, *unit.arguments, pure=False)
+            self.running[future] = tag, unit
+            self.completed.add(future)
 
     def close(self) -> None:
         """End the processes at once: they hold nothing that is not stored."""

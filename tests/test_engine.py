@@ -284,12 +284,20 @@ def test_processes_give_each_result_with_its_tag(processes: Processes) -> None:
 
 
 def test_a_process_that_dies_is_a_reason_and_is_replaced(processes: Processes) -> None:
-    processes.start(1, Unit(os._exit, (1,)))
-    tag, _, error = processes.finish()
-    assert tag == 1 and isinstance(error, pools.WorkerDied)
-    assert "its process died 2 times" in engine._reason(error)
-    processes.start(2, Unit(os.getpid, ()))
-    assert processes.finish()[2] is None
+    """None but the cause is blamed, however many run beside it or wait behind it."""
+    for tag in range(12):
+        processes.start(tag, Unit(os._exit, (1,)) if tag in (3, 4) else Unit(_slowly, (tag,)))
+    outcomes = {tag: (found, error) for tag, found, error in (processes.finish() for _ in range(12))}
+    for tag in (3, 4):
+        error = outcomes.pop(tag)[1]
+        assert isinstance(error, pools.WorkerDied)
+        assert "its process died twice" in engine._reason(error)
+    assert outcomes == {tag: (tag, None) for tag in outcomes}
+
+
+def _slowly(value: int) -> int:
+    time.sleep(0.1)
+    return value
 
 
 def test_large_states_travel_without_a_word(processes: Processes, recwarn: pytest.WarningsRecorder) -> None:

@@ -319,7 +319,7 @@ def test_two_workers_make_what_one_makes_and_failures_stay_alone(tmp_path: Path,
     assert (one.stderr, two.stderr) == ("", "")
     assert {row["model"]: row["error"] for row in rows_of(tmp_path / "2")} == {
         "conv(width=4)": "",
-        "dying": "its process died 2 times: it ran out of memory or was ended from within",
+        "dying": "its process died twice: it ran out of memory or was ended from within",
         "raises": "Unheard: no such luck",
         "unbuilt": "RuntimeError: no plan",
         "greedy": "MemoryError",

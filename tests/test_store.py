@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from hypothesis.extra import numpy as some_arrays
 
-from bench import files
+from bench import files, store
 from bench.errors import BenchError
 from bench.evaluate import Score
 from bench.files import DamagedResult, NotWritable, read_json, update, write
@@ -173,6 +173,15 @@ def test_a_cell_is_unfinished_until_its_last_write(
     assert not [name for name in names(tmp_path) if name.startswith(".")], "a temporary file is left"
     cell.finish(CELL, state(), FACTS)
     assert CellStore(tmp_path).intact()
+
+
+def test_markers_are_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+    monkeypatch.setattr(store, "write", lambda path, content, **options: written.append(write(path, content).name))
+    cell = CellStore(tmp_path)
+    cell.finish(CELL, state(), FACTS)
+    cell.finish_score(NOISE, CELL.data, scored())
+    assert written == [WEIGHTS, HISTORY, "cell.json", f"{TEST}.parquet", f"{TEST}.samples.safetensors", f"{TEST}.json"]
 
 
 @pytest.mark.parametrize("survived", range(3))
