@@ -186,7 +186,8 @@ def interrupts_held() -> Iterator[None]:
     Threads and processes that start inside never get it: in a terminal it goes to every process, but only the first
     one shall answer it.
     """
-    if threading.current_thread() is not threading.main_thread():
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
     caught: list[int] = []

@@ -129,11 +129,13 @@ def bench(*words: object) -> Result:
 
 
 PLAIN = "from bench import outputs; outputs._figures_and_report = lambda *arguments: None; "
+# Whoever runs the tests in the background of a shell lets them start with interrupts ignored.
+HEEDING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 
 
 def command(*words: object) -> list[str]:
     """A command for a process of its own, that draws no figures, which take seconds."""
-    return [sys.executable, "-c", f"{PLAIN}from bench.cli import entry; entry()", *map(str, words)]
+    return [sys.executable, "-c", f"{HEEDING}{PLAIN}from bench.cli import entry; entry()", *map(str, words)]
 
 
 def bench_apart(*words: object, **options: Any) -> "subprocess.CompletedProcess[str]":

@@ -17,6 +17,7 @@ from bench.engine import Begun, Done, Failed, Scored, Trained
 from bench.errors import DataError
 from bench.files import NotWritable, read_json
 from bench.plan import Work, plan
+from bench.plan import test_id as id_of
 from bench.pools import Inline, Processes, Unit
 from bench.spec import Experiment
 from bench.store import WEIGHTS, CellStore, Store
@@ -243,6 +244,20 @@ def test_a_cell_that_lacks_a_file_is_done_again(name: str, experiment: Experimen
     assert weights_of(store) == before
 
 
+def test_what_is_fitted_to_each_noise_is_kept_and_better(tmp_path: Path, store: Store) -> None:
+    models = "[gaussian_filter, {gaussian_filter: {sigma: 0.3}}]"
+    fitting = spec.load(runs.spec(tmp_path, ("[{conv: {width: 4}}, identity]", models)))
+    run(fitting, store)
+    fitted, fixed = (
+        [store.cell(work.cell.id).score(id_of(noise, work.cell.data)) or {} for noise in work.tests]
+        for work in plan(fitting)
+    )
+    assert [score["fitted"] for score in fixed] == ["", ""]
+    assert [score["fitted"] for score in fitted] == ["gaussian_filter(sigma=0.8)", "gaussian_filter(sigma=1.0)"]
+    for chosen, given in zip(fitted, fixed, strict=True):
+        assert chosen["means"]["mse"] < given["means"]["mse"]
+
+
 def test_a_step_is_longer_where_saving_takes_longer() -> None:
     assert engine._epochs_per_step((), 1.0) == 1
     assert engine._epochs_per_step(({"seconds": 0.5},), 0.001) == engine.STEP_SECONDS / 0.5
@@ -320,7 +335,15 @@ def test_processes_never_get_interrupts(processes: Processes) -> None:
     assert pid in {processes.finish()[1], processes.finish()[1]}
 
 
-def test_an_interrupt_waits_until_it_is_let_through() -> None:
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Interrupts as a terminal's program gets them, also where these tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_waits_until_it_is_let_through(heeded: None) -> None:
     done = []
     with pytest.raises(KeyboardInterrupt), pools.interrupts_held():
         os.kill(os.getpid(), signal.SIGINT)
@@ -330,6 +353,13 @@ def test_an_interrupt_waits_until_it_is_let_through() -> None:
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
+
+
+def test_interrupts_that_are_ignored_stay_ignored(heeded: None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with pools.interrupts_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
 
 
 def test_interrupts_can_only_be_held_in_the_main_thread() -> None:

@@ -13,7 +13,7 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structu
 from torch import nn
 
 from bench.errors import BenchError
-from bench.evaluate import SAMPLES, NotFinite, Score, network_of, score
+from bench.evaluate import SAMPLES, NotFinite, Score, fitted, network_of, score
 from bench.images import to_float
 from bench.metrics import Metric, mean, metrics
 from bench.models import models
@@ -162,6 +162,15 @@ def test_a_network_of_another_shape_is_refused_with_both_shapes() -> None:
 def test_scoring_looks_at_the_test_images_only() -> None:
     data = replace(runs.images(), train=runs.Forbidden(), validation=runs.Forbidden())
     assert len(score(conv(), data, noises.parse("gaussian"), CHOSEN).values["psnr"]) == 10
+
+
+def test_fitting_looks_at_the_validation_images_only() -> None:
+    data = replace(runs.images(), train=runs.Forbidden(), test=runs.Forbidden())
+    model = models.parse("gaussian_filter")
+    strong, weak = (fitted(model, data, noises.parse({"gaussian": {"sigma": sigma}})) for sigma in (0.5, 0.02))
+    assert strong.params()["sigma"] > weak.params()["sigma"]
+    assert fitted(models.parse("identity"), data, noises.parse("gaussian")) == models.parse("identity")
+    assert fitted(model, replace(data, validation=runs.pictures(1)[:0]), noises.parse("gaussian")) is model
 
 
 def test_samples_are_the_first_test_images() -> None:
