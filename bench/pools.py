@@ -30,6 +30,7 @@ ALONE = {
 SETTINGS = {
     "distributed.worker.multiprocessing-method": "forkserver" if COPIED else "spawn",
     "distributed.scheduler.allowed-failures": 0,  # the pool decides itself what is tried again
+    "distributed.deploy.lost-worker-timeout": "1000 days",  # or no process that dies again is replaced
     "distributed.scheduler.worker-ttl": None,  # a unit may keep its process from answering for long
     "distributed.admin.large-graph-warning-threshold": "1 TB",  # a training's state is large and must travel
 }

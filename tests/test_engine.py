@@ -298,6 +298,7 @@ def test_processes_give_each_result_with_its_tag(processes: Processes) -> None:
     assert isinstance(outcomes[6][1], ValueError)
 
 
+@pytest.mark.long
 def test_a_process_that_dies_is_a_reason_and_is_replaced(processes: Processes) -> None:
     """None but the cause is blamed, however many run beside it or wait behind it."""
     for tag in range(12):

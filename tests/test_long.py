@@ -12,6 +12,7 @@ import runs
 import test_run
 
 from bench import outputs
+from bench.pools import Processes, Unit, WorkerDied
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("cache")]
 LOSSLESS = Path(__file__).parents[2] / "shared/data/cifar10-lossless"
@@ -109,6 +110,25 @@ def test_a_worker_that_is_killed_is_replaced_and_changes_nothing(whole: Path, tm
     output, errors = running.communicate(timeout=300)
     assert (running.returncode, errors) == (0, ""), output + errors
     same(tmp_path, whole)
+
+
+def slowly(value: int) -> int:
+    time.sleep(0.1)
+    return value
+
+
+def test_many_deaths_blame_none_but_their_cause() -> None:
+    """Longer than Dask waits, by default, before it gives up a process that it sees missing."""
+    pool = Processes(2)
+    try:
+        for _ in range(30):
+            for tag in range(12):
+                pool.start(tag, Unit(os._exit, (1,)) if tag in (3, 4) else Unit(slowly, (tag,)))
+            outcomes = [pool.finish() for _ in range(12)]
+            assert {tag for tag, _, error in outcomes if isinstance(error, WorkerDied)} == {3, 4}
+            assert all(tag == found for tag, found, error in outcomes if not error)
+    finally:
+        pool.close()
 
 
 @pytest.mark.skipif(not LOSSLESS.is_dir(), reason="needs the images of cifar10-lossless beside the project")
