@@ -100,9 +100,18 @@ def run(spec: Path, overrides: tuple[str, ...], results: Path, plugins: tuple[st
 
 @main.command()
 @spec_options
-def plan(spec: Path, overrides: tuple[str, ...], results: Path, plugins: tuple[str, ...]) -> None:
-    """Show the cells of SPEC: what is done and what is left."""
-    commands.plan(spec, overrides, results, plugins)
+@click.option("--measure", is_flag=True, help="First time each kind of work.")
+@click.option("--workers", type=click.IntRange(1), help="Foretell for so many.")
+def plan(
+    spec: Path,
+    overrides: tuple[str, ...],
+    results: Path,
+    plugins: tuple[str, ...],
+    measure: bool,
+    workers: int | None,
+) -> None:
+    """Show the cells of SPEC: what is done, what is left, and how long that takes."""
+    commands.plan(spec, overrides, results, plugins, measure, workers)
 
 
 @main.command()

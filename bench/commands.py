@@ -7,15 +7,16 @@ from typing import Any
 from rich.console import Console
 
 from bench import compare as comparison
-from bench import engine, machine, outputs, spec, tables
+from bench import engine, forecast, machine, outputs, spec, tables
 from bench.catalogue import default_of, plugin_files
+from bench.costs import Costs
 from bench.datasets import Dataset, datasets
 from bench.errors import DataError
-from bench.files import write
+from bench.files import as_json, write
 from bench.lazy import Lazy, pandas
 from bench.plan import Work, resolved, title
 from bench.plan import plan as cells_of
-from bench.progress import Display, Download
+from bench.progress import Display, Download, duration
 from bench.store import CellStore, Store
 from bench.terminal import console, show_sections, show_table
 
@@ -32,7 +33,7 @@ def run(
     experiment = spec.load(spec_path, overrides)
     experiment, stand_in_for = _with_data(experiment, screen)
     experiment = resolved(experiment)
-    works = cells_of(experiment)
+    works = cells_of(experiment, forecast.remembered())
     store = Store(results / experiment.name)
     store.begin(experiment.node(), tables.describe(experiment, works, stand_in_for))
     ran = failed = False
@@ -55,21 +56,52 @@ def run(
     return 1 if failed else 0
 
 
-def plan(spec_path: Path, overrides: tuple[str, ...], results: Path, plugins: tuple[str, ...]) -> None:
-    """Print the cells and what is left."""
+def plan(
+    spec_path: Path,
+    overrides: tuple[str, ...],
+    results: Path,
+    plugins: tuple[str, ...],
+    measure: bool = False,
+    workers: int | None = None,
+) -> None:
+    """Print the cells, what is left, and how long that will take where it was measured."""
     screen = console()
-    plugin_files(plugins)
+    files = plugin_files(plugins)
     experiment = spec.load(spec_path, overrides)
-    works = cells_of(experiment)
+    known = forecast.remembered()
+    if measure:
+        used = min(machine.cores(), workers or machine.cores())
+        known = forecast.measure(experiment, cells_of(experiment), used, files)
+        write(forecast.path(), as_json(known.node()))
+    works = cells_of(experiment, known)
     store = Store(results / experiment.name)
     left = {work.cell.id: work for work in engine.pending(works, store, experiment.metrics)}
     rows = [_planned(work, experiment.varied, _state(work, left, store)) for work in works]
     show_table(screen, list(rows[0]), [list(row.values()) for row in rows])
-    epochs = sum(work.cell.epochs for work in left.values() if not store.cell(work.cell.id).finished)
-    tests = sum(len(work.tests) for work in left.values())
+    untrained = [work for work in left.values() if not store.cell(work.cell.id).finished]
+    epochs, tests = sum(work.cell.epochs for work in untrained), sum(len(work.tests) for work in left.values())
     screen.print(
         f"{len(works)} cells: {len(works) - len(left)} finished, {len(left)} to run ({epochs} epochs, {tests} tests)"
     )
+    if left:
+        screen.print(_foretold(experiment, list(left.values()), untrained, known, workers))
+
+
+def _foretold(
+    experiment: spec.Experiment, left: Sequence[Work], untrained: Sequence[Work], known: Costs, workers: int | None
+) -> str:
+    """How long what is left takes, in as many processes as asked for or as usual and in twice as many, and so on."""
+    trained = [work not in untrained for work in left]
+    busy = [forecast.seconds(experiment, work, done, known) for work, done in zip(left, trained, strict=True)]
+    lacking = busy.count(None)
+    if lacking:
+        return f"how long: not known, {lacking} of these cells were never measured on this machine; --measure does it"
+    usual = engine.default_workers(resolved(experiment), left, untrained)
+    counts = [workers] if workers else [usual * factor for factor in (1, 2, 4)]
+    walls = [known.start + forecast.wall([cell for cell in busy if cell is not None], count) for count in counts]
+    here = f"{duration(walls[0])} in {counts[0]} process{'es' if counts[0] > 1 else ''}"
+    more = "".join(f", {duration(wall)} in {count}" for wall, count in zip(walls[1:], counts[1:], strict=True))
+    return f"how long, from costs measured on this machine: {here}{more}, each with processors of its own like these"
 
 
 def report(folder: Path, plugins: tuple[str, ...]) -> None:

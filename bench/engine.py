@@ -23,6 +23,7 @@ from bench.worker import Context, profile_step, score_step, train_step
 
 STEP_SECONDS = 3.0  # how long one unit of training should take: what an interruption may lose, how often progress shows
 SAVING_SHARE = 40  # a unit takes at least this many times as long as saving its state
+GPU_SHARE = 3 * 2**30  # bytes of GPU memory for one process: CUDA's own half a GiB, and room for the default models
 LITTLE = 30_000  # images, each training pass counted three times: less work than starting processes costs
 
 
@@ -112,7 +113,7 @@ def run(
     untrained = [work for work in todo if not store.cell(work.cell.id).finished]
     epochs = sum(work.cell.epochs * max(1, len(work.cell.trials())) for work in untrained)
     tests = sum(len(work.tests) for work in todo)
-    size = min(workers or default_workers(experiment, todo, epochs, tests), max(1, len(todo)))
+    size = min(workers or default_workers(experiment, todo, untrained), max(1, len(todo)))
     yield Begun(cells=len(works), pending=len(todo), epochs=epochs, tests=tests, workers=size)
     if not todo:
         return
@@ -129,12 +130,19 @@ def run(
         pool.close()
 
 
-def default_workers(experiment: Experiment, todo: Sequence[Work], epochs: int, tests: int) -> int:
-    """As many processes as fit the machine's processors with the threads each training takes; one for little work."""
-    data = todo[0].cell.data if todo else {"train": 0, "test": 0}
-    if 3 * epochs * data["train"] + tests * data["test"] < LITTLE:
+def default_workers(experiment: Experiment, todo: Sequence[Work], untrained: Sequence[Work]) -> int:
+    """As many processes as fit the machine's processors with the threads each training takes; one for little work.
+
+    On a GPU they share its memory, so there are no more than fit into it.
+    """
+    trained = sum(work.cell.images * max(1, len(work.cell.trials())) for work in untrained)
+    scored = sum(work.cell.data[noise.split] for work in todo for noise in work.tests)
+    if 3 * trained + scored < LITTLE:
         return 1
-    return max(1, machine.cores() // max(train.threads for train in experiment.train))
+    fitting = machine.cores() // max(train.threads for train in experiment.train)
+    if any(train.device == "cuda" for train in experiment.train):
+        fitting = min(fitting, machine.gpu_memory() // GPU_SHARE)
+    return max(1, fitting)
 
 
 def _profiles(

@@ -57,6 +57,22 @@ def installed(package: str) -> str | None:
 @cache
 def _cuda_capability() -> int | None:
     """Major compute capability of the first visible CUDA device, or None."""
+    driver, major = _cuda_driver(), ctypes.c_int()
+    if driver is None or driver.cuDeviceGetAttribute(ctypes.byref(major), CUDA_MAJOR, 0):
+        return None
+    return major.value
+
+
+def gpu_memory() -> int:
+    """Bytes of memory of the first visible CUDA device, 0 without one."""
+    driver, size = _cuda_driver(), ctypes.c_size_t()
+    if driver is None or driver.cuDeviceTotalMem_v2(ctypes.byref(size), 0):
+        return 0
+    return size.value
+
+
+def _cuda_driver() -> Any:
+    """NVIDIA's driver, ready for questions, where torch is built for it and it has a device; None otherwise."""
     torch_version = installed("torch") or "+cpu"
     if torch_version.endswith("+cpu") or sys.platform == "darwin":
         return None
@@ -64,10 +80,10 @@ def _cuda_capability() -> int | None:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
         return None
-    count, major = ctypes.c_int(), ctypes.c_int()
+    count = ctypes.c_int()
     if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
         return None
-    return None if driver.cuDeviceGetAttribute(ctypes.byref(major), CUDA_MAJOR, 0) else major.value
+    return driver
 
 
 @cache

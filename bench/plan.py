@@ -9,15 +9,17 @@ from functools import cached_property
 from typing import Any
 
 from bench import machine
+from bench.costs import Costs
 from bench.errors import SpecError
 from bench.models import Model, TrainableModel, models
 from bench.noises import Noise, noises
-from bench.registry import validate
+from bench.registry import Registered, validate
 from bench.spec import Experiment, Train
 
 TRAINING_PROTOCOL = 1  # raised whenever the same cell would train to other weights
 SCORING_PROTOCOL = 1  # raised whenever the same weights would score otherwise
 TEST_SEED = 0  # the tests' own seed, the same in every run
+UNKNOWN = Costs()  # nothing was measured yet
 CHUNK = 128  # images that are scored at once; the last chunk is padded to it
 
 
@@ -32,7 +34,7 @@ class Cell:
     """One model trained once, or one that needs no training.
 
     noise, seed, train: None where they play no part in its weights.
-    data: the dataset's identity. train: its device and precision resolved.
+    data: the dataset's identity. train: its device, precision and compile resolved.
     """
 
     model: Model
@@ -50,6 +52,7 @@ class Cell:
             "seed": self.seed,
             "train": _given(self.train) if self.train else None,
             "data": dict(self.data),
+            **_revisions(model=self.model, noise=self.noise),
         }
 
     @classmethod
@@ -66,6 +69,13 @@ class Cell:
     @cached_property
     def id(self) -> str:
         return digest(self.node())
+
+    @property
+    def images(self) -> int:
+        """Images that it is trained on in all, each as often as it is seen, at most; 0 without training."""
+        if self.train is None:
+            return 0
+        return self.train.images or self.train.epochs * int(self.data["train"])
 
     @property
     def epochs(self) -> int:
@@ -124,12 +134,14 @@ def fingerprint(noise: Noise, data: Mapping[str, Any]) -> dict[str, Any]:
         "test_seed": TEST_SEED,
         "chunk": CHUNK,
         "data": dict(data),
+        **_revisions(noise=noise),
     }
 
 
-def plan(experiment: Experiment) -> list[Work]:
+def plan(experiment: Experiment, costs: Costs = UNKNOWN) -> list[Work]:
     """Every cell of an experiment, models outermost, then noises, training settings and seeds.
 
+    costs: what was measured on this machine; it decides what `compile: auto` compiles.
     Raises DataError where the images can't be had, SpecError where the models ask for other counts of them.
     """
     with experiment.at_dataset():
@@ -137,6 +149,10 @@ def plan(experiment: Experiment) -> list[Work]:
         _check_counts(experiment, data)
     found: dict[str, Work] = {}
     for cell in _cells(resolved(experiment), data):
+        if cell.train and cell.train.compile == "auto":
+            cost = costs.training(cell.model, cell.noise, cell.train, experiment.dataset.size)
+            pays = cost is not None and cost.gain(cell.images) > 0
+            cell = dataclasses.replace(cell, train=dataclasses.replace(cell.train, compile="on" if pays else "off"))
         tests = experiment.test_noises or experiment.noises
         if experiment.test_noises is None and cell.noise is not None:
             tests = (cell.noise,)
@@ -167,9 +183,17 @@ def resolve(train: Train) -> Train:
     return dataclasses.replace(train, device=device, precision=precision)
 
 
+def _revisions(**parts: Registered | None) -> dict[str, Any]:
+    """The revisions that were raised: what never changed keeps the names of its results."""
+    raised = {name: part.revision for name, part in parts.items() if part is not None and part.revision > 1}
+    return {"revisions": raised} if raised else {}
+
+
 def _given(train: Train) -> dict[str, Any]:
     """The settings but those that are not in use: a new setting leaves the names of older results alone."""
-    return {key: value for key, value in dataclasses.asdict(train).items() if value not in (None, ())}
+    given = dataclasses.asdict(train)
+    unused = {key for key, value in given.items() if value in (None, ()) or (key == "compile" and value != "on")}
+    return {key: value for key, value in given.items() if key not in unused}
 
 
 def _cells(experiment: Experiment, data: Mapping[str, Any]) -> Iterator[Cell]:

@@ -1,6 +1,7 @@
 """Where units of work run: in this process, or in local processes through Dask."""
 
 import contextlib
+import ctypes
 import logging
 import os
 import signal
@@ -20,13 +21,16 @@ distributed = Lazy("distributed")
 
 COPIED = sys.platform == "linux"  # elsewhere copies of a process that has imported libraries are not safe
 SHARED = ["torch", "distributed.nanny", "bench.worker"]  # what every worker imports
+# glibc would give the memory of every large tensor back to the system and fault it in again at the next step.
+KEPT = 2**30  # bytes of free memory that a process keeps
+OWN = 2**25  # bytes from which on a tensor gets memory of its own, which is always given back
 ALONE = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
-    # glibc would give the memory of every large tensor back to the system and fault it in again at the next step.
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_TRIM_THRESHOLD_": str(KEPT),
+    "MALLOC_MMAP_THRESHOLD_": str(OWN),
     "MALLOC_ARENA_MAX": "1",
 }
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # what glibc's mallopt calls them
 SETTINGS = {
     "distributed.worker.multiprocessing-method": "forkserver" if COPIED else "spawn",
     "distributed.scheduler.allowed-failures": 0,  # the pool decides itself what is tried again
@@ -73,6 +77,7 @@ class Inline:
 
     def __init__(self) -> None:
         self.waiting: deque[tuple[int, Unit]] = deque()
+        _keep_memory()
 
     def start(self, tag: int, unit: Unit) -> None:
         self.waiting.append((tag, unit))
@@ -163,6 +168,16 @@ class Processes:
     async def _end(self) -> None:
         nannies = list(self.cluster.workers.values())
         await asyncio.gather(*(nanny.close(timeout=0.5) for nanny in nannies), return_exceptions=True)
+
+
+def _keep_memory() -> None:
+    """What ALONE asks of glibc in processes that are still to start, for this one; elsewhere nothing."""
+    if sys.platform != "linux":
+        return
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(TRIM_THRESHOLD, KEPT)
+        library.mallopt(MMAP_THRESHOLD, OWN)
 
 
 def _start_server() -> None:

@@ -30,10 +30,14 @@ class Range:
 
 @dataclasses.dataclass(frozen=True)
 class Registered:
-    """What a spec can name. Subclasses are frozen dataclasses; each typed field is a YAML key."""
+    """What a spec can name. Subclasses are frozen dataclasses; each typed field is a YAML key.
+
+    revision: raised whenever the same keys come to mean something else, so that no older result passes for a new one.
+    """
 
     __pydantic_config__ = CONFIG
     name: ClassVar[str] = ""
+    revision: ClassVar[int] = 1
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:

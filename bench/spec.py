@@ -40,6 +40,8 @@ class Train:
     weight_decay: as torch's optimiser of that name uses it.
     schedule: learning rate over the budget: constant, or cosine down to 0.
     precision: float32, bfloat16 (autocast), or auto: bfloat16 where the hardware computes in it.
+    compile: on trains through torch.compile, off does not; auto: only where `bench plan --measure` has found on this
+        machine that this training gains more time than compiling takes.
     threads: torch threads of one training; part of the cell, since thread counts change rounding.
     device: cpu, cuda, or auto.
     keep: the weights kept: those of the epoch with the lowest validation loss (best), or the last.
@@ -57,6 +59,7 @@ class Train:
     weight_decay: Annotated[float, Ge(0), Le(100)] = 1e-5
     schedule: Literal["constant", "cosine"] = "cosine"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
     threads: Annotated[int, Ge(1), Le(1024)] = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
     keep: Literal["best", "last"] = "best"

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -70,6 +70,8 @@ def advance(cell: Cell, data: Data, state: State, epochs: int) -> State:
         raise ValueError(f"{cell.model.label()} needs no training")
     torch.set_num_threads(cell.train.threads)
     network, optimizer = _restore(cell.model, cell.train, cell.seed, data, state)
+    # Validation stays as it is: its batches have other shapes, each of which would be compiled anew.
+    trained = cast("nn.Module", torch.compile(network)) if cell.train.compile == "on" else network
     history, kept, best = list(state.history), state.part("kept"), state.best_epoch
     for epoch in range(state.epoch + 1, min(state.epoch + epochs, cell.epochs) + 1):
         started = time.perf_counter()
@@ -77,7 +79,7 @@ def advance(cell: Cell, data: Data, state: State, epochs: int) -> State:
         if cell.train.seconds is not None and spent >= cell.train.seconds:
             break
         with _drawing_from(cell.seed, "network", epoch):
-            train_loss = _epoch(cell, data, network, optimizer, epoch, spent)
+            train_loss = _epoch(cell, data, trained, optimizer, epoch, spent)
         validation_loss = _validate(cell, data, network)
         _check_finite(network, train_loss, epoch, cell.train.lr)
         row = {"epoch": epoch, "train_loss": train_loss, "validation_loss": validation_loss}

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bench import evaluate, profile, train
+from bench import evaluate, measure, profile, train
+from bench.costs import Cost
 from bench.datasets import Data, datasets
 from bench.evaluate import Score
 from bench.lazy import torch
@@ -38,6 +39,25 @@ def profile_step(context: Context, model: Mapping[str, Any], size: int) -> Profi
     """What a model costs. Raises whatever it raises when it is built."""
     load_plugins(context.plugins)
     return profile.count(models.parse(model), size)
+
+
+def measure_training(context: Context, cell: Mapping[str, Any], size: int, compiled: bool) -> Cost:
+    """What a cell's training costs per image."""
+    load_plugins(context.plugins)
+    return measure.training(Cell.from_node(cell), size, compiled)
+
+
+def measure_scoring(
+    context: Context,
+    model: Mapping[str, Any],
+    noise: Mapping[str, Any],
+    chosen: tuple[Mapping[str, Any], ...],
+    size: int,
+) -> Cost:
+    """What one test of a model costs per image."""
+    load_plugins(context.plugins)
+    torch.set_num_threads(1)
+    return measure.scoring(models.parse(model), noises.parse(noise), [metrics.parse(node) for node in chosen], size)
 
 
 def train_step(context: Context, cell: Mapping[str, Any], state: State, epochs: int) -> State:

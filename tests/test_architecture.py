@@ -16,13 +16,13 @@ LAYERS = [
     # What a spec can name.
     ["noises", "models", "datasets", "metrics", "plugins", "profile"],
     # What is to be done.
-    ["grids", "spec", "plan"],
+    ["grids", "spec", "costs", "plan"],
     # Doing it: functions of their arguments.
-    ["train", "evaluate"],
+    ["train", "evaluate", "measure"],
     # Keeping it.
     ["store", "worker"],
     # Running it, and looking at what was kept.
-    ["engine", "statistics", "tables", "figures", "denoise", "pictures", "progress"],
+    ["engine", "forecast", "statistics", "tables", "figures", "denoise", "pictures", "progress"],
     ["cards", "report", "outputs", "compare"],
     # The command line.
     ["catalogue", "commands", "cli", "__main__"],

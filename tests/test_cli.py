@@ -78,6 +78,41 @@ def test_looking_things_up_imports_nothing_slow(arguments: list[str]) -> None:
     assert "numpy" in found and not found & SLOW
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_offered_to_each_shell(shell: str) -> None:
+    done = completed({"_BENCH_COMPLETE": f"{shell}_source"})
+    assert "_BENCH_COMPLETE=" + shell + "_complete" in done
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("bench pl", ["plan"]),
+        ("bench list mo", ["models"]),
+        ("bench plan --mea", ["--measure"]),
+        ("bench show ", ["model", "noise"]),
+    ],
+)
+def test_completion_knows_commands_options_and_kinds_and_imports_nothing_slow(typed: str, found: list[str]) -> None:
+    words = typed.split(" ")
+    asked = {"_BENCH_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
+    lines, _, imported = completed(asked).partition("@")
+    assert sorted(line.partition(",")[2] for line in lines.split()) == found
+    assert "click" in imported.split() and not set(imported.split()) & {*SLOW, "numpy", "pydantic", "yaml", "rich"}
+
+
+def completed(asked: dict[str, str]) -> str:
+    """What the command prints to a shell that asks, and what it imports."""
+    code = "import atexit, sys; from bench.cli import entry\n"
+    code += "atexit.register(lambda: print('@', *{name.partition('.')[0] for name in sys.modules}))\nentry()"
+    environment = {**os.environ, **asked}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=environment
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
 def test_every_command_explains_itself() -> None:
     text = run("--help")
     assert text.startswith("Usage: bench ")
@@ -146,9 +181,9 @@ def test_schema_is_json_schema() -> None:
 def test_plan_shows_each_cell_on_a_line() -> None:
     lines = run("plan", "spec.yaml", "--set", "seeds=[0, 1]", "--set", "train.lr=[1e-3, 1e-2]").splitlines()
     assert lines[0].split() == ["cell", "model", "trained", "on", "seed", "lr", "tests", "state"]
-    assert len(lines) == 1 + 8 + 3 + 1
-    assert lines[-1] == "11 cells: 0 finished, 11 to run (8 epochs, 14 tests)"
-    assert all(re.match(r"[0-9a-f]{12}  \w+", line) and line.endswith("to do") for line in lines[1:-1])
+    assert len(lines) == 1 + 8 + 3 + 2
+    assert lines[-2] == "11 cells: 0 finished, 11 to run (8 epochs, 14 tests)"
+    assert all(re.match(r"[0-9a-f]{12}  \w+", line) and line.endswith("to do") for line in lines[1:-2])
 
 
 def test_plan_shows_only_columns_that_say_something() -> None:

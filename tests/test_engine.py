@@ -16,7 +16,7 @@ from bench import engine, pools, spec, worker
 from bench.engine import Begun, Done, Failed, Scored, Trained
 from bench.errors import DataError
 from bench.files import NotWritable, read_json
-from bench.plan import Work, plan
+from bench.plan import plan, resolved
 from bench.plan import test_id as id_of
 from bench.pools import Inline, Processes, Unit
 from bench.spec import Experiment
@@ -266,11 +266,29 @@ def test_a_step_is_longer_where_saving_takes_longer() -> None:
     assert engine._epochs_per_step(({"seconds": 0.0},), 0.0) == 3000
 
 
-def test_little_work_is_done_in_one_process(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_work_is_done_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine.machine, "cores", lambda: 8)
-    todo = [Work(work.cell, ()) for work in plan(experiment)]
-    assert engine.default_workers(experiment, todo, epochs=4, tests=4) == 1
-    assert engine.default_workers(experiment, todo, epochs=10_000, tests=0) == 8
+    text = runs.spec(tmp_path)
+    little, much, search = (
+        spec.load(text, [change])
+        for change in ("train.epochs=1", "train.epochs=1000", "train.lr={search: [1e-3, 2e-3]}")
+    )
+    assert workers(little) == 1 and workers(much) == 8
+    monkeypatch.setattr(engine, "LITTLE", 3 * sum(work.cell.images for work in plan(search)) + 100)
+    assert workers(search) == 8, "every learning rate is a training"
+
+
+def test_on_a_gpu_as_many_processes_run_as_fit_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.machine, "cores", lambda: 8)
+    much = spec.load(runs.spec(tmp_path), ["train.epochs=1000", "train.device=cuda"])
+    for memory, expected in ((80 * 2**30, 8), (10 * 2**30, 3), (2**30, 1), (0, 1)):
+        monkeypatch.setattr(engine.machine, "gpu_memory", lambda memory=memory: memory)
+        assert workers(much) == expected
+
+
+def workers(experiment: Experiment) -> int:
+    works = plan(experiment)
+    return engine.default_workers(resolved(experiment), works, [work for work in works if work.cell.train])
 
 
 def test_inline_runs_units_in_turn() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,30 @@ def test_a_machine_without_a_driver_has_no_gpu(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(machine, "installed", lambda package: "2.9.0")
     monkeypatch.setattr(machine.ctypes, "CDLL", absent)
     assert machine._cuda_capability() is None
+    assert machine.gpu_memory() == 0
+
+
+def test_the_driver_is_asked_for_capability_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Driver:
+        def cuInit(self, flags: int) -> int:
+            return 0
+
+        def cuDeviceGetCount(self, count: Any) -> int:
+            count._obj.value = 1
+            return 0
+
+        def cuDeviceGetAttribute(self, found: Any, attribute: int, device: int) -> int:
+            found._obj.value = 9
+            return 0
+
+        def cuDeviceTotalMem_v2(self, size: Any, device: int) -> int:
+            size._obj.value = 80 * 2**30
+            return 0
+
+    monkeypatch.setattr(machine, "installed", lambda package: "2.9.0")
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: Driver())
+    assert machine._cuda_capability() == 9
+    assert machine.gpu_memory() == 80 * 2**30
 
 
 def test_the_environment_is_plain_and_complete(monkeypatch: pytest.MonkeyPatch) -> None:

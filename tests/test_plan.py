@@ -141,7 +141,7 @@ def test_tests_keep_their_names(node: str, name: str) -> None:
 def other(value: Any) -> Any:
     """A valid value unlike this one."""
     changes = {"adam": "sgd", "cosine": "constant", "float32": "bfloat16", "cpu": "cuda", "best": "last"}
-    changes |= {None: 5, (): (0.1, 0.2)}
+    changes |= {None: 5, (): (0.1, 0.2), "auto": "on"}
     return changes[value] if value in changes else value * 2
 
 
@@ -196,6 +196,20 @@ def test_seed_noise_and_protocol_are_part_of_a_cell(monkeypatch: pytest.MonkeyPa
     assert dataclasses.replace(cell, noise=None).id != name
     monkeypatch.setattr(plan, "TRAINING_PROTOCOL", 1000)
     assert dataclasses.replace(cell).id != name
+
+
+def test_a_raised_revision_names_cells_and_tests_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell, noise = GOLDEN_CELLS["conv on gaussian"][0], noises.parse("gaussian")
+    names = {cell.id}
+    for part in (type(cell.model), type(noise)):
+        with monkeypatch.context() as patched:
+            patched.setattr(part, "revision", 2)
+            names.add(dataclasses.replace(cell).id)
+            assert Cell.from_node(cell.node()) == cell
+    assert len(names) == 3
+    before = plan.test_id(noise, DATA)
+    monkeypatch.setattr(type(noise), "revision", 2)
+    assert plan.test_id(noise, DATA) != before
 
 
 def test_the_protocol_and_every_part_of_the_fingerprint_name_a_test(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,10 @@ class Model(Registered):
         """Whether `fit` has something left to choose."""
         return False
 
+    def fitting(self, images: int) -> int:
+        """How many images `fit` denoises in all, given so many pairs."""
+        return 0
+
     def fit(self, noisy: "torch.Tensor", clean: "torch.Tensor") -> Self:
         """This denoiser with the keys left open chosen on validation images; itself where none is.
 

@@ -52,6 +52,9 @@ class Fitted(Model):
         """The values tried. noise: root mean square of noisy minus clean."""
         return tuple(float(f"{factor * noise:.4g}") for factor in self.factors)
 
+    def fitting(self, images: int) -> int:
+        return len(self.candidates(0.1)) * min(images, self.pairs) if self.fits else 0
+
     def fit(self, noisy: "torch.Tensor", clean: "torch.Tensor") -> Self:
         if not self.fits:
             return self
