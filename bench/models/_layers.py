@@ -207,30 +207,6 @@ class PadTo(nn.Module):
         return self.inner(padded)[..., :height, :width]
 
 
-class ScaleNorm(nn.Module):
-    """Batch normalisation without additive constants: divides by the deviation, subtracts and adds nothing.
-
-    channels: of the features, (N, channels, H, W).
-    Source: Mohan et al. 2020, arXiv:1906.05478.
-    """
-
-    deviation: torch.Tensor
-
-    def __init__(self, channels: int, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
-        super().__init__()
-        self.momentum = momentum
-        self.epsilon = epsilon
-        self.scale = nn.Parameter(torch.ones(channels))
-        self.register_buffer("deviation", torch.ones(channels))
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        deviation = self.deviation
-        if self.training:
-            deviation = (features.float().var((0, 2, 3)) + self.epsilon).sqrt()
-            self.deviation.lerp_(deviation.detach(), self.momentum)
-        return features * (self.scale / deviation).to(features.dtype)[:, None, None]
-
-
 class NoiseMap(nn.Module):
     """Images with a fourth channel: the deviation of their noise, one value per image, estimated from the image.
 

@@ -17,9 +17,11 @@ class DnCNN(Restorer):
 
     width: channels of the hidden layers; the paper has 64.
     depth: number of convolutions, 3 to 32; the paper has 17.
-    Source: Zhang et al. 2017, Beyond a Gaussian Denoiser, arXiv:1608.03981.
+    Source: Zhang et al. 2017, Beyond a Gaussian Denoiser, arXiv:1608.03981. Without bias there is no normalisation, as
+    subtracting a mean is an additive constant; dividing by the deviation alone (Mohan et al. 2020) learns more slowly.
     """
 
+    revision = 2
     width: Width = 32
     depth: Annotated[int, Ge(3), Le(32)] = 8
 
@@ -28,7 +30,7 @@ class DnCNN(Restorer):
         for _ in range(self.depth - 2):
             # Batch normalisation has an additive constant of its own, so the convolution before it needs none.
             body.append(nn.Conv2d(self.width, self.width, 3, padding=1, bias=False))
-            body.append(nn.BatchNorm2d(self.width) if self.bias else layers.ScaleNorm(self.width))
+            body.extend([nn.BatchNorm2d(self.width)] if self.bias else [])
             body.append(nn.ReLU())
         body.append(nn.Conv2d(self.width, 3, 3, padding=1, bias=self.bias))
         return layers.Residual(body)
