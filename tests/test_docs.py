@@ -1,14 +1,22 @@
 """The walk-throughs of CONTRIBUTING.md and the examples of the docs do what they say."""
 
+import csv
+import hashlib
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
+from safetensors.torch import save
+from torch import nn
 
-from bench import spec
+from bench import evaluate, spec
 from bench.cli import main
+from bench.datasets import datasets
+from bench.metrics import metrics
+from bench.noises import noises
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "results").glob("*.md")])
@@ -30,8 +38,12 @@ def files_of(page: str) -> dict[str, str]:
 
 def test_the_walk_throughs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 3, padding=1))
+    weights = save(network.state_dict())
+    (tmp_path / "weights.safetensors").write_bytes(weights)
     for name, text in files_of("CONTRIBUTING.md").items():
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(text.replace("WEIGHTS_SHA256", hashlib.sha256(weights).hexdigest()[:12]))
     commands = [
         line for block in blocks("CONTRIBUTING.md", "sh") for line in block.splitlines() if line.startswith("bench ")
     ]
@@ -42,6 +54,16 @@ def test_the_walk_throughs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (tmp_path / "noise-stripes.png").exists()
     table = (tmp_path / "results/stripes/tables/results.csv").read_text()
     assert "stripes(sigma=0.05)" in table and "stripes(sigma=0.1)" in table
+    joined, _ = csv.DictReader((tmp_path / "results/elsewhere/tables/results.csv").open())
+    assert joined["model"].startswith("elsewhere(") and joined["parameters"] == "443" and not joined["train_seconds"]
+    assert float(joined["mse"]) == pytest.approx(_mse(network), rel=1e-4)
+
+
+def _mse(network: nn.Module) -> float:
+    """What these weights score, without the store, the worker and the plug-in."""
+    data = datasets.parse({"photos": {"train": 256, "test": 64}}).load()
+    found = evaluate.score(network.eval(), data, noises.parse("gaussian"), [metrics.parse("mse")])
+    return float(found.values["mse"].mean())
 
 
 def test_the_example_spec_is_a_spec() -> None:
