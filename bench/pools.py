@@ -77,7 +77,7 @@ class Inline:
 
     def __init__(self) -> None:
         self.waiting: deque[tuple[int, Unit]] = deque()
-        _keep_memory()
+        keep_memory()
 
     def start(self, tag: int, unit: Unit) -> None:
         self.waiting.append((tag, unit))
@@ -170,7 +170,7 @@ class Processes:
         await asyncio.gather(*(nanny.close(timeout=0.5) for nanny in nannies), return_exceptions=True)
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """What ALONE asks of glibc in processes that are still to start, for this one; elsewhere nothing."""
     if sys.platform != "linux":
         return

@@ -30,6 +30,8 @@ QUICK = Settings(
     images=256,
     epochs=2,
     cells=2,
+    turns=2,
+    turn_epochs=1,
     grid_cells=2,
     grid_epochs=1,
     scored=512,
@@ -38,7 +40,7 @@ QUICK = Settings(
     rerun_cells=8,
     growth_images=((200, 50), (400, 100)),
     help_calls=3,
-    recipes={model: {**recipe, "epochs": [1]} for model, recipe in RECIPES.items()},
+    recipes={model: {**recipe, "epochs": 1, "curve": []} for model, recipe in RECIPES.items()},
 )
 
 

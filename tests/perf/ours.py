@@ -5,17 +5,18 @@ import multiprocessing
 import time
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
-from bench import engine, metrics, plan, spec, tables, train
+from bench import engine, metrics, plan, pools, spec, tables, train
 from bench.datasets import Data
 from bench.models import models
 from bench.noises import noises
 from bench.store import Store
 
+from . import peers
 from .script import SIGMA, SIZE
 
 METRICS = ["mse", "psnr", "ssim", "ssim_uniform"]
@@ -80,22 +81,27 @@ def grid(
     }
 
 
-def advance(images: int, epochs: int, batch: int, precision: Literal["auto", "float32", "bfloat16"]) -> dict[str, Any]:
-    """Images per second of `bench.train.advance` on the study's network, one thread, after a first epoch."""
+def beside_bare(images: int, epochs: int, batch: int, pairs: int) -> dict[str, Any]:
+    """Images per second of `bench.train.advance` on the study's network, and of bare steps, in turns, one thread.
+
+    epochs: of each turn. The first epoch of ours and the first steps of the other come before and are not counted.
+    """
+    pools.keep_memory()  # as every process of ours does; here it serves both
     pixels = np.random.default_rng(0).integers(0, 256, (images, 3, SIZE, SIZE), dtype=np.uint8)
     data = Data(pixels, pixels[:0], pixels[:1], "random", ())
-    asked = spec.Train(epochs=epochs + 1, batch_size=batch, precision=precision, threads=1, device="cpu", keep="last")
+    asked = spec.Train(epochs=1 + epochs * pairs, batch_size=batch, threads=1, device="cpu", keep="last", compile="off")
     settings = plan.resolve(asked)
     cell = plan.Cell(models.parse("conv"), noises.parse(NOISE), 0, settings, {"train": images})
+    bare = peers.bare(batch, settings.precision)
     state = train.advance(cell, data, train.State(), 1)
-    started = time.perf_counter()
-    train.advance(cell, data, state, epochs)
-    return {
-        "images_per_second": images * epochs / (time.perf_counter() - started),
-        "precision": settings.precision,
-        "batch_size": batch,
-        "threads": torch.get_num_threads(),
-    }
+    bare(images // batch)
+    found: dict[str, list[float]] = {"ours": [], "bare": []}
+    for _ in range(pairs):
+        started = time.perf_counter()
+        state = train.advance(cell, data, state, epochs)
+        found["ours"].append(images * epochs / (time.perf_counter() - started))
+        found["bare"].append(images * epochs / bare(images * epochs // batch))
+    return {**found, "precision": settings.precision}
 
 
 def evaluate(folder: str, count: int, values: int) -> dict[str, Any]:

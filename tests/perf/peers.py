@@ -3,6 +3,7 @@
 import contextlib
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,11 @@ class _Reconstructor(nn.Module):
         return self.inner(measurement)
 
 
-def bare(images: int, epochs: int, batch: int, precision: str) -> dict[str, Any]:
-    """Images per second of forward, backward and step of the study's network on one resident batch, one thread."""
+def bare(batch: int, precision: str) -> Callable[[int], float]:
+    """Forward, backward and step of the study's network on one resident batch, one thread.
+
+    Returns a function of a number of steps: the seconds they take.
+    """
     torch.set_num_threads(1)
     model = network().to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-5, fused=True)
@@ -84,9 +88,7 @@ def bare(images: int, epochs: int, batch: int, precision: str) -> dict[str, Any]
             optimizer.step()
         return time.perf_counter() - started
 
-    per_epoch = images // batch
-    steps(per_epoch)
-    return {"images_per_second": batch * per_epoch * epochs / steps(per_epoch * epochs)}
+    return steps
 
 
 def evaluate(folder: str, count: int) -> dict[str, Any]:

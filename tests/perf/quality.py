@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from . import fresh, pictures, reference
-from .base import Bench, Entry, Runs, faster
+from .base import Bench, Entry, Runs, faster, middle
 
-KEYS = {"unet": "time_to_quality", "conv": "time_to_quality_same_network"}
+KEYS = {"time_to_quality": "unet", "time_to_quality_same_network": "conv"}
 
 
 def quality(bench: Bench) -> dict[str, Entry]:
@@ -16,32 +16,19 @@ def quality(bench: Bench) -> dict[str, Entry]:
     data = pictures.CIFAR10
     if not data.is_dir():
         absent = {"value": None, "unit": "ratio", "range": None, "conditions": f"not measured: needs {data.name}"}
-        return dict.fromkeys(KEYS.values(), absent)
+        return dict.fromkeys(KEYS, absent)
     bench = dataclasses.replace(bench, data=data)
-    wanted = reference.target()
-    recipes = {model: _enough(bench, model, wanted) for model in KEYS}
     found = bench.rounds(
         "training_seconds",
         script=partial(_whole_training, root=str(data), images=None, epochs=2, workers=0),
-        **{model: partial(_trained, bench, model, recipe) for model, recipe in recipes.items()},
+        **{model: partial(_trained, bench, model, bench.settings.recipes[model]["epochs"]) for model in KEYS.values()},
     )
-    return {key: _entry(bench, model, recipes[model], found, wanted) for model, key in KEYS.items()}
+    return {key: _entry(bench, model, found) for key, model in KEYS.items()}
 
 
-def _enough(bench: Bench, model: str, wanted: float) -> dict[str, Any]:
-    """The recipe with the smallest budget of epochs that reaches the PSNR wanted; the largest if none does."""
-    recipe = dict(bench.settings.recipes[model])
-    for epochs in recipe.pop("epochs"):
-        tried = {**recipe, "epochs": epochs, "threads": 2}
-        psnr = _trained(bench, model, tried)["psnr"]
-        bench.say(f"  {model}, {epochs} epochs: {psnr:.3f} dB of {wanted:.3f} dB")
-        if psnr >= wanted:
-            break
-    return tried
-
-
-def _trained(bench: Bench, model: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
-    return bench.grid(model=model, cells=1, workers=1, recipe=recipe)
+def _trained(bench: Bench, model: str, epochs: int) -> dict[str, Any]:
+    recipe = {key: value for key, value in bench.settings.recipes[model].items() if key != "curve"}
+    return bench.grid(model=model, cells=1, workers=1, recipe={**recipe, "epochs": epochs, "threads": 2})
 
 
 def _whole_training(**load: Any) -> dict[str, Any]:
@@ -49,9 +36,17 @@ def _whole_training(**load: Any) -> dict[str, Any]:
     return {**run, "training_seconds": reference.EPOCHS * run["seconds_per_epoch"]}
 
 
-def _entry(bench: Bench, model: str, recipe: Mapping[str, Any], found: Mapping[str, Runs], wanted: float) -> Entry:
+def _curve(bench: Bench, model: str, run: Mapping[str, Any]) -> list[dict[str, float]]:
+    """Seconds and PSNR of trainings with more and with less budget than the one that counts, which is `run`."""
+    recipe = bench.settings.recipes[model]
+    runs = [(recipe["epochs"], run), *((epochs, _trained(bench, model, epochs)) for epochs in recipe["curve"])]
+    points = [{"epochs": epochs, **{key: found[key] for key in ("training_seconds", "psnr")}} for epochs, found in runs]
+    return sorted(points, key=lambda point: point["epochs"])
+
+
+def _entry(bench: Bench, model: str, found: Mapping[str, Runs]) -> Entry:
     """The ratio of seconds; without a value where the PSNR was not reached."""
-    run = found[model][0]
+    run, recipe, wanted = found[model][0], bench.settings.recipes[model], reference.target()
     said = (
         f"{wanted:.2f} dB on the {run['tested']} test images of {bench.data.name} at 28x28, sigma 0.1; "
         f"{run['images']:,} training images; script: seconds per epoch x {reference.EPOCHS} epochs, scoring not "
@@ -60,6 +55,7 @@ def _entry(bench: Bench, model: str, recipe: Mapping[str, Any], found: Mapping[s
         f"{run['total_seconds']:.1f} s"
     )
     measured = faster(found[model], found["script"], "training_seconds", "s", said)
+    measured |= {"points": _curve(bench, model, run), "seconds_per_epoch": middle(found["script"], "seconds_per_epoch")}
     if run["psnr"] >= wanted:
         return measured
     return {**measured, "value": None, "range": None, "conditions": f"NOT REACHED: {said}"}

@@ -9,12 +9,18 @@ from matplotlib.figure import Figure
 
 from bench.machine import environment, installed
 
+from . import quality, reference
 from .fresh import ROOT
 
 RESULT = ROOT / "results/perf.json"
 PAGE = ROOT / "docs/speed.md"
 PICTURE = ROOT / "docs/img/speed-growth.png"
+CURVES = ROOT / "docs/img/speed-quality.png"
 DOTTED = "Dotted: what the smallest would grow to if every further cell or image cost the same."
+EACH = (
+    "The script's curve is one training, its time that of an epoch as measured in this run; each point of ours is a "
+    "training of its own with a whole cosine schedule."
+)
 BEGIN, END = "<!-- perf: begin -->", "<!-- perf: end -->"
 
 # key -> what it is, what is wanted, and whether that is a least (True) or a most (False).
@@ -118,6 +124,10 @@ def render(found: Mapping[str, Any]) -> None:
         PICTURE.parent.mkdir(parents=True, exist_ok=True)
         figure(found).savefig(PICTURE, dpi=150)
         block += f"\n\n![Seconds against cells and against images](img/{PICTURE.name})\n\n{DOTTED}"
+    if found.get("time_to_quality", {}).get("points"):
+        CURVES.parent.mkdir(parents=True, exist_ok=True)
+        curves(found).savefig(CURVES, dpi=150)
+        block += f"\n\n![PSNR against seconds of training](img/{CURVES.name})\n\n{EACH}"
     PAGE.write_text(f"{head}{BEGIN}\n{block}\n{END}{tail}", encoding="utf-8")
 
 
@@ -140,6 +150,24 @@ def figure(found: Mapping[str, Any]) -> Figure:
         axes.set(xscale="log", yscale="log")
         axes.grid(alpha=0.3, which="both")
         axes.legend(fontsize=8)
+    return drawn
+
+
+def curves(found: Mapping[str, Any]) -> Figure:
+    """PSNR against seconds of training: the study's script, and trainings of ours with several budgets."""
+    drawn = Figure(figsize=(7, 4), layout="constrained")
+    axes = drawn.subplots()
+    each = found["time_to_quality"]["seconds_per_epoch"]
+    scored = [(each * epoch, psnr) for epoch, _, psnr in reference.curve()[1]]
+    axes.plot(*zip(*scored, strict=True), color="0.5", linewidth=1, label="study's script, constant learning rate")
+    for (key, model), marker in zip(quality.KEYS.items(), "os", strict=True):
+        points = found[key]["points"]
+        seconds, psnr = ([point[name] for point in points] for name in ("training_seconds", "psnr"))
+        axes.plot(seconds, psnr, marker, label=f"ours, {model}")
+    axes.axhline(reference.target(), color="0.5", linestyle=":", linewidth=1, label="what the script ends with")
+    axes.set(xscale="log", xlabel="seconds of training", ylabel="PSNR (dB)", ylim=(20, None))
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8)
     return drawn
 
 

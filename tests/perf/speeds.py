@@ -66,22 +66,19 @@ def _apart(first: Runs, second: Runs, cells: int, where: str) -> Entry:
 
 
 def bare(bench: Bench) -> dict[str, Entry]:
-    """What is lost between PyTorch's own speed and ours, in one process of one thread."""
-    chosen = bench.settings
-    batch = Train().batch_size
-    load = {"images": max(batch, chosen.images // batch * batch), "epochs": chosen.epochs, "batch": batch}
-    precision = fresh.call("ours:advance", **{**load, "epochs": 1}, precision="auto")["precision"]
-    found = bench.rounds(
-        "images_per_second",
-        ours=lambda: fresh.call("ours:advance", **load, precision=precision),
-        bare=lambda: fresh.call("peers:bare", **load, precision=precision),
-    )
+    """What is lost between PyTorch's own speed and ours, in one process of one thread, in short turns."""
+    chosen, batch = bench.settings, Train().batch_size
+    images = max(batch, chosen.images // batch * batch)
+    run = fresh.call("ours:beside_bare", images=images, epochs=chosen.turn_epochs, batch=batch, pairs=chosen.turns)
+    ratios = [f"{ours / other:.2f}" for ours, other in zip(run["ours"], run["bare"], strict=True)]
+    bench.say(f"  ours / bare in {chosen.turns} turns: {', '.join(ratios)}")
     said = (
-        f"the study's network at 28x28, {precision}, batch {batch}, 1 thread, channels_last, fused Adam; ours: "
-        f"bench.train.advance, {chosen.epochs} epochs of {load['images']:,} images in memory, gaussian noise, its "
-        "set-up and state included; bare: forward, backward and step, again and again on one batch"
+        f"the study's network at 28x28, {run['precision']}, batch {batch}, 1 thread, channels_last, fused Adam; one "
+        f"process, {chosen.turns} turns of {chosen.turn_epochs} x {images:,} images each; ours: bench.train.advance, "
+        "images in memory, gaussian noise, its set-up and state included; bare: forward, backward and step on one batch"
     )
-    return {"train_vs_bare": faster(found["ours"], found["bare"], "images_per_second", "images/s", said)}
+    ours, other = ([{"images_per_second": value} for value in run[side]] for side in ("ours", "bare"))
+    return {"train_vs_bare": faster(ours, other, "images_per_second", "images/s", said)}
 
 
 def evaluation(bench: Bench) -> dict[str, Entry]:
@@ -112,10 +109,11 @@ def processes(bench: Bench) -> dict[str, Entry]:
     """The same grid in two processes of one thread and in one process of two threads."""
     cells, epochs = bench.settings.grid_cells, bench.settings.grid_epochs
     load = {"model": "conv", "cells": cells, "images": bench.settings.images}
+    recipe = {"epochs": epochs, "batch_size": bench.settings.grid_batch}
     found = bench.rounds(
         "work_seconds",
-        two=lambda: bench.grid(**load, workers=2, recipe={"epochs": epochs, "threads": 1}),
-        one=lambda: bench.grid(**load, workers=1, recipe={"epochs": epochs, "threads": 2}),
+        two=lambda: bench.grid(**load, workers=2, recipe={**recipe, "threads": 1}),
+        one=lambda: bench.grid(**load, workers=1, recipe={**recipe, "threads": 2}),
     )
     two, one = (middle(found[side], "total_seconds") for side in ("two", "one"))
     run = found["two"][0]
