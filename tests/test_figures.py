@@ -362,6 +362,11 @@ def test_short_drops_what_does_not_vary() -> None:
 words = st.text("ab(=, ", min_size=1).map(str.strip).filter(bool)
 
 
+def test_names_break_where_their_parts_end() -> None:
+    assert wrapped("gaussian_filter", 11) == "gaussian_\nfilter"
+    assert wrapped("unet(noise_map=true)", 12) == "unet (noise_\nmap=true)"
+
+
 @given(st.lists(words, unique=True), st.integers(8, 20), st.integers(1, 3))
 def test_fitted_names_fit(given: list[str], width: int, lines: int) -> None:
     fit = fitted(given, width, lines)

@@ -54,6 +54,12 @@ def short(labels: Iterable[str], keep: int = 0) -> dict[str, str]:
     return brief if len(set(brief.values())) == len(brief) else {label: label for label in brief}
 
 
+class Wrapper(textwrap.TextWrapper):
+    """Breaks lines at spaces, and after the signs that names and settings are made of."""
+
+    wordsep_simple_re = re.compile(r"(\s+|(?<=[_=])(?=\S))")
+
+
 def fitted(names: Iterable[str], width: int, lines: int) -> dict[str, str]:
     """Each name wrapped to `width` characters and at most `lines` lines; unique for unique names."""
     fit: dict[str, str] = {}
@@ -80,7 +86,7 @@ def wrapped(text: str, width: int, lines: int | None = None) -> str:
 def _lines(text: str, width: int) -> list[str]:
     if len(text) <= width:
         return [text]
-    return textwrap.wrap(re.sub(r"(?<=\S)\(", " (", text), width, break_on_hyphens=False)
+    return Wrapper(width, break_on_hyphens=False).wrap(re.sub(r"(?<=\S)\(", " (", text))
 
 
 def _split(text: str) -> list[str]:
