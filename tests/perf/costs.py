@@ -37,7 +37,13 @@ def small(bench: Bench) -> dict[str, Entry]:
             "time of both, from the first score stored to the last, less training and scoring, per cell",
         ),
         "help_seconds": entry(helps, "s", f"`bench --help`, {len(helps)} calls"),
-        "growth_cells": _growth(points, "cells", f"`bench run`, each cell {TINY}"),
+        "growth_cells": _growth(
+            steady[min(steady)]["per_cell_ms"],
+            steady[max(steady)]["per_cell_ms"],
+            f"`bench run`, each cell {TINY}: time between the first score stored and the last, per cell, with "
+            f"{max(steady):,} cells over that with {min(steady):,}",
+            points,
+        ),
     }
 
 
@@ -59,13 +65,20 @@ def large(bench: Bench) -> dict[str, Entry]:
     )
     return {
         "worker_peak_mb": entry([last["worker_peak_mb"]], "MB", said),
-        "growth_images": _growth(runs, "images", "`bench run`, each default model an epoch and a test"),
+        "growth_images": _growth(
+            _per_image(runs[0]),
+            _per_image(last),
+            f"`bench run`, each default model an epoch and a test: seconds of training and scoring, per image, with "
+            f"{last['images']:,} images over that with {runs[0]['images']:,}",
+            runs,
+        ),
     }
 
 
-def _growth(points: Sequence[Mapping[str, Any]], what: str, conditions: str) -> Entry:
-    """value: cost per item of the largest over that of the smallest."""
-    first, last = points[0], points[-1]
-    slope = (last["seconds"] / last[what]) / (first["seconds"] / first[what])
-    text = f"{conditions}: cost per item with {last[what]:,} {what} over that with {first[what]:,}; 1 is linear"
-    return entry([slope], "ratio", text, points=list(points))
+def _growth(first: float, last: float, conditions: str, points: Sequence[Mapping[str, Any]]) -> Entry:
+    """value: what each item costs among many over what each costs among few."""
+    return entry([last / first], "ratio", f"{conditions}; 1 is linear", points=list(points))
+
+
+def _per_image(run: Mapping[str, Any]) -> float:
+    return (sum(run["training_seconds"].values()) + run["scoring_seconds"]) / run["images"]

@@ -43,8 +43,8 @@ WANTED: dict[str, tuple[str, float, bool]] = {
     "psnr_engine": ("PSNR from two processes and from one of two threads, difference", 0.02, False),
 }
 GROWTH = {
-    "growth_cells": "cost of each further cell, 1,000 cells against 10",
-    "growth_images": "cost of each further image, 58,500 images against a tenth",
+    "growth_cells": "cost of a cell among 1,000, against one among 100",
+    "growth_images": "cost of an image among 58,500, against one among a tenth of them",
 }
 
 
