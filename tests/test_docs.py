@@ -16,6 +16,7 @@ from bench import evaluate, spec
 from bench.cli import main
 from bench.datasets import datasets
 from bench.metrics import metrics
+from bench.models import models
 from bench.noises import noises
 
 ROOT = Path(__file__).parents[1]
@@ -74,6 +75,13 @@ def test_the_example_spec_is_a_spec() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_experiment_is_a_spec_named_as_its_file(path: Path) -> None:
     assert spec.load(path).name == path.stem
+
+
+def test_the_family_has_every_model() -> None:
+    family = spec.load(ROOT / "experiments/family.yaml")
+    assert {model.name for model in family.models} == set(models)
+    page = (ROOT / "docs/family.md").read_text()
+    assert all(re.search(rf"^\| {name}\b", page, re.MULTILINE) for name in models)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

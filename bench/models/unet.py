@@ -17,12 +17,15 @@ class UNet(Restorer):
 
     width: channels at full resolution; they double with each halving of the side.
     depth: how often the side is halved, 1 to 5.
+    blocks: residual blocks of two convolutions at each resolution, on the way down and again on the way up, 0 to 16, as
+        DRUNet has them, 4 there; with 0 it is one plain convolution each way.
     Source: Ronneberger et al. 2015, arXiv:1505.04597; skips are added, not concatenated, and the output is a residual,
     as in DRUNet (Zhang et al. 2021, arXiv:2008.13751).
     """
 
     width: Width = 16
     depth: Annotated[int, Ge(1), Le(5)] = 2
+    blocks: Annotated[int, Ge(0), Le(16)] = 0
 
     def build(self, size: int) -> "nn.Module":
         last = nn.Conv2d(self.width, 3, 3, padding=1, bias=self.bias)
@@ -32,14 +35,23 @@ class UNet(Restorer):
     def _level(self, width: int, depth: int) -> "nn.Module":
         """Features at one resolution, with those of the resolutions below added."""
         if depth == 0:
-            return nn.Sequential(*self._convolution(width), *self._convolution(width))
+            return nn.Sequential(*self._way(width), *self._way(width))
         below = nn.Sequential(
             nn.Conv2d(width, 2 * width, 2, stride=2, bias=self.bias),
             nn.ReLU(),
             self._level(2 * width, depth - 1),
             nn.ConvTranspose2d(2 * width, width, 2, stride=2, bias=self.bias),
         )
-        return nn.Sequential(*self._convolution(width), layers.Residual(below), *self._convolution(width))
+        return nn.Sequential(*self._way(width), layers.Residual(below), *self._way(width))
 
-    def _convolution(self, width: int) -> list["nn.Module"]:
-        return [nn.Conv2d(width, width, 3, padding=1, bias=self.bias), nn.ReLU()]
+    def _way(self, width: int) -> list["nn.Module"]:
+        """What features pass at one resolution, once on the way down and once on the way up."""
+        if not self.blocks:
+            return [self._convolution(width), nn.ReLU()]
+        return [
+            layers.Residual(nn.Sequential(self._convolution(width), nn.ReLU(), self._convolution(width)))
+            for _ in range(self.blocks)
+        ]
+
+    def _convolution(self, width: int) -> "nn.Module":
+        return nn.Conv2d(width, width, 3, padding=1, bias=self.bias)
