@@ -79,9 +79,10 @@ def test_every_experiment_is_a_spec_named_as_its_file(path: Path) -> None:
 
 def test_the_family_has_every_model() -> None:
     family = spec.load(ROOT / "experiments/family.yaml")
-    assert {model.name for model in family.models} == set(models)
+    ours = {name for name in models if models[name].__module__.startswith("bench.")}  # the walk-throughs register more
+    assert {model.name for model in family.models} == ours
     page = (ROOT / "docs/family.md").read_text()
-    assert all(re.search(rf"^\| {name}\b", page, re.MULTILINE) for name in models)
+    assert all(re.search(rf"^\| {name}\b", page, re.MULTILINE) for name in ours)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
