@@ -164,7 +164,7 @@ def test_plan_foretells_once_costs_are_measured(experiment: Experiment, tmp_path
     measured = runs.bench("plan", text, "--measure", "--workers", 1).output
     later = runs.bench("plan", text).output
     for said in (measured, later):
-        assert re.search(r"how long, from costs measured on this machine: \d+ s in 1 process", said)
+        assert re.search(r"how long before figures and report, as measured on this machine: \d+ s in 1 process", said)
     assert re.search(r" in 1 process, \d+ s in 2, \d+ s in 4, each", later)
     runs.bench("run", text, "--results", tmp_path / "results", "--workers", 1)
     assert "how long" not in runs.bench("plan", text, "--results", tmp_path / "results").output
