@@ -101,7 +101,8 @@ def _foretold(
     walls = [known.start + forecast.wall([cell for cell in busy if cell is not None], count) for count in counts]
     here = f"{duration(walls[0])} in {counts[0]} process{'es' if counts[0] > 1 else ''}"
     more = "".join(f", {duration(wall)} in {count}" for wall, count in zip(walls[1:], counts[1:], strict=True))
-    return f"how long before figures and report, as measured on this machine: {here}{more}, each with processors of its own like these"
+    said = "how long before figures and report, as measured on this machine"
+    return f"{said}: {here}{more}, each with processors of its own like these"
 
 
 def report(folder: Path, plugins: tuple[str, ...]) -> None:
