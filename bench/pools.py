@@ -18,6 +18,7 @@ from bench.lazy import Lazy
 asyncio = Lazy("asyncio")
 dask = Lazy("dask")
 distributed = Lazy("distributed")
+distributed_gc = Lazy("distributed.gc")
 
 COPIED = sys.platform == "linux"  # elsewhere copies of a process that has imported libraries are not safe
 SHARED = ["torch", "distributed.nanny", "bench.worker"]  # what every worker imports
@@ -119,6 +120,8 @@ class Processes:
                     silence_logs=logging.CRITICAL,
                 )
                 self.client = distributed.Client(self.cluster)
+                # An interrupt that arrives inside a callback of the garbage collector would be lost.
+                distributed_gc.disable_gc_diagnosis(force=True)
         except KeyboardInterrupt:
             self.close()
             raise

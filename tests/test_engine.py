@@ -1,5 +1,6 @@
 """The engine: what is pending, what is kept, what fails alone, and where units run."""
 
+import gc
 import os
 import signal
 import threading
@@ -332,6 +333,10 @@ def test_a_process_that_dies_is_a_reason_and_is_replaced(processes: Processes) -
 def _slowly(value: int) -> int:
     time.sleep(0.1)
     return value
+
+
+def test_no_callback_of_the_garbage_collector_can_swallow_an_interrupt(processes: Processes) -> None:
+    assert not [callback for callback in gc.callbacks if "distributed" in getattr(callback, "__module__", "")]
 
 
 def test_large_states_travel_without_a_word(processes: Processes, recwarn: pytest.WarningsRecorder) -> None:
