@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import runs
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from bench import costs, forecast, measure, plan, spec
 from bench.costs import Cost, Costs
+from bench.datasets import Data
 from bench.files import as_json, write
 from bench.metrics import metrics
 from bench.models import models
@@ -63,8 +65,10 @@ def test_a_search_and_a_budget_of_seconds_are_counted(experiment: Experiment) ->
     assert work.cell.train
     known = Costs({costs.training_kind(work.cell.model, work.cell.noise, work.cell.train, 16): Cost(1.0)})
 
-    def seconds(**changes: object) -> float:
-        train = dataclasses.replace(work.cell.train, **changes)  # type: ignore[type-var]
+    settings = work.cell.train
+
+    def seconds(**changes: Any) -> float:
+        train = dataclasses.replace(settings, **changes)
         changed = dataclasses.replace(work, cell=dataclasses.replace(work.cell, train=train), tests=())
         return (forecast.seconds(experiment, changed, False, known) or 0) - forecast.CELL
 
@@ -92,10 +96,10 @@ def test_compiling_is_tried_only_where_it_might_pay(experiment: Experiment, monk
     tried: list[str] = []
     real = measure._per_image
 
-    def watched(given: plan.Cell, data: object) -> tuple[float, float]:
+    def watched(given: plan.Cell, data: Data) -> tuple[float, float]:
         assert given.train
         tried.append(given.train.compile)
-        return real(dataclasses.replace(given, train=dataclasses.replace(given.train, compile="off")), data)  # type: ignore[arg-type]
+        return real(dataclasses.replace(given, train=dataclasses.replace(given.train, compile="off")), data)
 
     monkeypatch.setattr(measure, "_per_image", watched)
     assert measure.training(cell, 16, True).compiled is None
