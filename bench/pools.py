@@ -21,7 +21,8 @@ distributed = Lazy("distributed")
 distributed_gc = Lazy("distributed.gc")
 
 COPIED = sys.platform == "linux"  # elsewhere copies of a process that has imported libraries are not safe
-SHARED = ["torch", "distributed.nanny", "bench.worker"]  # what every worker imports
+# What every worker imports; torch would import its compiler, in a second and more, with the first optimiser.
+SHARED = ["torch", "torch._dynamo", "distributed.nanny", "bench.worker"]
 # glibc would give the memory of every large tensor back to the system and fault it in again at the next step.
 KEPT = 2**30  # bytes of free memory that a process keeps
 OWN = 2**25  # bytes from which on a tensor gets memory of its own, which is always given back
@@ -38,6 +39,10 @@ SETTINGS = {
     "distributed.deploy.lost-worker-timeout": "1000 days",  # or no process that dies again is replaced
     "distributed.scheduler.worker-ttl": None,  # a unit may keep its process from answering for long
     "distributed.admin.large-graph-warning-threshold": "1 TB",  # a training's state is large and must travel
+    # Dask watches itself and its processes many times a second, for a dashboard that nobody sees.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
 }
 
 
