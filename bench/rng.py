@@ -61,12 +61,11 @@ class Draw:
         shape = self.shape[1:] if shape is None else shape
         count = math.prod(shape)
         half = (count + 1) // 2
-        bits = self._bits(2 * half)
-        radius = ((bits[:, :half] + 0.5) * 2.0**-24).log_().mul_(-2).sqrt_()
-        angle = bits[:, half:] * (2 * math.pi * 2.0**-24)
-        out = torch.empty(len(bits), 2 * half, device=bits.device)
-        torch.mul(radius, angle.cos(), out=out[:, :half])
-        torch.mul(radius, angle.sin_(), out=out[:, half:])
+        out = self._bits(2 * half).to(torch.float32)
+        radius, angle = out[:, :half], out[:, half:] * (2 * math.pi * 2.0**-24)
+        radius.add_(0.5).mul_(2.0**-24).log_().mul_(-2).sqrt_()
+        torch.mul(radius, angle.sin(), out=out[:, half:])
+        radius.mul_(angle.cos_())
         return out[:, :count].reshape(-1, *shape)
 
     def fork(self, name: str | int) -> "Draw":
@@ -80,14 +79,19 @@ class Draw:
         start = _mix((self.indices + 1) * WEYL + key)
         steps = torch.arange((count + 1) // 2, dtype=torch.int64, device=self.indices.device) * WEYL
         words = _mix(start[:, None] + steps)
-        return words.view(torch.int32)[:, :count].bitwise_right_shift(8).bitwise_and_(0xFFFFFF)
+        return words.view(torch.int32)[:, :count].bitwise_right_shift_(8).bitwise_and_(0xFFFFFF)
 
 
 def _mix(words: "torch.Tensor") -> "torch.Tensor":
-    # torch shifts in copies of the sign bit; the masks make each shift a logical one.
-    words ^= (words >> 30) & 0x3FFFFFFFF
+    """The finaliser, in place."""
+    _fold(words, 30)
     words *= FIRST
-    words ^= (words >> 27) & 0x1FFFFFFFFF
+    _fold(words, 27)
     words *= SECOND
-    words ^= (words >> 31) & 0x1FFFFFFFF
+    _fold(words, 31)
     return words
+
+
+def _fold(words: "torch.Tensor", shift: int) -> None:
+    # torch shifts in copies of the sign bit; the mask makes the shift a logical one.
+    words ^= (words >> shift).bitwise_and_(2 ** (64 - shift) - 1)

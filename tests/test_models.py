@@ -14,7 +14,7 @@ from torch.nn import functional
 from bench import profile
 from bench.errors import BenchError
 from bench.models import Model, models
-from bench.models._layers import KeepLargest, NoiseMap, PadTo, VectorQuantizer
+from bench.models._layers import ConvTranspose2d, KeepLargest, NoiseMap, PadTo, VectorQuantizer
 from bench.models.contractive import jacobian_norm
 from bench.models.conv import conv_size, transposed_size
 
@@ -169,6 +169,23 @@ def test_sizes_are_those_of_torch(kernel, stride, padding):
         for extra in range(stride):
             up = nn.ConvTranspose2d(1, 1, kernel, stride, padding, output_padding=extra)(image).shape[-1]
             assert transposed_size(size, stride, kernel, padding, extra) == up
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 3, 1, 1, 0), (4, 6, 3, 2, 1, 1), (4, 6, 2, 2, 0, 0), (4, 6, 3, 1, 1, 0, 2)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_transposed_convolutions_are_torchs(shape, bias):
+    ours, theirs = (kind(*shape, bias=bias).double() for kind in (ConvTranspose2d, nn.ConvTranspose2d))
+    theirs.load_state_dict(ours.state_dict())
+    features = torch.randn(2, 4, 5, 5, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(ours(features), theirs(features))
+    found, expected = (torch.autograd.grad(each(features).sin().sum(), each.parameters()) for each in (ours, theirs))
+    torch.testing.assert_close(found, expected)
+    if bias:  # some losses take gradients of gradients
+
+        def with_bias(values):
+            return torch.func.functional_call(ours, {"bias": values}, features)
+
+        assert torch.autograd.gradgradcheck(lambda values: with_bias(values).sin(), ours.bias)
 
 
 def test_the_studys_network():

@@ -57,14 +57,14 @@ def decoder(width: int, size: int) -> "nn.Sequential":
     half = conv_size(size, stride=2)
     quarter = conv_size(half, stride=2)
     return nn.Sequential(
-        nn.ConvTranspose2d(4 * width, 4 * width, KERNEL, padding=PADDING),
+        layers.ConvTranspose2d(4 * width, 4 * width, KERNEL, padding=PADDING),
         nn.ReLU(),
         _upwards(4 * width, 2 * width, quarter, half),
         nn.BatchNorm2d(2 * width),
         nn.ReLU(),
         _upwards(2 * width, width, half, size),
         nn.ReLU(),
-        nn.ConvTranspose2d(width, 3, KERNEL, padding=PADDING),
+        layers.ConvTranspose2d(width, 3, KERNEL, padding=PADDING),
         nn.Sigmoid(),
     )
 
@@ -72,4 +72,4 @@ def decoder(width: int, size: int) -> "nn.Sequential":
 def _upwards(channels: int, to: int, size: int, wanted: int) -> "nn.Module":
     """The stride-2 transposed convolution that undoes a convolution from side `wanted` to side `size`."""
     missing = wanted - transposed_size(size, stride=2)
-    return nn.ConvTranspose2d(channels, to, KERNEL, stride=2, padding=PADDING, output_padding=missing)
+    return layers.ConvTranspose2d(channels, to, KERNEL, stride=2, padding=PADDING, output_padding=missing)

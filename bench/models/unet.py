@@ -40,7 +40,7 @@ class UNet(Restorer):
             nn.Conv2d(width, 2 * width, 2, stride=2, bias=self.bias),
             nn.ReLU(),
             self._level(2 * width, depth - 1),
-            nn.ConvTranspose2d(2 * width, width, 2, stride=2, bias=self.bias),
+            layers.ConvTranspose2d(2 * width, width, 2, stride=2, bias=self.bias),
         )
         return nn.Sequential(*self._way(width), layers.Residual(below), *self._way(width))
 

@@ -91,8 +91,9 @@ def beside_bare(images: int, epochs: int, batch: int, pairs: int) -> dict[str, A
     data = Data(pixels, pixels[:0], pixels[:1], "random", ())
     asked = spec.Train(epochs=1 + epochs * pairs, batch_size=batch, threads=1, device="cpu", keep="last", compile="off")
     settings = plan.resolve(asked)
-    cell = plan.Cell(models.parse("conv"), noises.parse(NOISE), 0, settings, {"train": images})
-    bare = peers.bare(batch, settings.precision)
+    model = models.parse("conv")
+    cell = plan.Cell(model, noises.parse(NOISE), 0, settings, {"train": images})
+    bare = peers.bare(train.build(model, SIZE, 0), batch, settings.precision)
     state = train.advance(cell, data, train.State(), 1)
     bare(images // batch)
     found: dict[str, list[float]] = {"ours": [], "bare": []}

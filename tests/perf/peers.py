@@ -66,13 +66,13 @@ class _Reconstructor(nn.Module):
         return self.inner(measurement)
 
 
-def bare(batch: int, precision: str) -> Callable[[int], float]:
-    """Forward, backward and step of the study's network on one resident batch, one thread.
+def bare(model: nn.Module, batch: int, precision: str) -> Callable[[int], float]:
+    """Forward, backward and step of a network on one resident batch, one thread.
 
     Returns a function of a number of steps: the seconds they take.
     """
     torch.set_num_threads(1)
-    model = network().to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-5, fused=True)
     clean = torch.rand(batch, 3, SIZE, SIZE)
     noisy = (clean + SIGMA * torch.randn_like(clean)).clamp(0, 1).contiguous(memory_format=torch.channels_last)
