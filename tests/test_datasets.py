@@ -382,6 +382,21 @@ def test_layouts(tmp_path: Path) -> None:
     assert label_and_counts(Folder(root=str(tmp_path / "plain"), test_root=str(classes)))[1:] == (10, 5)
 
 
+def test_a_root_named_several_times_counts_as_often(tmp_path: Path) -> None:
+    often, once, test = (
+        str(tree(tmp_path / name, size=size)) for size, name in enumerate(("often", "once", "test"), 32)
+    )
+    roots = (often, once, often, f"{often}/")
+    assert label_and_counts(Folder(root=roots, test_root=test, validation=0)) == (
+        "folder:3xoften+once (test test)",
+        48,
+        5,
+    )
+    for lacking, needed in (({"test_root": test}, "`validation: 0`"), ({"validation": 0}, "a `test_root`")):
+        with pytest.raises(DataError, match=f"often is named 3 times, .*; this needs {needed}$"):
+            Folder(root=roots, **lacking).identity()
+
+
 def test_pixels_arrive_unchanged_and_in_the_order_of_the_split(tmp_path: Path) -> None:
     root = tree(tmp_path / "pictures")
     data = Folder(root=str(root)).load()

@@ -48,7 +48,8 @@ class Contents(NamedTuple):
 class Folder(Dataset):
     """Pictures in ROOT/{train,test}/CLASS/NAME or ROOT/{train,test}/NAME; without train/ and test/ split 80/20.
 
-    root: the folder, or several whose training images are taken together; relative to the current directory.
+    root: the folder, or several whose training images are taken together; relative to the current directory. One that
+        is named several times counts as often, which needs `validation: 0`.
     test_root: the folder to test on instead of the roots' own test images.
     Source: the layout of torchvision.datasets.ImageFolder; formats: PNG, JPEG, BMP, WebP, GIF, TIFF, PPM.
     """
@@ -69,10 +70,12 @@ class Folder(Dataset):
 
     def label(self, without: tuple[str, ...] = ()) -> str:
         """`folder:NAME`, names only: the same data elsewhere has the same label."""
-        names = "+".join(_name(root) for root in self._roots())
+        times = Counter(_absolute(root) for root in self._roots())
+        names = "+".join(f"{count}x{root.name}" if count > 1 else root.name for root, count in times.items())
         return f"{self.name}:{names}" + (f" (test {_name(self.test_root)})" if self.test_root else "")
 
     def source(self) -> Source:
+        self._check_repeats()
         train, test, remarks = self._files()
         folders = [str(_absolute(root)) for root in (*self._roots(), *([self.test_root] if self.test_root else []))]
         contents = _contents(folders, train, test)
@@ -98,6 +101,22 @@ class Folder(Dataset):
 
     def _roots(self) -> tuple[str, ...]:
         return (self.root,) if isinstance(self.root, str) else self.root
+
+    def _check_repeats(self) -> None:
+        """Raise DataError where copies of one image would be trained on and scored, or scored several times."""
+        root, times = Counter(_absolute(root) for root in self._roots()).most_common(1)[0]
+        if times == 1:
+            return
+        wanted = []
+        if self.validation:
+            wanted.append("`validation: 0`")
+        if self.test_root is None:
+            wanted.append("a `test_root`")
+        if wanted:
+            raise DataError(
+                f"dataset {self.label()}: {root} is named {times} times, so copies of an image would be trained on and "
+                f"scored, or scored several times; this needs {' and '.join(wanted)}"
+            )
 
     def _splits(self) -> bool:
         """Whether train and test are our own choice from one pool."""
