@@ -116,13 +116,13 @@ def _shades(
 
 
 def _heatmap(axes: "Axes", values: "pandas.DataFrame", metric: "Metric", times: float) -> None:
-    digits = 4 if metric.unit == "dB" else 3
+    digits = ".2f" if metric.unit == "dB" else "#.3g"
     numbers = values.to_numpy(dtype=float)
     finite = numbers[np.isfinite(numbers)]
     seaborn.heatmap(
         values,
         ax=axes,
-        annot=(values * times).map(lambda value: f"{value:#.{digits}g}".rstrip(".")),
+        annot=(values * times).map(lambda value: format(value, digits).rstrip(".")),
         fmt="",
         annot_kws={"size": SMALL - 0.5},
         linewidths=0.8,
