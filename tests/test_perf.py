@@ -90,8 +90,8 @@ def measure(monkeypatch, tmp_path):
     for name in ("pairs", "large"):
         monkeypatch.setattr(pictures, name, lambda *_: tmp_path)
     monkeypatch.setattr(pictures, "CIFAR10", tmp_path)
-    recipes = {model: {"batch_size": 32, "lr": 1e-3, "epochs": 2, "curve": [1, 3]} for model in ("unet", "conv")}
-    bench = Bench(tmp_path, tmp_path, Settings(recipes=recipes), lambda text: None)
+    budgets = dict.fromkeys(("unet", "conv"), (2, 1, 3))
+    bench = Bench(tmp_path, tmp_path, Settings(budgets=budgets), lambda text: None)
     return run
 
 
@@ -113,7 +113,7 @@ def test_ratios_are_stated_so_that_more_is_better(found):
     assert found["train_vs_script"]["value"] == pytest.approx(3.0)
     assert found["train_vs_bare"]["value"] == pytest.approx(2000 / 2100)
     assert found["eval_vs_skimage"]["value"] == pytest.approx(3 * 10_000 / 2000)
-    assert found["grid_two_vs_one"]["value"] == pytest.approx((8 * 4 + 1) / (8 * 4 / 1.5 + 1))
+    assert found["grid_two_vs_one"]["value"] == pytest.approx((8 * 6 + 1) / (8 * 6 / 1.5 + 1))
     assert found["time_to_quality"]["value"] == pytest.approx(250 * 0.2 / 2)  # 2 epochs in 2 s: 27 dB
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import costs, pictures, quality, report, speeds
-from .base import PROCESSES, RECIPES, Bench, Entry, Settings
+from .base import BUDGETS, PROCESSES, Bench, Entry, Settings
 from .fresh import Failed
 
 GROUPS: dict[str, Callable[[Bench], dict[str, Entry]]] = {
@@ -40,7 +40,7 @@ QUICK = Settings(
     rerun_cells=8,
     growth_images=((200, 50), (400, 100)),
     help_calls=3,
-    recipes={model: {**recipe, "epochs": 1, "curve": []} for model, recipe in RECIPES.items()},
+    budgets=dict.fromkeys(BUDGETS, (1,)),
 )
 
 

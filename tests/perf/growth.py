@@ -11,10 +11,10 @@ import psutil
 import yaml
 
 from . import fresh
+from .base import DEFAULT
 from .script import SIGMA
 
 WORKERS = 2
-DEFAULT = fresh.ROOT / "experiments/default.yaml"
 EVERY = 0.1  # seconds between two looks at the memory of workers
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from . import fresh, pictures, reference
-from .base import Bench, Entry, Runs, faster, middle
+from .base import DEFAULT, Bench, Entry, Runs, faster, middle, recipe
 
 KEYS = {"time_to_quality": "unet", "time_to_quality_same_network": "conv"}
 
@@ -21,14 +21,13 @@ def quality(bench: Bench) -> dict[str, Entry]:
     found = bench.rounds(
         "training_seconds",
         script=partial(_whole_training, root=str(data), images=None, epochs=2, workers=0),
-        **{model: partial(_trained, bench, model, bench.settings.recipes[model]["epochs"]) for model in KEYS.values()},
+        **{model: partial(_trained, bench, model, bench.settings.budgets[model][0]) for model in KEYS.values()},
     )
     return {key: _entry(bench, model, found) for key, model in KEYS.items()}
 
 
 def _trained(bench: Bench, model: str, epochs: int) -> dict[str, Any]:
-    recipe = {key: value for key, value in bench.settings.recipes[model].items() if key != "curve"}
-    return bench.grid(model=model, cells=1, workers=1, recipe={**recipe, "epochs": epochs, "threads": 2})
+    return bench.grid(model=model, cells=1, workers=1, recipe={**recipe(), "epochs": epochs, "threads": 2})
 
 
 def _whole_training(**load: Any) -> dict[str, Any]:
@@ -38,21 +37,22 @@ def _whole_training(**load: Any) -> dict[str, Any]:
 
 def _curve(bench: Bench, model: str, run: Mapping[str, Any]) -> list[dict[str, float]]:
     """Seconds and PSNR of trainings with more and with less budget than the one that counts, which is `run`."""
-    recipe = bench.settings.recipes[model]
-    runs = [(recipe["epochs"], run), *((epochs, _trained(bench, model, epochs)) for epochs in recipe["curve"])]
+    first, *others = bench.settings.budgets[model]
+    runs = [(first, run), *((epochs, _trained(bench, model, epochs)) for epochs in others)]
     points = [{"epochs": epochs, **{key: found[key] for key in ("training_seconds", "psnr")}} for epochs, found in runs]
     return sorted(points, key=lambda point: point["epochs"])
 
 
 def _entry(bench: Bench, model: str, found: Mapping[str, Runs]) -> Entry:
     """The ratio of seconds; without a value where the PSNR was not reached."""
-    run, recipe, wanted = found[model][0], bench.settings.recipes[model], reference.target()
+    run, used, wanted = found[model][0], recipe(), reference.target()
+    epochs = bench.settings.budgets[model][0]
     said = (
         f"{wanted:.2f} dB on the {run['tested']} test images of {bench.data.name} at 28x28, sigma 0.1; "
         f"{run['images']:,} training images; script: seconds per epoch x {reference.EPOCHS} epochs, scoring not "
-        f"counted; ours: {model}, {recipe['epochs']} epochs, batch {run['batch_size']}, lr {recipe['lr']:g}, cosine, "
-        f"{run['precision']}, {run['threads']} threads, ends at {run['psnr']:.2f} dB; with start and scoring "
-        f"{run['total_seconds']:.1f} s"
+        f"counted; ours: {model}, {epochs} epochs, batch {used['batch_size']}, lr "
+        f"{used['lr']:g}, {used['schedule']}, as in {DEFAULT.name}, {run['precision']}, {run['threads']} threads, ends "
+        f"at {run['psnr']:.2f} dB; with start and scoring {run['total_seconds']:.1f} s"
     )
     measured = faster(found[model], found["script"], "training_seconds", "s", said)
     measured |= {"points": _curve(bench, model, run), "seconds_per_epoch": middle(found["script"], "seconds_per_epoch")}

@@ -7,7 +7,7 @@ import numpy as np
 from bench.spec import Train
 
 from . import fresh, pictures
-from .base import PROCESSES, Bench, Entry, Runs, Settings, entry, faster, middle
+from .base import PROCESSES, Bench, Entry, Runs, Settings, entry, faster, middle, recipe
 from .ours import METRICS
 from .script import BATCH
 
@@ -22,12 +22,12 @@ def training(bench: Bench) -> dict[str, Entry]:
     probes = {workers: max(float(probe[workers]["images_per_second"]) for probe in tries) for workers in LOADERS}
     best = max(probes, key=lambda workers: probes[workers])
     ours = {"model": "conv", "cells": chosen.cells, "workers": PROCESSES, "images": chosen.images}
-    recipe = {"epochs": chosen.epochs, "threads": 1}
+    settings = {"epochs": chosen.epochs, "threads": 1}
     found = bench.rounds(
         "images_per_second",
-        ours=lambda: bench.grid(**ours, recipe=recipe),
+        ours=lambda: bench.grid(**ours, recipe=settings),
         script=lambda: fresh.call("script:speed", **load, workers=best),
-        float32=lambda: bench.grid(**ours, recipe={**recipe, "precision": "float32"}),
+        float32=lambda: bench.grid(**ours, recipe={**settings, "precision": "float32"}),
         deepinv=lambda: fresh.call("peers:deepinv_trainer", **load),
     )
     tried = ", ".join(f"{speed:,.0f} with {workers}" for workers, speed in probes.items())
@@ -110,11 +110,11 @@ def processes(bench: Bench) -> dict[str, Entry]:
     """The same grid in two processes of one thread and in one process of two threads."""
     cells, epochs = bench.settings.grid_cells, bench.settings.grid_epochs
     load = {"model": "conv", "cells": cells, "images": bench.settings.images}
-    recipe = {"epochs": epochs, "batch_size": bench.settings.grid_batch}
+    settings = {**recipe(), "epochs": epochs}
     found = bench.rounds(
         "work_seconds",
-        two=lambda: bench.grid(**load, workers=2, recipe={**recipe, "threads": 1}),
-        one=lambda: bench.grid(**load, workers=1, recipe={**recipe, "threads": 2}),
+        two=lambda: bench.grid(**load, workers=2, recipe={**settings, "threads": 1}),
+        one=lambda: bench.grid(**load, workers=1, recipe={**settings, "threads": 2}),
     )
     two, one = (middle(found[side], "total_seconds") for side in ("two", "one"))
     run = found["two"][0]
