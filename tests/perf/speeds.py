@@ -95,7 +95,8 @@ def evaluation(bench: Bench) -> dict[str, Entry]:
     whole = [{"seconds": run["seconds"] * count / peer} for run in found["skimage"]]
     said = (
         f"MSE, PSNR, SSIM (Gaussian) and SSIM (7x7) of {count:,} images of 32x32, float64; ours: {PROCESSES} processes "
-        f"of 1 thread, in chunks as tests are scored; scikit-image: one process, timed on {peer:,} images and scaled"
+        f"of 1 thread, in chunks as tests are scored, mean of several passes; scikit-image: one process, timed on "
+        f"{peer:,} images and scaled"
     )
     mine, theirs = found["ours"][0]["values"], found["skimage"][0]["values"]
     apart = {name: float(np.abs(np.subtract(mine[name], theirs[name])).max()) for name in METRICS}
