@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from bench.figures import style
 from bench.machine import environment, installed
 
 from . import quality, reference
@@ -133,7 +134,7 @@ def render(found: Mapping[str, Any]) -> None:
 
 def figure(found: Mapping[str, Any]) -> Figure:
     """Seconds against cells, and against images."""
-    drawn = Figure(figsize=(9, 3.8), layout="constrained")
+    drawn = Figure(figsize=(9, 4.6), layout="constrained")
     left, right = drawn.subplots(1, 2)
     grids, runs = found["growth_cells"]["points"], found["growth_images"]["points"]
     counts = [point["cells"] for point in grids]
@@ -147,9 +148,8 @@ def figure(found: Mapping[str, Any]) -> Figure:
     _line(right, counts, [point["reading_seconds"] for point in runs], "+", "reading pictures, once")
     right.set(xlabel="images", ylabel="seconds", title="Images")
     for axes in (left, right):
-        axes.set(xscale="log", yscale="log")
-        axes.grid(alpha=0.3, which="both")
-        axes.legend(fontsize=8)
+        _plain(axes)
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
     return drawn
 
 
@@ -165,10 +165,18 @@ def curves(found: Mapping[str, Any]) -> Figure:
         seconds, psnr = ([point[name] for point in points] for name in ("training_seconds", "psnr"))
         axes.plot(seconds, psnr, marker, label=f"ours, {model}")
     axes.axhline(reference.target(), color="0.5", linestyle=":", linewidth=1, label="what the script ends with")
-    axes.set(xscale="log", xlabel="seconds of training", ylabel="PSNR (dB)", ylim=(20, None))
-    axes.grid(alpha=0.3, which="both")
+    axes.set(xlabel="seconds of training", ylabel="PSNR (dB)", ylim=(20, None))
+    style.scale(axes.xaxis, axes.dataLim.intervalx, log=True)
+    axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return drawn
+
+
+def _plain(axes: Any) -> None:
+    """Both axes logarithmic, with plain numbers."""
+    style.scale(axes.xaxis, axes.dataLim.intervalx, log=True)
+    style.scale(axes.yaxis, axes.dataLim.intervaly, log=True)
+    axes.grid(alpha=0.3)
 
 
 def _line(axes: Any, counts: Sequence[int], seconds: Sequence[float], marker: str, label: str) -> None:
