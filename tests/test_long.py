@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -11,7 +12,8 @@ import pytest
 import runs
 import test_run
 
-from bench import outputs
+from bench import outputs, train
+from bench.models import models
 from bench.pools import Processes, Unit, WorkerDied
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("cache")]
@@ -129,6 +131,18 @@ def test_many_deaths_blame_none_but_their_cause() -> None:
             assert all(tag == found for tag, found, error in outcomes if not error)
     finally:
         pool.close()
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+@pytest.mark.parametrize("name", [name for name in models if models[name].trains])
+def test_compiled_training_differs_by_rounding_only(name: str) -> None:
+    plain, compiled = (
+        train.advance(runs.cell(name, epochs=2, keep="last", compile=choice), runs.images(), train.State(), 2)
+        for choice in ("off", "on")
+    )
+    for before, after in zip(plain.history, compiled.history, strict=True):
+        assert after["train_loss"] == pytest.approx(before["train_loss"], rel=1e-3)
+        assert after["validation_loss"] == pytest.approx(before["validation_loss"], rel=1e-3)
 
 
 @pytest.mark.skipif(not LOSSLESS.is_dir(), reason="needs the images of cifar10-lossless beside the project")
