@@ -31,9 +31,9 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     gradient is a sum beside it.
     """
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # torch's takes a size too
-        if self.bias is None:
-            return super().forward(features)
+    def forward(self, features: torch.Tensor, output_size: list[int] | None = None) -> torch.Tensor:
+        if self.bias is None or output_size is not None:
+            return super().forward(features, output_size)
         assert not isinstance(self.padding, str)  # torch's transposed convolutions take no such names
         return _BiasGradient.apply(
             functional.conv_transpose2d(
