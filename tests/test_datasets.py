@@ -384,11 +384,11 @@ def test_layouts(tmp_path: Path) -> None:
 
 def test_a_root_named_several_times_counts_as_often(tmp_path: Path) -> None:
     often, once, test = (
-        str(tree(tmp_path / name, size=size)) for size, name in enumerate(("often", "once", "test"), 32)
+        str(tree(tmp_path / name, size=size)) for size, name in enumerate(("often", "once", "other"), 32)
     )
     roots = (often, once, often, f"{often}/")
-    assert label_and_counts(Folder(root=roots, test_root=test, validation=0)) == (
-        "folder:3xoften+once (test test)",
+    assert label_and_counts(Folder(root=roots, test_root=f"{test}/test", validation=0)) == (
+        "folder:3xoften+once (test other/test)",
         48,
         5,
     )

@@ -18,6 +18,7 @@ from bench.datasets.base import SEED, Dataset, Pixels, Source, datasets
 from bench.errors import DataError, FieldError, shorten
 from bench.rng import permutation
 
+SPLITS = ("train", "test")
 TEST_SHARE = 0.2  # of the pictures of a folder without train/ and test/
 LAYOUTS = "expected ROOT/{train,test}/CLASS/NAME, ROOT/{train,test}/NAME, ROOT/CLASS/NAME or ROOT/NAME"
 LONGEST_SHOWN = 300  # characters of a path in a message
@@ -71,7 +72,7 @@ class Folder(Dataset):
     def label(self, without: tuple[str, ...] = ()) -> str:
         """`folder:NAME`, names only: the same data elsewhere has the same label."""
         times = Counter(_absolute(root) for root in self._roots())
-        names = "+".join(f"{count}x{root.name}" if count > 1 else root.name for root, count in times.items())
+        names = "+".join(f"{count}x{_name(root)}" if count > 1 else _name(root) for root, count in times.items())
         return f"{self.name}:{names}" + (f" (test {_name(self.test_root)})" if self.test_root else "")
 
     def source(self) -> Source:
@@ -156,16 +157,18 @@ def _opened(root: str) -> Path:
     raise DataError(f"dataset folder: {shown} {what}; {LAYOUTS}")
 
 
-def _absolute(root: str) -> Path:
+def _absolute(root: str | Path) -> Path:
     return Path(os.path.abspath(os.path.expanduser(root)))
 
 
-def _name(root: str) -> str:
-    return _absolute(root).name
+def _name(root: str | Path) -> str:
+    """A folder's own name; that of a split with the name of what it is a split of."""
+    folder = _absolute(root)
+    return f"{folder.parent.name}/{folder.name}" if folder.name in SPLITS else folder.name
 
 
 def _has_splits(folder: Path) -> bool:
-    return any((folder / split).is_dir() for split in ("train", "test"))
+    return any((folder / split).is_dir() for split in SPLITS)
 
 
 def _split(files: Sequence[File]) -> tuple[list[File], list[File]]:
