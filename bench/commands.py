@@ -33,7 +33,7 @@ def run(
     experiment = spec.load(spec_path, overrides)
     experiment, stand_in_for = _with_data(experiment, screen)
     experiment = resolved(experiment)
-    works = cells_of(experiment, forecast.remembered())
+    works = cells_of(experiment, forecast.remembered().compiling_pays)
     store = Store(results / experiment.name)
     store.begin(experiment.node(), tables.describe(experiment, works, stand_in_for))
     ran = failed = False
@@ -73,7 +73,7 @@ def plan(
         used = min(machine.cores(), workers or machine.cores())
         known = forecast.measure(experiment, cells_of(experiment), used, files)
         write(forecast.path(), as_json(known.node()))
-    works = cells_of(experiment, known)
+    works = cells_of(experiment, known.compiling_pays)
     store = Store(results / experiment.name)
     left = {work.cell.id: work for work in engine.pending(works, store, experiment.metrics)}
     rows = [_planned(work, experiment.varied, _state(work, left, store)) for work in works]

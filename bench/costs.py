@@ -10,6 +10,7 @@ from bench import machine
 from bench.metrics import Metric
 from bench.models import Model
 from bench.noises import Noise
+from bench.plan import Cell
 from bench.spec import Train
 
 SETTINGS = ("batch_size", "optimizer", "precision", "threads", "device")  # of train: those that change the speed
@@ -55,6 +56,11 @@ class Costs:
 
     def training(self, model: Model, noise: Noise | None, train: Train, size: int) -> Cost | None:
         return self.known.get(training_kind(model, noise, train, size))
+
+    def compiling_pays(self, cell: Cell) -> bool:
+        """Whether this machine was measured to train a cell faster through torch.compile, compiling included."""
+        cost = self.training(cell.model, cell.noise, cell.train, cell.data["size"]) if cell.train else None
+        return cost is not None and cost.gain(cell.images) > 0
 
     def scoring(self, model: Model, noise: Noise, metrics: Sequence[Metric], size: int) -> Cost | None:
         return self.known.get(scoring_kind(model, noise, metrics, size))

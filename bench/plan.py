@@ -3,13 +3,12 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from bench import machine
-from bench.costs import Costs
 from bench.errors import SpecError
 from bench.models import Model, TrainableModel, models
 from bench.noises import Noise, noises
@@ -19,7 +18,6 @@ from bench.spec import Experiment, Train
 TRAINING_PROTOCOL = 1  # raised whenever the same cell would train to other weights
 SCORING_PROTOCOL = 1  # raised whenever the same weights would score otherwise
 TEST_SEED = 0  # the tests' own seed, the same in every run
-UNKNOWN = Costs()  # nothing was measured yet
 CHUNK = 128  # images that are scored at once; the last chunk is padded to it
 
 
@@ -138,10 +136,15 @@ def fingerprint(noise: Noise, data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def plan(experiment: Experiment, costs: Costs = UNKNOWN) -> list[Work]:
+def never(cell: Cell) -> bool:
+    """No cell, whatever it is."""
+    return False
+
+
+def plan(experiment: Experiment, compiles: Callable[[Cell], bool] = never) -> list[Work]:
     """Every cell of an experiment, models outermost, then noises, training settings and seeds.
 
-    costs: what was measured on this machine; it decides what `compile: auto` compiles.
+    compiles: whether a cell whose setting is `compile: auto` is trained through torch.compile.
     Raises DataError where the images can't be had, SpecError where the models ask for other counts of them.
     """
     with experiment.at_dataset():
@@ -150,9 +153,8 @@ def plan(experiment: Experiment, costs: Costs = UNKNOWN) -> list[Work]:
     found: dict[str, Work] = {}
     for cell in _cells(resolved(experiment), data):
         if cell.train and cell.train.compile == "auto":
-            cost = costs.training(cell.model, cell.noise, cell.train, experiment.dataset.size)
-            pays = cost is not None and cost.gain(cell.images) > 0
-            cell = dataclasses.replace(cell, train=dataclasses.replace(cell.train, compile="on" if pays else "off"))
+            setting: Literal["on", "off"] = "on" if compiles(cell) else "off"
+            cell = dataclasses.replace(cell, train=dataclasses.replace(cell.train, compile=setting))
         tests = experiment.test_noises or experiment.noises
         if experiment.test_noises is None and cell.noise is not None:
             tests = (cell.noise,)

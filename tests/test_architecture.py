@@ -16,7 +16,7 @@ LAYERS = [
     # What a spec can name.
     ["noises", "models", "datasets", "metrics", "plugins", "profile"],
     # What is to be done.
-    ["grids", "spec", "costs", "plan"],
+    ["grids", "spec", "plan", "costs"],
     # Doing it: functions of their arguments.
     ["train", "evaluate", "measure"],
     # Keeping it.

@@ -139,11 +139,11 @@ def test_auto_compiles_where_a_recorded_measurement_shows_a_gain(
     if cost:
         kind = costs.training_kind(first.model, first.noise, first.train, 16)
         known = Costs({kind: cost})
-    now = plan.plan(experiment, known)[0].cell
+    now = plan.plan(experiment, known.compiling_pays)[0].cell
     assert now.train and now.train.compile == expected
     assert (now.id == first.id) == (expected == "off"), "kernels of another kind round otherwise"
     off = dataclasses.replace(experiment, train=(dataclasses.replace(experiment.train[0], compile="off"),))
-    fixed = plan.plan(off, known)
+    fixed = plan.plan(off, known.compiling_pays)
     assert fixed[0].cell.id == first.id
 
 
