@@ -1,6 +1,6 @@
 """`python -m bench` is the command `bench`."""
 
-from bench.cli import entry
+from bench.cli.main import entry
 
 if __name__ == "__main__":
     entry()

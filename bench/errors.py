@@ -1,55 +1,5 @@
-"""The errors a user can cause, each with the exit code that the command line gives it."""
+"""The errors that classes of your own may raise; the rest of the package takes them from `bench.core.errors`."""
 
-import json
-from collections.abc import Iterable
-from difflib import get_close_matches
+from bench.core.errors import BenchError, DataError, FieldError, SpecError
 
-
-class BenchError(Exception):
-    """A mistake or a circumstance to report in a few lines, without a traceback."""
-
-    exit_code = 2
-
-
-class SpecError(BenchError):
-    """A spec that can't be run. The message names the line, the value and what is valid."""
-
-
-class DataError(BenchError):
-    """Data that can't be had: absent, unreachable or damaged."""
-
-    exit_code = 3
-
-
-class FieldError(BenchError):
-    """A bad value somewhere inside a spec.
-
-    path: keys and indices that lead to the value, outermost first.
-    """
-
-    def __init__(self, message: str, path: Iterable[str | int] = ()) -> None:
-        super().__init__(message)
-        self.message = message
-        self.path = tuple(path)
-
-    def under(self, *outer: str | int) -> "FieldError":
-        """The same error seen from further out."""
-        return FieldError(self.message, (*outer, *self.path))
-
-
-def unknown(what: str, given: object, valid: Iterable[str]) -> str:
-    """Say that a name is unknown, offer the nearest valid one and list them all."""
-    names = list(valid)
-    near = get_close_matches(str(given)[:100], names, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return f"unknown {what} {shorten(given)}.{hint} Valid: {', '.join(names) or '(none)'}"
-
-
-def shorten(value: object, limit: int = 60) -> str:
-    """A value as it may stand in a message: text quoted, lists and keys as JSON, abbreviated if long."""
-    if value is None:
-        return "nothing"
-    structured = isinstance(value, bool | list | dict)
-    text = json.dumps(value, ensure_ascii=False, default=repr) if structured else repr(value)
-    length = len(value) if isinstance(value, str) else len(text)
-    return text if len(text) <= limit else f"{text[: limit - 12]}... ({length:,} characters)"
+__all__ = ["BenchError", "DataError", "FieldError", "SpecError"]

@@ -9,35 +9,32 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "bench"
 
-# Every module or package of bench once, lowest layer first. A module imports from its own layer and those before it.
-LAYERS = [
-    # Ground: knows nothing of experiments.
-    ["errors", "lazy", "document", "files", "images", "machine", "pools", "registry", "quantiles", "rng", "terminal"],
-    # What a spec can name.
-    ["noises", "models", "datasets", "metrics", "plugins", "profile"],
-    # What is to be done.
-    ["grids", "spec", "plan", "costs"],
-    # Doing it: functions of their arguments.
-    ["train", "evaluate", "measure"],
-    # Keeping it.
-    ["store", "worker"],
-    # Running it, and looking at what was kept.
-    ["engine", "forecast", "statistics", "tables", "figures", "denoise", "pictures", "progress"],
-    ["cards", "report", "outputs", "compare"],
-    # The command line.
-    ["catalogue", "commands", "cli", "__main__"],
+# The rooms of the house, the ground first. Each imports from itself and from those before it.
+ROOMS = [
+    "core",
+    "noises",
+    "models",
+    "datasets",
+    "metrics",
+    "spec",
+    "training",
+    "results",
+    "running",
+    "report",
+    "cli",
 ]
+DOORS = {"bench", "bench.errors", "bench.__main__"}  # the only modules outside a room: names for users, and the start
 
 # Who may touch the disk, and with what in mind.
 WRITERS = {
-    "bench.files": "files that are whole or not there",
-    "bench.store": "results, by way of bench.files",
+    "bench.results.files": "files that are whole or not there",
+    "bench.results.store": "results, by way of bench.results.files",
     "bench.datasets.cache": "arrays built once",
     "bench.datasets.download": "archives",
     "bench.datasets.cifar10": "an archive unpacked into the cache for a moment",
 }
-# Who may ask bench.files to write: the store for results, commands for what the user named on the command line.
-ASKING = {"bench.store", "bench.commands", "bench.catalogue"}
+# Who may ask bench.results.files to write: the store for results, commands for what the user named on the command line.
+ASKING = {"bench.results.store", "bench.cli.commands", "bench.cli.catalogue"}
 
 ALWAYS = {
     "write_text", "write_bytes", "mkdir", "makedirs", "unlink", "rmtree", "rmdir", "renames", "touch",
@@ -81,34 +78,32 @@ def graph() -> dict[str, set[str]]:
     }
 
 
-def part(module: str) -> str:
+def room(module: str) -> str:
     """`models` of `bench.models.conv`."""
-    return module.split(".")[1] if "." in module else ""
+    return module.split(".")[1]
 
 
-def test_the_table_holds_every_module_once() -> None:
-    listed = [name for layer in LAYERS for name in layer]
-    assert len(listed) == len(set(listed))
-    assert set(listed) == {part(name) for name in MODULES} - {""}, "put every module of bench/ into LAYERS"
+def test_every_folder_is_a_room_and_every_module_lies_in_one() -> None:
+    folders = {path.parent.name for path in ROOT.glob("*/*.py")}
+    assert folders == set(ROOMS)
+    assert {name for name in MODULES if name.count(".") < 2} - DOORS == {f"bench.{room}" for room in ROOMS}
 
 
 def test_imports_point_down() -> None:
-    level = {name: depth for depth, layer in enumerate(LAYERS) for name in layer}
+    floor = {name: number for number, name in enumerate(ROOMS)}
     upwards = [
         f"{name} imports {target}"
         for name, targets in graph().items()
         for target in targets
-        if part(name) and level[part(target)] > level[part(name)]
+        if name not in DOORS and floor[room(target)] > floor[room(name)]
     ]
     assert not upwards
 
 
 def test_imports_go_round_in_no_circle() -> None:
-    TopologicalSorter(graph()).prepare()
-    parts: dict[str, set[str]] = {}
-    for name, targets in graph().items():
-        parts.setdefault(part(name), set()).update({part(target) for target in targets} - {part(name)})
-    TopologicalSorter(parts).prepare()
+    # A room's front door, its __init__, imports what lies behind it, which may itself come in by that door.
+    fronts = {f"bench.{name}" for name in ROOMS}
+    TopologicalSorter({name: targets - fronts for name, targets in graph().items() if name not in fronts}).prepare()
 
 
 def test_every_import_leads_somewhere() -> None:
@@ -124,7 +119,7 @@ def test_nothing_is_imported_inside_a_function() -> None:
         for node in ast.walk(function)
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
-    assert not inside, "take slow libraries from bench.lazy"
+    assert not inside, "take slow libraries from bench.core.lazy"
 
 
 def writes(tree: ast.Module) -> Iterator[str]:
@@ -226,13 +221,13 @@ def test_only_the_store_asks_for_results_to_be_written() -> None:
         name
         for name, tree in MODULES.items()
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "bench.files"
+        if isinstance(node, ast.ImportFrom) and node.module == "bench.results.files"
         if {alias.name for alias in node.names} & {"write", "update"}
     }
     assert asking <= ASKING
 
 
-@pytest.mark.parametrize("name", ["bench.train", "bench.evaluate", "bench.worker", "bench.noises", "bench.metrics"])
+@pytest.mark.parametrize("name", ["bench.training.units", "bench.training.train", "bench.training.measure"])
 def test_what_workers_run_knows_no_files(name: str) -> None:
     reached, waiting = set(), {name}
     links = graph()
@@ -240,7 +235,7 @@ def test_what_workers_run_knows_no_files(name: str) -> None:
         module = waiting.pop()
         reached.add(module)
         waiting |= links[module] - reached
-    assert not reached & {"bench.store", "bench.files", "bench.outputs", "bench.engine"}
+    assert not {module for module in reached if module.split(".")[1] in ("results", "running", "report", "cli")}
 
 
 def test_files_and_functions_keep_a_readable_size() -> None:

@@ -12,12 +12,13 @@ from click.testing import CliRunner
 from safetensors.torch import save
 from torch import nn
 
-from bench import evaluate, spec
-from bench.cli import main
+from bench import spec
+from bench.cli.main import main
 from bench.datasets import datasets
 from bench.metrics import metrics
 from bench.models import models
 from bench.noises import noises
+from bench.training import evaluate
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "results").glob("*.md")])

@@ -6,12 +6,12 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from perf import costs, fresh, pictures, reference, report, script
-from perf.__main__ import GROUPS
-from perf.base import Bench, Settings
-from perf.ours import METRICS
 
 from bench.models import models
+from tests.perf import costs, fresh, pictures, reference, report, script
+from tests.perf.__main__ import GROUPS
+from tests.perf.base import Bench, Settings
+from tests.perf.ours import METRICS
 
 KEYS = [
     "train_vs_script",

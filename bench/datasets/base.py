@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Ge, Le, Lt
 
+from bench.core.errors import SpecError
+from bench.core.registry import Registered, Registry
+from bench.core.rng import permutation
 from bench.datasets import cache
 from bench.datasets.download import Progress
-from bench.errors import SpecError
-from bench.registry import Registered, Registry
-from bench.rng import permutation
 
 PROTOCOL = 1  # how images are chosen, split and resized; a change here is a change of every dataset's identity
 SEED = 0  # of the split, the same for every run

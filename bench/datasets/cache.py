@@ -16,7 +16,7 @@ import numpy as np
 import platformdirs
 from filelock import FileLock
 
-from bench.errors import DataError
+from bench.core.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from typing import ClassVar
 
 from PIL import Image
 
-from bench.datasets import cache, pictures
+from bench.core import pictures
+from bench.core.errors import DataError
+from bench.core.lazy import torchvision_datasets
+from bench.datasets import cache
 from bench.datasets.base import Dataset, Pixels, Source, datasets
 from bench.datasets.download import Archive, Progress, download, fault
-from bench.errors import DataError
-from bench.lazy import torchvision_datasets
 
 
 @datasets.register("cifar10")

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
+from bench.core.errors import DataError
+from bench.core.lazy import requests, urllib3
 from bench.datasets.cache import writable
-from bench.errors import DataError
-from bench.lazy import requests, urllib3
 
 if TYPE_CHECKING:
     from requests import Response

@@ -13,10 +13,11 @@ from typing import Annotated, Any, NamedTuple, Self
 import numpy as np
 from annotated_types import MinLen
 
-from bench.datasets import cache, pictures
+from bench.core import pictures
+from bench.core.errors import DataError, FieldError, shorten
+from bench.core.rng import permutation
+from bench.datasets import cache
 from bench.datasets.base import SEED, Dataset, Pixels, Source, datasets
-from bench.errors import DataError, FieldError, shorten
-from bench.rng import permutation
 
 SPLITS = ("train", "test")
 TEST_SHARE = 0.2  # of the pictures of a folder without train/ and test/

@@ -9,11 +9,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from PIL import Image
 
-from bench.datasets import pictures
+from bench.core import pictures
+from bench.core.errors import DataError
+from bench.core.registry import plain
 from bench.datasets.base import PARTS, Dataset, Pixels, Source, datasets
 from bench.datasets.cache import file_sha256
-from bench.errors import DataError
-from bench.registry import plain
 
 STEPS = 8  # crops along one image's side, so neighbours overlap
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.lazy import nn
+from bench.core.lazy import nn
 from bench.models import conv, dense
 from bench.models.base import TrainableModel, Width, layers
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Ge, Le
 
-from bench.errors import FieldError
-from bench.lazy import Lazy, functional, nn, torch
-from bench.registry import Registered, Registry
-from bench.rng import Draw
+from bench.core.errors import FieldError
+from bench.core.lazy import Lazy, functional, nn, torch
+from bench.core.registry import Registered, Registry
+from bench.core.rng import Draw
 
 if TYPE_CHECKING:
     from bench.models import _layers as layers

@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Self
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from bench.errors import BenchError
-from bench.lazy import bm3d, ndimage, nn, restoration, torch
+from bench.core.errors import BenchError
+from bench.core.lazy import bm3d, ndimage, nn, restoration, torch
 from bench.models.base import Model, layers, models
 
 Positive = Annotated[float, Gt(0), Le(100)]

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import cast
 
-from bench.lazy import functional, nn, torch
+from bench.core.lazy import functional, nn, torch
+from bench.core.rng import Draw
 from bench.models._families import Bottleneck
 from bench.models.base import NonNegative, layers, models
-from bench.rng import Draw
 
 
 @models.register("contractive")

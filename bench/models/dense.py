@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.lazy import nn
+from bench.core.lazy import nn
 from bench.models.base import TrainableModel, Width, layers, models
 
 

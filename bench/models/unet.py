@@ -5,7 +5,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from bench.lazy import nn
+from bench.core.lazy import nn
 from bench.models._families import Restorer
 from bench.models.base import Width, layers, models
 

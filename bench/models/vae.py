@@ -5,10 +5,10 @@ from typing import Annotated, cast
 
 from annotated_types import Gt, Le
 
-from bench.lazy import functional, nn, torch
+from bench.core.lazy import functional, nn, torch
+from bench.core.rng import Draw
 from bench.models._families import Bottleneck
 from bench.models.base import NonNegative, layers, models
-from bench.rng import Draw
 
 
 @models.register("vae")

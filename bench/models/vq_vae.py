@@ -5,10 +5,10 @@ from typing import Annotated, cast
 
 from annotated_types import Ge, Le, Lt
 
-from bench.lazy import functional, nn, torch
+from bench.core.lazy import functional, nn, torch
+from bench.core.rng import Draw
 from bench.models import conv
 from bench.models.base import NonNegative, TrainableModel, Width, layers, models
-from bench.rng import Draw
 
 
 @models.register("vq_vae")

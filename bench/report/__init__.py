@@ -1,5 +1,1 @@
-"""The report of a run: one HTML page that needs neither network nor script."""
-
-from bench.report.page import page
-
-__all__ = ["page"]
+"""Derived from stored results, rebuilt at any time: figures, the HTML page, model cards."""

@@ -55,7 +55,9 @@ def bench(*words: str) -> tuple[float, str]:
 def product() -> list[str]:
     """The `bench` command of this environment."""
     installed = Path(sys.executable).with_name("bench")
-    return [str(installed)] if installed.exists() else [sys.executable, "-c", "from bench.cli import entry; entry()"]
+    return (
+        [str(installed)] if installed.exists() else [sys.executable, "-c", "from bench.cli.main import entry; entry()"]
+    )
 
 
 def environment() -> dict[str, str]:

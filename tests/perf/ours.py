@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench import engine, metrics, plan, pools, spec, tables, train
+from bench import metrics, spec
 from bench.datasets import Data
 from bench.models import models
 from bench.noises import noises
-from bench.store import Store
+from bench.results import tables
+from bench.results.store import Store
+from bench.running import engine, pools
+from bench.spec import plan
+from bench.training import train
 
 from . import peers
 from .script import SIGMA, SIZE
@@ -83,7 +87,7 @@ def grid(
 
 
 def beside_bare(images: int, epochs: int, batch: int, pairs: int) -> dict[str, Any]:
-    """Images per second of `bench.train.advance` on the study's network, and of bare steps, in turns, one thread.
+    """Images per second of `advance` on the study's network, and of bare steps, in turns, one thread.
 
     epochs: of each turn. The first epoch of ours and the first steps of the other come before and are not counted.
     """

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 
-from bench import evaluate
+from bench.core.machine import cores, environment
 from bench.datasets import datasets
-from bench.machine import cores, environment
 from bench.metrics import metrics
 from bench.noises import noises
+from bench.training import evaluate
 
 from . import script
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from bench.figures import style
-from bench.machine import environment, installed
+from bench.core.machine import environment, installed
+from bench.report.figures import style
 
 from . import quality, reference
 from .fresh import ROOT

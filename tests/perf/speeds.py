@@ -75,7 +75,7 @@ def bare(bench: Bench) -> dict[str, Entry]:
     bench.say(f"  ours / bare in {chosen.turns} turns: {', '.join(ratios)}")
     said = (
         f"the study's network at 28x28, {run['precision']}, batch {batch}, 1 thread, channels_last, fused Adam; one "
-        f"process, {chosen.turns} turns of {chosen.turn_epochs} x {images:,} images each; ours: bench.train.advance, "
+        f"process, {chosen.turns} turns of {chosen.turn_epochs} x {images:,} images each; ours: `advance`, "
         "images in memory, gaussian noise, its set-up and state included; bare: forward, backward and step on one batch"
     )
     ours, other = ([{"images_per_second": value} for value in run[side]] for side in ("ours", "bare"))

@@ -1,0 +1,216 @@
+"""The command line. Each command is a few lines over the modules that do the work, which load when it runs."""
+
+import io
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bench.core.errors import BenchError, DataError
+from bench.core.lazy import Lazy
+
+catalogue = Lazy("bench.cli.catalogue")
+commands = Lazy("bench.cli.commands")
+machine = Lazy("bench.core.machine")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+KINDS = ("noises", "models", "datasets", "metrics")
+INTERRUPTED = 130
+
+
+class Group(click.Group):
+    """Turns what users can cause into a few lines and an exit code, never a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except BenchError as error:
+            click.echo(f"Error: {error}", err=True)
+            context.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo(
+                "Interrupted: everything that was finished is kept; the same command goes on from there.", err=True
+            )
+            context.exit(INTERRUPTED)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"Error: {where}{error.strerror or error}", err=True)
+            context.exit(DataError.exit_code)
+
+
+def plugin_option(command: Command) -> Command:
+    """`--plugin FILE ...`: classes of the user's own."""
+    return click.option(
+        "--plugin", "plugins", multiple=True, metavar="FILE", help="Python file that registers noises, models, ..."
+    )(command)
+
+
+def spec_options(command: Command) -> Command:
+    """A spec, its overrides and where results go."""
+    for decorate in (
+        click.argument("spec", type=click.Path(path_type=Path)),
+        click.option(
+            "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one value, as in train.epochs=2."
+        ),
+        click.option(
+            "--results",
+            default="results",
+            type=click.Path(path_type=Path),
+            help="Folder of all results.",
+            show_default=True,
+        ),
+        plugin_option,
+    ):
+        command = decorate(command)
+    return command
+
+
+def print_version(context: click.Context, option: click.Parameter, given: bool) -> None:
+    """What `--version` does; a checkout that was never installed has no version."""
+    if given and not context.resilient_parsing:
+        click.echo(f"bench {machine.installed('noise-bench') or '(not installed)'}")
+        context.exit()
+
+
+@click.group("bench", cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Show the version."
+)
+def main() -> None:
+    """Which autoencoder removes which noise, how well, and at what cost."""
+
+
+@main.command()
+@spec_options
+@click.option("--workers", type=click.IntRange(1), help="Local processes; default: as many as the processors carry.")
+def run(spec: Path, overrides: tuple[str, ...], results: Path, plugins: tuple[str, ...], workers: int | None) -> None:
+    """Train and score what SPEC names; what is finished already is kept.
+
+    Exit codes: 0 all done, 1 a cell failed (the others are kept), 2 the spec or command is wrong,
+    3 the data can't be had, 130 interrupted.
+    """
+    sys.exit(commands.run(spec, overrides, results, plugins, workers))
+
+
+@main.command()
+@spec_options
+@click.option("--measure", is_flag=True, help="First time each kind of work.")
+@click.option("--workers", type=click.IntRange(1), help="Foretell for so many.")
+def plan(
+    spec: Path,
+    overrides: tuple[str, ...],
+    results: Path,
+    plugins: tuple[str, ...],
+    measure: bool,
+    workers: int | None,
+) -> None:
+    """Show the cells of SPEC: what is done, what is left, and how long that takes."""
+    commands.plan(spec, overrides, results, plugins, measure, workers)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@plugin_option
+def report(folder: Path, plugins: tuple[str, ...]) -> None:
+    """Rebuild tables, figures and report.html of a results FOLDER from what is stored."""
+    commands.report(folder, plugins)
+
+
+@main.command()
+@click.argument("before", metavar="A", type=click.Path(path_type=Path))
+@click.argument("after", metavar="B", type=click.Path(path_type=Path))
+@click.option(
+    "--max-drop", type=click.FloatRange(0), default=0.1, show_default=True, metavar="DB", help="PSNR that B may lose."
+)
+@click.option("--csv", type=click.Path(path_type=Path), help="Also write the differences as CSV.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Also write them as Markdown.")
+@plugin_option
+def compare(
+    before: Path, after: Path, max_drop: float, csv: Path | None, markdown: Path | None, plugins: tuple[str, ...]
+) -> None:
+    """Compare two results folders: is B better or worse than A?
+
+    Exit codes: 0 no worse, 1 worse, 2 not comparable.
+    """
+    sys.exit(commands.compare(before, after, max_drop, csv, markdown, plugins))
+
+
+@main.command("list")
+@click.argument("kind", type=click.Choice(KINDS))
+@plugin_option
+def list_(kind: str, plugins: tuple[str, ...]) -> None:
+    """List what a spec can name."""
+    catalogue.list_registered(kind, plugins)
+
+
+@main.group()
+def show() -> None:
+    """Show one noise or model in full."""
+
+
+@show.command("noise")
+@click.argument("name")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the picture goes; default noise-NAME.png.")
+@plugin_option
+def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None:
+    """Keys of a noise, and a picture of its levels side by side."""
+    catalogue.show_noise(name, output, plugins)
+
+
+@show.command("model")
+@click.argument("name")
+@click.option("--size", type=click.IntRange(8, 512), default=32, show_default=True, help="Side of the images.")
+@plugin_option
+def show_model(name: str, size: int, plugins: tuple[str, ...]) -> None:
+    """Keys of a model, its layers with the size after each, parameters and multiply-accumulates."""
+    catalogue.show_model(name, size, plugins)
+
+
+@main.command()
+@click.argument("name", default="cifar10")
+@plugin_option
+def data(name: str, plugins: tuple[str, ...]) -> None:
+    """Fetch and verify a dataset now."""
+    commands.fetch(name, plugins)
+
+
+@main.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option(
+    "--with",
+    "cell",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of a trained cell: results/NAME/cells/ID.",
+)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Where the clean picture goes.")
+@plugin_option
+def denoise(image: Path, cell: Path, output: Path, plugins: tuple[str, ...]) -> None:
+    """Remove the noise from a picture with a trained model."""
+    commands.denoise(image, cell, output, plugins)
+
+
+@main.command()
+@plugin_option
+def schema(plugins: tuple[str, ...]) -> None:
+    """Print the JSON Schema of a spec, for editors."""
+    click.echo(json.dumps(commands.schema(plugins), indent=2))
+
+
+def entry() -> None:
+    """The `bench` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a plus-minus sign is no reason to fail.
+            stream.reconfigure(errors="replace")
+    try:
+        main(prog_name="bench")
+    finally:
+        # The work is over and its end has been told: a second Ctrl-C has nothing left to interrupt.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,1 @@
+"""Ground: what every room stands on and no spec can name."""

@@ -1,0 +1,31 @@
+"""Batches of images: uint8 as they are stored, float32 in [0, 1] as they are computed with; grids to look at."""
+
+import numpy as np
+
+from bench.core.lazy import torch
+
+
+def to_float(images: "torch.Tensor") -> "torch.Tensor":
+    """uint8 (N, 3, H, W) to float32 in [0, 1]."""
+    return images.to(torch.float32).div_(255)
+
+
+def to_uint8(images: "torch.Tensor") -> "torch.Tensor":
+    """float32 in [0, 1], clipped and rounded to uint8."""
+    return images.clamp(0, 1).mul(255).round_().to(torch.uint8)
+
+
+def grid(rows: list[np.ndarray], gap: int = 2) -> np.ndarray:
+    """Rows of images as one picture on white.
+
+    rows: each (K, 3, H, W) uint8, all of one H and W.
+    Returns (height, width, 3) uint8.
+    """
+    _, _, height, width = rows[0].shape
+    columns = max(len(row) for row in rows)
+    sheet = np.full((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            top, left = i * (height + gap), j * (width + gap)
+            sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
+    return sheet

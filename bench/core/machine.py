@@ -1,0 +1,126 @@
+"""What this machine has, found without importing torch: its accelerator, whether bf16 is fast, its description."""
+
+import ctypes
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+LIBRARIES = ("torch", "torchvision", "numpy", "pandas", "scikit-image", "seaborn", "distributed")
+FAST_BF16 = ("avx512_bf16", "amx_bf16")
+CUDA_MAJOR = 75  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def device() -> Literal["cpu", "cuda"]:
+    """The device that `auto` stands for: cuda where torch and the driver both have it, else cpu."""
+    return "cuda" if _cuda_capability() else "cpu"
+
+
+def precision(on: str) -> Literal["float32", "bfloat16"]:
+    """The precision that `auto` stands for on a device: bfloat16 where the hardware computes in it, else float32."""
+    fast = (_cuda_capability() or 0) >= 8 if on == "cuda" else any(flag in _cpu_flags() for flag in FAST_BF16)
+    return "bfloat16" if fast else "float32"
+
+
+def environment() -> dict[str, Any]:
+    """Versions, processor, accelerator and git commit: what a number's conditions name."""
+    return {
+        "noise-bench": installed("noise-bench"),
+        "python": platform.python_version(),
+        "libraries": {name: installed(name) for name in LIBRARIES},
+        "platform": platform.platform(),
+        "cpu": _cpu_name(),
+        "cores": cores(),
+        "device": device(),
+        "bf16": precision(device()) == "bfloat16",
+        "git_commit": _git_commit(),
+    }
+
+
+def installed(package: str) -> str | None:
+    """The installed version of a package, or None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def _cuda_capability() -> int | None:
+    """Major compute capability of the first visible CUDA device, or None."""
+    driver, major = _cuda_driver(), ctypes.c_int()
+    if driver is None or driver.cuDeviceGetAttribute(ctypes.byref(major), CUDA_MAJOR, 0):
+        return None
+    return major.value
+
+
+def gpu_memory() -> int:
+    """Bytes of memory of the first visible CUDA device, 0 without one."""
+    driver, size = _cuda_driver(), ctypes.c_size_t()
+    if driver is None or driver.cuDeviceTotalMem_v2(ctypes.byref(size), 0):
+        return 0
+    return size.value
+
+
+def _cuda_driver() -> Any:
+    """NVIDIA's driver, ready for questions, where torch is built for it and it has a device; None otherwise."""
+    torch_version = installed("torch") or "+cpu"
+    if torch_version.endswith("+cpu") or sys.platform == "darwin":
+        return None
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return None
+    count = ctypes.c_int()
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
+        return None
+    return driver
+
+
+@cache
+def _cpu_info() -> str:
+    path = Path("/proc/cpuinfo")
+    return path.read_text() if path.exists() else ""
+
+
+def _cpu_field(key: str) -> str:
+    for line in _cpu_info().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return ""
+
+
+def _cpu_flags() -> list[str]:
+    return _cpu_field("flags").split()
+
+
+def _cpu_name() -> str:
+    return _cpu_field("model name") or platform.processor() or platform.machine()
+
+
+def _git_commit() -> str | None:
+    """The commit of the checkout this package runs from, `-dirty` if it was changed; None for an installed package."""
+    folder = Path(__file__).parents[1]
+    if not (folder.parent / ".git").exists():
+        return None
+    try:
+        run = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return run.stdout.strip() or None

@@ -1,0 +1,70 @@
+"""Classes of the user's own: from installed packages (entry-point group `bench.plugins`) and from files."""
+
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from bench.core.errors import BenchError, shorten
+
+GROUP = "bench.plugins"
+
+
+def load_plugins(files: Iterable[str]) -> None:
+    """Import every installed plug-in and each file once. Raises BenchError naming the one that fails, and its line."""
+    _load_installed()
+    for file in files:
+        _load_file(Path(file).resolve())
+
+
+@cache
+def _load_installed() -> None:
+    for entry in entry_points(group=GROUP):
+        package = entry.dist.name if entry.dist else "an unknown package"
+        _run(f"plug-in {entry.name!r} of {package} ({entry.value})", None, entry.load)
+
+
+def _load_file(path: Path) -> None:
+    # Two files of one name in different folders are two modules.
+    name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode(errors='surrogateescape')).hexdigest()[:8]}"
+    if name in sys.modules:
+        return
+    what = f"--plugin {path}"
+    if not path.is_file():
+        raise BenchError(f"{what}: there is no such file")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BenchError(f"{what}: not a Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up by name
+    loader = spec.loader
+    try:
+        _run(what, path, lambda: loader.exec_module(module))
+    except BenchError:
+        del sys.modules[name]
+        raise
+
+
+def _run(what: str, path: Path | None, load: Callable[[], object]) -> None:
+    try:
+        load()
+    except (Exception, SystemExit) as error:  # a plug-in may fail in any way; the user sees which one, where and why
+        text = str(error.msg if isinstance(error, SyntaxError) else error)  # its line is said already
+        said = text.strip().splitlines() or ["no message"]
+        why = said[0] if len(said[0]) <= 500 else shorten(said[0], 500)
+        raise BenchError(f"{what}{_line(error, path)}: {type(error).__name__}: {why}") from error
+
+
+def _line(error: BaseException, path: Path | None) -> str:
+    """Where it went wrong: in the plug-in's own file if that took part, else where the error was raised."""
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno}" if error.lineno else ""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if path is not None and frame.filename == str(path)]
+    if own:
+        return f", line {own[-1].lineno}"
+    return f", at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""

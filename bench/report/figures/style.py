@@ -1,0 +1,253 @@
+"""What all figures share: theme, one look per contender, the frame of title, legend, notes and caption."""
+
+import math
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.core.lazy import matplotlib, mpl_figure, mpl_lines, mpl_ticker, seaborn
+from bench.report.figures.names import fitted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+    from matplotlib.text import Text
+
+    from bench.metrics import Metric
+
+WIDTH = 7.2  # inches: the text width of a two-column journal
+DPI = 150
+SMALL, MEDIUM, LARGE = 7, 8, 10  # points
+GAP = 0.1  # inches between the parts of a figure
+MARKERS = "os^DvPXphd<>"
+PLAIN_MARKERS = "|x+1234"
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (2.5, 1)), (0, (8, 1, 1, 1)))
+STEPS = {200: (1,), 20: (1, 3), 5: (1, 2, 5), 0: (1, 1.5, 2, 3, 5, 7)}  # ticks in a decade of so wide a scale
+THEME: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same figure on every machine
+    "font.size": MEDIUM,
+    "axes.labelsize": MEDIUM,
+    "axes.titlesize": MEDIUM,
+    "xtick.labelsize": MEDIUM,
+    "ytick.labelsize": MEDIUM,
+    "legend.fontsize": MEDIUM,
+    "text.usetex": False,
+    "text.parse_math": False,  # a name may hold a dollar
+    "figure.facecolor": "white",
+    "grid.color": "0.85",
+    "lines.linewidth": 1.4,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a contender is drawn in every figure: told apart by marker and dash as well as by colour."""
+
+    color: Any
+    marker: str
+    dash: Any
+    hollow: bool = False
+
+    def line(self) -> dict[str, Any]:
+        """Keywords of a line with markers."""
+        face = "white" if self.hollow else self.color
+        edge = self.color if self.hollow or self.marker in PLAIN_MARKERS else "black"
+        return {
+            "color": self.color,
+            "linestyle": self.dash,
+            "marker": self.marker,
+            "markersize": 9 if self.marker == "|" else 5.5,
+            "markerfacecolor": face,
+            "markeredgecolor": edge,
+            "markeredgewidth": 2 if self.marker == "|" else 1.3 if self.marker in PLAIN_MARKERS else 0.6,
+        }
+
+
+@contextmanager
+def themed() -> Iterator[None]:
+    """Seaborn's white grid with our sizes, for as long as a figure is drawn."""
+    with matplotlib.rc_context({**seaborn.axes_style("whitegrid"), **seaborn.plotting_context("paper"), **THEME}):
+        yield
+
+
+def looks(trained: Sequence[str], plain: Sequence[str] = ()) -> dict[str, Look]:
+    """A look per contender: those with weights in colours of falling darkness, the others in greys."""
+    count = max(len(trained), 3)
+    palette = seaborn.cubehelix_palette(count, start=2, rot=1.2, hue=1.6, dark=0.2, light=0.68, reverse=True)
+    found = {
+        name: Look(color, MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)], bool(i // len(MARKERS) % 2))
+        for i, (name, color) in enumerate(zip(trained, palette, strict=False))
+    }
+    for i, name in enumerate(plain):
+        grey = str(0.15 + 0.4 * i / max(len(plain), 2))
+        found[name] = Look(grey, PLAIN_MARKERS[i % len(PLAIN_MARKERS)], DASHES[(i + 1) % len(DASHES)])
+    return found
+
+
+def canvas(width: float, height: float) -> "Figure":
+    """An empty figure of so many inches."""
+    return mpl_figure.Figure(figsize=(width, height), dpi=DPI)
+
+
+def panels(titles: Sequence[str], ylabel: str, xlabels: Sequence[str]) -> "tuple[Figure, list[Axes]]":
+    """One panel per title on a common y scale, at most three in a row; the spare ones are removed.
+
+    xlabels: one for all panels, which then share their x scale, or one for each.
+    """
+    count = len(titles)
+    across = 2 if count == 4 else min(count, 3)
+    down = math.ceil(count / across)
+    shared = len(xlabels) == 1
+    figure = canvas(WIDTH, (2.3 if down < 3 else 1.8) * down + (0.1 if shared else 0.3 * down))
+    grid = figure.subplots(down, across, sharex=shared, sharey=True, squeeze=False)
+    axes = list(grid.flat)
+    for spare in axes[count:]:
+        spare.remove()
+    for place, (one, title) in enumerate(zip(axes, titles, strict=False)):
+        below = not shared or place >= count - across
+        one.tick_params(labelbottom=below)
+        one.set(title=title, xlabel=xlabels[place % len(xlabels)] if below else "")
+        one.set_ylabel("" if place % across else ylabel if down == 1 else ylabel.replace(", ", ",\n", 1))
+    return figure, axes[:count]
+
+
+def axis_label(metric: "Metric") -> str:
+    """A metric's title, unit and direction."""
+    unit = f" ({metric.unit})" if metric.unit else ""
+    return f"{metric.title}{unit}, {metric.better} is better"
+
+
+def wide(values: "Iterable[float]") -> bool:
+    """Whether positive values span so much that only a logarithmic scale shows the small ones."""
+    given = np.asarray(list(values))
+    return len(given) > 0 and bool(given.min() > 0 and given.max() >= 10 * given.min())
+
+
+def luminance(color: Sequence[float]) -> float:
+    """Relative luminance of an sRGB colour in [0, 1] (WCAG 2): black reads better on it above 0.18, white below."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in color[:3]]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+def number(value: float, position: int | None = None) -> str:
+    """A tick's text on a logarithmic scale: plain digits, or k and M for thousands and millions."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
+
+
+def scale(axis: "Axis", ends: "Iterable[float]", log: bool, room: float = 1.2) -> None:
+    """Few ticks with plain numbers. ends: what must be seen; on a logarithmic scale with a factor `room` around it."""
+    if not log:
+        axis.set_major_locator(mpl_ticker.MaxNLocator(5))
+        return
+    given = [value for value in ends if np.isfinite(value) and value > 0]
+    low, high = min(given) / room, max(given) * room
+    vertical = axis is axis.axes.yaxis
+    (axis.axes.set_yscale if vertical else axis.axes.set_xscale)("log")
+    (axis.axes.set_ylim if vertical else axis.axes.set_xlim)(low, high)
+    steps = next(steps for span, steps in STEPS.items() if high / low > span)
+    axis.set_major_locator(mpl_ticker.LogLocator(subs=steps, numticks=9))
+    axis.set_major_formatter(mpl_ticker.FuncFormatter(number))
+    axis.set_minor_formatter(mpl_ticker.NullFormatter())
+
+
+def nothing(title: str, caption: str, notes: Iterable[str]) -> "Figure":
+    """A figure that says that there is nothing to show."""
+    figure = canvas(WIDTH, 1.0)
+    axes = figure.subplots()
+    axes.axis("off")
+    axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", size=LARGE, color="0.3")
+    return framed(figure, title, caption, notes)
+
+
+def framed(
+    figure: "Figure",
+    title: str,
+    caption: str,
+    notes: Iterable[str] = (),
+    legend: dict[str, dict[str, Any]] | None = None,
+    pad: float = 0.06,
+) -> "Figure":
+    """Put title and stand-in banner above, legend, notes and caption below, and make the figure as high as that takes.
+
+    legend: name -> keywords of its line. pad: inches around each panel.
+    Every part is measured as drawn, so none can run into another. The title is also the figure's label.
+    """
+    title = title[:1].upper() + title[1:]
+    width, body = (float(side) for side in figure.get_size_inches())
+    room = width - 2 * GAP
+    banner = re.search(r"STAND-IN[^.;\n]*", caption)
+    above = [_text(figure, title, room, LARGE, weight="bold")]
+    if banner:
+        box = {"facecolor": "black", "edgecolor": "black", "boxstyle": "square,pad=0.35"}
+        above.insert(0, _text(figure, banner[0], room - 0.1, LARGE, weight="bold", color="white", bbox=box))
+    below: list[Text | Legend] = [_legend(figure, legend, room)] if legend else []
+    below += [_text(figure, note, room, MEDIUM, color="black") for note in notes if note]
+    below += [_text(figure, caption, room, SMALL, color="0.25")]
+    heights = [[_size(part)[1] + GAP for part in parts] for parts in (above, below)]
+    top, bottom = sum(heights[0]) + GAP / 2, sum(heights[1]) + GAP / 2
+    total = body + top + bottom
+    figure.set_size_inches(width, total)
+    _stack(above, heights[0], total - GAP, width, total)
+    _stack(below, heights[1], bottom - GAP / 2, width, total)
+    figure.set_label(title)
+    rect = (GAP / width, bottom / total, room / width, body / total)
+    figure.set_layout_engine("constrained", rect=rect, w_pad=pad, h_pad=pad, wspace=0, hspace=0)
+    return figure
+
+
+def _stack(parts: "Sequence[Text | Legend]", heights: list[float], y: float, width: float, total: float) -> None:
+    for part, height in zip(parts, heights, strict=True):
+        place = (GAP / width, y / total)
+        if hasattr(part, "set_bbox_to_anchor"):
+            part.set_bbox_to_anchor(place, transform=part.figure.transFigure)
+        else:
+            inset = 0.35 * LARGE / 72 if part.get_bbox_patch() else 0
+            part.set_position((place[0] + inset / width, place[1] - inset / total))
+        y -= height
+
+
+def _text(figure: "Figure", text: str, room: float, size: float, **style: Any) -> "Text":
+    """Text wrapped to `room` inches as measured, for letters differ in width."""
+    characters = int(room * 72 / (0.5 * size))
+    artist = figure.text(0, 0, "", size=size, ha="left", va="top", linespacing=1.25, **style)
+    while True:
+        lines = [textwrap.wrap(line, characters) or [""] for line in text.splitlines() or [""]]
+        artist.set_text("\n".join(part for line in lines for part in line))
+        if _size(artist)[0] <= room or characters < 20:
+            return artist
+        characters -= 4
+
+
+def _legend(figure: "Figure", entries: dict[str, dict[str, Any]], room: float) -> "Legend":
+    """A legend in as many columns as fit."""
+    names = fitted(entries, width=int(room * 10), lines=2)
+    handles = [mpl_lines.Line2D([], [], label=names[name], **style) for name, style in entries.items()]
+    for columns in range(min(len(handles), 6), 0, -1):
+        legend = figure.legend(
+            handles=handles, loc="upper left", ncols=columns, frameon=False, borderpad=0, borderaxespad=0,
+            handlelength=3, columnspacing=1.5,
+        )  # fmt: skip
+        if columns == 1 or _size(legend)[0] <= room:
+            break
+        legend.remove()
+    return legend
+
+
+def _size(artist: "Text | Legend") -> tuple[float, float]:
+    """Width and height in inches, box included."""
+    box = artist.get_bbox_patch() if hasattr(artist, "get_bbox_patch") else None
+    extent = artist.get_window_extent()
+    pad = 0.7 * LARGE / 72 if box else 0
+    dpi = artist.figure.dpi if artist.figure else DPI
+    return extent.width / dpi + pad, extent.height / dpi + pad

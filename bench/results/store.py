@@ -1,0 +1,313 @@
+"""The results folder, and the only module that writes results: every file whole, a unit's marker last.
+
+experiment.yaml, environment.json, plan.json
+cells/ID/cell.json (marker), weights.safetensors, history.csv, card.md
+cells/ID/scores/TEST.json (marker), TEST.parquet, TEST.samples.safetensors
+tables/, figures/, report.html: derived, rebuilt at any time
+"""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load, save
+
+from bench.core.errors import BenchError
+from bench.core.lazy import Lazy, pandas
+from bench.metrics import Metric, mean
+from bench.noises import Noise
+from bench.results.files import as_json, marker, read_json, sums, update, verified, whole, write
+from bench.spec.plan import Cell, fingerprint, test_id
+from bench.spec.yaml12 import dump
+from bench.training.evaluate import Score
+from bench.training.train import State
+
+pyarrow = Lazy("pyarrow")
+parquet = Lazy("pyarrow.parquet")
+
+FORMAT = 1  # of plan.json; raised when older folders can no longer be read
+WEIGHTS = "weights.safetensors"
+HISTORY = "history.csv"
+STATE = "state.safetensors"
+FAILURE = "error.json"
+
+
+class Store:
+    """One results folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def cell(self, cell_id: str) -> "CellStore":
+        return CellStore(self.root / "cells" / cell_id)
+
+    def begin(self, experiment: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+        """Write what is about to be run."""
+        update(self.root / "experiment.yaml", dump(dict(experiment)))
+        update(self.root / "plan.json", as_json({"format": FORMAT, **plan}))
+
+    def describe_environment(self, environment: Mapping[str, Any]) -> None:
+        update(self.root / "environment.json", as_json(environment))
+
+    def plan(self) -> dict[str, Any]:
+        """What this folder was run for. Raises BenchError where nothing was run, or by another version."""
+        path = self.root / "plan.json"
+        found = read_json(path)
+        if found is None:
+            what = "is damaged" if path.exists() else "is missing"
+            raise BenchError(
+                f"{self.root} holds no results: plan.json {what}. Give a folder that `bench run` has written, "
+                "or run its spec again; what is finished is kept"
+            )
+        if found.get("format") != FORMAT:
+            raise BenchError(
+                f"{path} was written by another version of noise-bench. Run its spec again; what is finished is kept"
+            )
+        return found
+
+    def environment(self) -> dict[str, Any]:
+        return read_json(self.root / "environment.json") or {}
+
+    def write_table(self, name: str, text: str) -> Path:
+        return update(self.root / "tables" / name, text)
+
+    def write_figure(self, name: str, content: bytes) -> Path:
+        return update(self.root / "figures" / name, content)
+
+    def keep_figures(self, names: Iterable[str]) -> None:
+        """Remove the figures of earlier plans: all but these."""
+        kept = set(names)
+        for path in (self.root / "figures").glob("*"):
+            if path.name not in kept:
+                path.unlink()
+
+    def write_report(self, page: str) -> Path:
+        return update(self.root / "report.html", page)
+
+
+class CellStore:
+    """One cell's folder. `finished` is decided by the marker that `finish` writes last.
+
+    An instance remembers the marker it has read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def beside(self, cell_id: str) -> "CellStore":
+        """Another cell of the same results."""
+        return CellStore(self.folder.parent / cell_id)
+
+    def record(self) -> dict[str, Any] | None:
+        """What is known of the finished cell, or None where something is missing or cut short."""
+        return self._record
+
+    @cached_property
+    def _record(self) -> dict[str, Any] | None:
+        return marker(self.folder / "cell.json", self.folder, {"cell", "labels", "size", "parameters", "macs"})
+
+    @property
+    def finished(self) -> bool:
+        return self.record() is not None
+
+    def intact(self) -> bool:
+        """Whether the cell is finished and every byte of its files is as it was written."""
+        record = self.record()
+        return record is not None and whole(self.folder, record)
+
+    def discard(self) -> None:
+        """Forget a finished cell; its tests count no more unless the same weights come back."""
+        self._write_marker(None)
+        for name in (WEIGHTS, HISTORY):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def finish(self, cell: Cell, state: State | None, facts: Mapping[str, Any]) -> None:
+        """Store a cell that is trained, or needs no training (state None), and forget its intermediate state.
+
+        facts: dataset, size, parameters, macs; after a search also lr, search and train_seconds, all trials counted.
+        """
+        files: dict[str, bytes] = {}
+        record: dict[str, Any] = {"id": cell.id, "cell": cell.node(), "labels": cell.labels()}
+        if state is not None:
+            node = json.dumps(cell.node(), sort_keys=True)
+            files = {WEIGHTS: save(state.part("kept"), metadata={"cell": node}), HISTORY: _csv(state.history)}
+            record |= {"epochs": state.epoch, "kept_epoch": state.best_epoch, "train_seconds": state.seconds}
+        for name, content in files.items():
+            write(self.folder / name, content)
+        self._write_marker({**record, **facts, **sums(files)})
+        (self.folder / STATE).unlink(missing_ok=True)
+
+    def weights(self) -> dict[str, np.ndarray] | None:
+        """The stored weights, None for a cell without. Raises DamagedResult if they are not what was stored."""
+        record = self.record()
+        if record is None:
+            raise BenchError(f"{self.folder} holds no finished cell: give a folder like results/NAME/cells/ID")
+        return dict(load(verified(self.folder, WEIGHTS, record))) if WEIGHTS in record["checksums"] else None
+
+    def last_state(self) -> State:
+        """A finished training as a state that holds the weights kept and the history."""
+        record, history = self.record(), self.history()
+        if record is None or history is None:
+            raise BenchError(f"{self.folder} holds no finished training")
+        kept = {f"kept/{name}": value for name, value in (self.weights() or {}).items()}
+        rows = tuple({str(key): value for key, value in row.items()} for row in history.to_dict("records"))
+        return State(record["epochs"], record["kept_epoch"], kept, rows)
+
+    def history(self) -> "pandas.DataFrame | None":
+        """The row of every epoch, None for a cell without training. Raises DamagedResult."""
+        record = self.record()
+        if record is None or HISTORY not in record["checksums"]:
+            return None
+        return pandas.read_csv(io.BytesIO(verified(self.folder, HISTORY, record)))
+
+    def save_state(self, state: State) -> None:
+        """Keep an unfinished training, to go on from after an interruption."""
+        facts = {"epoch": state.epoch, "best_epoch": state.best_epoch, "history": list(state.history)}
+        metadata = {"state": json.dumps({**facts, "sha256": _digest(facts, state.tensors)})}
+        write(self.folder / STATE, save(state.tensors, metadata=metadata))
+
+    def state(self) -> State:
+        """The unfinished training that was kept; a fresh one where there is none or it is damaged."""
+        path = self.folder / STATE
+        if not path.exists():
+            return State()
+        try:
+            with safe_open(path, framework="numpy") as opened:
+                facts = json.loads(opened.metadata()["state"])
+                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
+            if facts.pop("sha256") != _digest(facts, tensors):
+                return State()
+            return State(facts["epoch"], facts["best_epoch"], tensors, tuple(facts["history"]))
+        except (SafetensorError, AttributeError, KeyError, TypeError, ValueError):
+            return State()
+
+    def fail(self, reason: str, tests: Mapping[str, str] | None = None) -> None:
+        """Keep why this cell, or why some of its tests (by id), have no result; the next run tries again."""
+        write(self.folder / FAILURE, as_json({"error": reason, "tests": dict(tests or {})}))
+
+    def failure(self, test: str = "") -> str:
+        """Why the cell, or one of its tests, has no result; empty where nothing failed."""
+        found = read_json(self.folder / FAILURE) or {}
+        tests = found.get("tests") or {}
+        return str(tests.get(test, "") if test and tests else found.get("error", ""))
+
+    def forget_failure(self) -> None:
+        (self.folder / FAILURE).unlink(missing_ok=True)
+
+    def write_card(self, text: str) -> None:
+        update(self.folder / "card.md", text)
+
+    def score(self, test: str) -> dict[str, Any] | None:
+        """The means of one finished test of the weights that are stored, or None."""
+        record = self.record()
+        found = marker(self._scores / f"{test}.json", self._scores, {"means", "deviations", "n_images", "weights"})
+        return found if found and record and found["weights"] == record["checksums"].get(WEIGHTS) else None
+
+    def lacking(self, test: str, metrics: Sequence[Metric]) -> list[Metric]:
+        """The metrics that are still to be computed for a test."""
+        record = self.score(test)
+        if record is None:
+            return list(metrics)
+        missing = [metric for metric in metrics if metric.column not in record["means"]]
+        return missing if not missing or whole(self._scores, record) else list(metrics)
+
+    def finish_score(self, noise: Noise, data: Mapping[str, Any], score: Score) -> None:
+        """Store a test: its per-image values and samples, then its means as the marker.
+
+        Metrics that were computed before are kept beside the new ones.
+        """
+        test, cell = test_id(noise, data), self.record()
+        assert cell is not None
+        before = self.score(test)
+        values = {**(self._values(test, before) if before and whole(self._scores, before) else {}), **score.values}
+        files = {f"{test}.parquet": _parquet(values), f"{test}.samples.safetensors": save(score.samples)}
+        for name, content in files.items():
+            write(self._scores / name, content, lasting=False)
+        means = {column: mean(found) for column, found in values.items()}
+        record = {
+            "protocol": fingerprint(noise, data),
+            "label": noise.label(),
+            "weights": cell["checksums"].get(WEIGHTS),
+            "n_images": len(next(iter(values.values()))),
+            "means": {column: _number(average) for column, (average, _) in means.items()},
+            "deviations": {column: _deviation(found) for column, found in values.items()},
+            "perfect": max(perfect for _, perfect in means.values()),
+            "evaluate_seconds": score.seconds,
+            "latency_ms": score.latency_ms,
+            "fitted": score.fitted,
+            **sums(files),
+        }
+        # Scores are made again in moments, and a marker's sizes tell files that a power failure has emptied.
+        write(self._scores / f"{test}.json", as_json(record), lasting=False)
+
+    def values(self, test: str) -> "pandas.DataFrame":
+        """Every metric of every image of a finished test. Raises DamagedResult."""
+        values = self._values(test, self._scored(test))
+        return pandas.DataFrame({"image": np.arange(len(next(iter(values.values())))), **values})
+
+    def samples(self, test: str) -> dict[str, np.ndarray]:
+        """Original, noisy and output, uint8 (K, 3, H, W). Raises DamagedResult."""
+        return dict(load(verified(self._scores, f"{test}.samples.safetensors", self._scored(test))))
+
+    @property
+    def _scores(self) -> Path:
+        return self.folder / "scores"
+
+    def _scored(self, test: str) -> dict[str, Any]:
+        found = self.score(test)
+        if found is None:
+            raise BenchError(f"{self._scores} holds no finished test {test}")
+        return found
+
+    def _values(self, test: str, record: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        table = parquet.read_table(io.BytesIO(verified(self._scores, f"{test}.parquet", record)))
+        return {name: table[name].to_numpy() for name in table.column_names if name != "image"}
+
+    def _write_marker(self, record: Mapping[str, Any] | None) -> None:
+        path = self.folder / "cell.json"
+        if record is None:
+            path.unlink(missing_ok=True)
+        else:
+            write(path, as_json(record))
+        self.__dict__.pop("_record", None)
+
+
+def _digest(facts: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
+    """What tells whether a state is as it was written; its file format doesn't."""
+    found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name in sorted(tensors):
+        found.update(f"{name} {tensors[name].dtype} {tensors[name].shape} ".encode())
+        found.update(tensors[name].tobytes())
+    return found.hexdigest()
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _parquet(values: Mapping[str, np.ndarray]) -> bytes:
+    content = io.BytesIO()
+    images = np.arange(len(next(iter(values.values()))))
+    parquet.write_table(pyarrow.table({"image": images, **values}), content)
+    return content.getvalue()
+
+
+def _number(value: float) -> float | None:
+    """A mean as JSON can hold it: none where every image is perfect."""
+    return value if np.isfinite(value) else None
+
+
+def _deviation(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.std(ddof=1)) if len(finite) > 1 else 0.0

@@ -1,0 +1,93 @@
+"""How long a plan will take: the costs of its kinds of work, measured where they are asked for, added up."""
+
+import heapq
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bench.datasets.cache import cache_dir
+from bench.results.files import read_json
+from bench.running.pools import Unit, open_pool
+from bench.spec import Experiment
+from bench.spec.plan import CHUNK, Work
+from bench.training.costs import Cost, Costs, scoring_kind, start_kind, training_kind
+from bench.training.units import Context, measure_scoring, measure_training
+
+CELL = 0.03  # seconds that storing a cell and passing it on takes
+VALIDATING = 1 / 3  # of what an image costs in training: forward without backward
+
+
+def remembered() -> Costs:
+    """The costs that were measured on this machine before."""
+    return Costs.from_node(read_json(path()) or {})
+
+
+def path() -> Path:
+    """Where costs are kept from one plan to the next."""
+    return cache_dir() / "costs.json"
+
+
+def measure(experiment: Experiment, works: Sequence[Work], workers: int, plugins: tuple[str, ...] = ()) -> Costs:
+    """The costs of every kind of work in a plan, measured by as many processes at once as will do the work.
+
+    Raises what a model raises that can't be built or trained.
+    """
+    context, size = Context(experiment.dataset.node(), plugins), experiment.dataset.size
+    compiled = any(train.compile == "auto" for train in experiment.train)
+    units: dict[str, Unit] = {}
+    # The longest training of a kind says whether compiling might pay.
+    for work in sorted(works, key=lambda work: -work.cell.images):
+        cell = work.cell
+        if cell.train:
+            kind = training_kind(cell.model, cell.noise, cell.train, size)
+            units.setdefault(kind, Unit(measure_training, (context, cell.node(), size, compiled)))
+        for noise in work.tests:
+            nodes = tuple(metric.node() for metric in experiment.metrics)
+            kind = scoring_kind(cell.model, noise, experiment.metrics, size)
+            units.setdefault(kind, Unit(measure_scoring, (context, cell.model.node(), noise.node(), nodes, size)))
+    started = time.perf_counter()
+    pool = open_pool(workers)
+    try:
+        found = {start_kind(): Cost(time.perf_counter() - started)}
+        kinds = list(units)
+        for tag, kind in enumerate(kinds):
+            pool.start(tag, units[kind])
+        for _ in kinds:
+            tag, cost, error = pool.finish()
+            if error:
+                raise error
+            found[kinds[tag]] = cost
+    finally:
+        pool.close()
+    return Costs({**remembered().known, **found})
+
+
+def seconds(experiment: Experiment, work: Work, trained: bool, costs: Costs) -> float | None:
+    """How long one process is busy with a cell and its tests; None where a cost is not known.
+
+    trained: whether only its tests are left.
+    """
+    cell, size, total = work.cell, experiment.dataset.size, CELL
+    if cell.train and not trained:
+        cost = costs.training(cell.model, cell.noise, cell.train, size)
+        if cost is None:
+            return None
+        once = cost.seconds * (cell.images + VALIDATING * cell.epochs * cell.data["validation"])
+        if cell.train.compile == "on":
+            once -= cost.gain(cell.images)
+        total += min(once, cell.train.seconds or once) * max(1, len(cell.trials()))
+    for noise in work.tests:
+        cost = costs.scoring(cell.model, noise, experiment.metrics, size)
+        if cost is None:
+            return None
+        chunks = -(-cell.data[noise.split] // CHUNK) * CHUNK
+        total += cost.seconds * (chunks + cell.model.fitting(cell.data["validation"]))
+    return total
+
+
+def wall(busy: Iterable[float], workers: int) -> float:
+    """When the last of some processes is done that take the longest cell left, one after the other."""
+    ends = [0.0] * workers
+    for cell in sorted(busy, reverse=True):
+        heapq.heapreplace(ends, ends[0] + cell)
+    return max(ends)

@@ -1,0 +1,235 @@
+"""Where units of work run: in this process, or in local processes through Dask."""
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
+from typing import Any, Protocol
+
+from bench.core.lazy import Lazy
+
+asyncio = Lazy("asyncio")
+dask = Lazy("dask")
+distributed = Lazy("distributed")
+distributed_gc = Lazy("distributed.gc")
+
+COPIED = sys.platform == "linux"  # elsewhere copies of a process that has imported libraries are not safe
+# What every worker imports; torch would import its compiler, in a second and more, with the first optimiser.
+SHARED = ["torch", "torch._dynamo", "distributed.nanny", "bench.training.units"]
+# glibc would give the memory of every large tensor back to the system and fault it in again at the next step.
+KEPT = 2**30  # bytes of free memory that a process keeps
+OWN = 2**25  # bytes from which on a tensor gets memory of its own, which is always given back
+ALONE = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    "MALLOC_TRIM_THRESHOLD_": str(KEPT),
+    "MALLOC_MMAP_THRESHOLD_": str(OWN),
+    "MALLOC_ARENA_MAX": "1",
+}
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # what glibc's mallopt calls them
+SETTINGS = {
+    "distributed.worker.multiprocessing-method": "forkserver" if COPIED else "spawn",
+    "distributed.scheduler.allowed-failures": 0,  # the pool decides itself what is tried again
+    "distributed.deploy.lost-worker-timeout": "1000 days",  # or no process that dies again is replaced
+    "distributed.scheduler.worker-ttl": None,  # a unit may keep its process from answering for long
+    "distributed.admin.large-graph-warning-threshold": "1 TB",  # a training's state is large and must travel
+    # Dask watches itself and its processes many times a second, for a dashboard that nobody sees.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+}
+
+
+class WorkerDied(Exception):
+    """A unit's process ended before the unit did, though it was the only one."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A function and its arguments, to be run by a worker."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+class Pool(Protocol):
+    """Where units run. `start` takes one; `finish` waits for any and gives its tag and its outcome.
+
+    slots: how many units to have under way at once.
+    """
+
+    slots: int
+
+    def start(self, tag: int, unit: Unit) -> None: ...
+    def finish(self) -> tuple[int, Any, Exception | None]: ...
+    def close(self) -> None: ...
+
+
+def open_pool(size: int) -> Pool:
+    """This process for one unit at a time, as many processes for more."""
+    return Inline() if size == 1 else Processes(size)
+
+
+class Inline:
+    """Runs each unit in this process when its result is asked for."""
+
+    slots = 1
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[int, Unit]] = deque()
+        keep_memory()
+
+    def start(self, tag: int, unit: Unit) -> None:
+        self.waiting.append((tag, unit))
+
+    def finish(self) -> tuple[int, Any, Exception | None]:
+        tag, unit = self.waiting.popleft()
+        try:
+            return tag, unit.function(*unit.arguments), None
+        except Exception as error:  # whatever a unit dies of is its outcome; the others go on
+            return tag, None, error
+
+    def close(self) -> None:
+        self.waiting.clear()
+
+
+class Processes:
+    """Runs units in local processes of one unit each, through Dask. A process that dies is replaced.
+
+    A unit whose process has died is tried once more, all alone: if that one dies too, no other can have been the cause.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.slots = size
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        dask.config.set(SETTINGS)
+        self.cluster: Any = None
+        self.client: Any = None
+        try:
+            with interrupts_held():
+                if COPIED:
+                    _start_server()
+                self.cluster = distributed.LocalCluster(
+                    n_workers=size,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=None,  # Dask's own would end processes that the system still has room for
+                    dashboard_address="127.0.0.1:0",  # any free port: Dask warns where its own is taken
+                    scheduler_kwargs={"dashboard": False},
+                    silence_logs=logging.CRITICAL,
+                )
+                self.client = distributed.Client(self.cluster)
+                # An interrupt that arrives inside a callback of the garbage collector would be lost.
+                distributed_gc.disable_gc_diagnosis(force=True)
+        except KeyboardInterrupt:
+            self.close()
+            raise
+        self.waiting: deque[tuple[int, Unit]] = deque()
+        self.suspects: deque[tuple[int, Unit]] = deque()
+        self.running: dict[Any, tuple[int, Unit]] = {}
+        self.alone = False
+        self.completed = distributed.as_completed()
+
+    def start(self, tag: int, unit: Unit) -> None:
+        self.waiting.append((tag, unit))
+        self._submit()
+
+    def finish(self) -> tuple[int, Any, Exception | None]:
+        while True:
+            self._submit()
+            future = next(self.completed)
+            tag, unit = self.running.pop(future)
+            was_alone, self.alone = self.alone, False
+            error = future.exception()
+            if not isinstance(error, distributed.KilledWorker):
+                return tag, None if error else future.result(), error
+            if was_alone:
+                return tag, None, WorkerDied("its process died twice: it ran out of memory or was ended from within")
+            self.suspects.append((tag, unit))
+
+    def _submit(self) -> None:
+        """Send what waits; a suspect only when nothing else runs, and nothing beside it."""
+        while not self.alone and (self.suspects or self.waiting):
+            if self.suspects and self.running:
+                return
+            self.alone = bool(self.suspects)
+            tag, unit = (self.suspects or self.waiting).popleft()
+            future = self.client.submit(unit.function, *unit.arguments, pure=False)
+            self.running[future] = tag, unit
+            self.completed.add(future)
+
+    def close(self) -> None:
+        """End the processes at once: they hold nothing that is not stored."""
+        with interrupts_held():
+            if self.cluster is not None:
+                self.cluster.sync(self._end)
+            for part in (self.client, self.cluster):
+                if part is not None:
+                    part.close(timeout=2)
+
+    async def _end(self) -> None:
+        nannies = list(self.cluster.workers.values())
+        await asyncio.gather(*(nanny.close(timeout=0.5) for nanny in nannies), return_exceptions=True)
+
+
+def keep_memory() -> None:
+    """What ALONE asks of glibc in processes that are still to start, for this one; elsewhere nothing."""
+    if sys.platform != "linux":
+        return
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(TRIM_THRESHOLD, KEPT)
+        library.mallopt(MMAP_THRESHOLD, OWN)
+
+
+def _start_server() -> None:
+    """Start the process that workers are copies of: they share the memory of its libraries and start at once."""
+    before = {name: os.environ.get(name) for name in ALONE}
+    os.environ.update(ALONE)  # libraries read it when they are imported
+    try:
+        forkserver.set_forkserver_preload(SHARED)
+        forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until the end of this block.
+
+    Threads and processes that start inside never get it: in a terminal it goes to every process, but only the first
+    one shall answer it.
+    """
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
+    unblock = _block_interrupts()
+    try:
+        yield
+    finally:
+        unblock()
+        signal.signal(signal.SIGINT, handler)
+        if caught:
+            raise KeyboardInterrupt
+
+
+def _block_interrupts() -> Callable[[], object]:
+    """Keep interrupts from this thread and all it starts; returns what ends that."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return lambda: None
+    resource_tracker.ensure_running()  # or its start, later, would let them through again
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    return lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask)

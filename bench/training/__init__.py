@@ -1,0 +1,1 @@
+"""Functions that train, score and measure. Nothing here writes to disk."""

@@ -1,0 +1,98 @@
+"""What work costs on this machine, as it was measured: seconds per image, by the name of the kind of work."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from typing import Any, Self
+
+from bench.core import machine
+from bench.metrics import Metric
+from bench.models import Model
+from bench.noises import Noise
+from bench.spec import Train
+from bench.spec.plan import Cell
+
+SETTINGS = ("batch_size", "optimizer", "precision", "threads", "device")  # of train: those that change the speed
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds per image of one kind of work.
+
+    compiled: the same through torch.compile; None where that was not tried or can't be done.
+    compiling: seconds that this takes once.
+    """
+
+    seconds: float
+    compiled: float | None = None
+    compiling: float = 0.0
+
+    def gain(self, images: int) -> float:
+        """Seconds that compiling saves over so many images, less than 0 where it costs more than it saves."""
+        return (self.seconds - self.compiled) * images - self.compiling if self.compiled is not None else 0.0
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Costs by the name of their kind of work."""
+
+    known: Mapping[str, Cost] = field(default_factory=dict)
+
+    @classmethod
+    def from_node(cls, node: Mapping[str, Any]) -> Self:
+        """What `node()` gave; whatever else is there counts for nothing."""
+        names = {field.name for field in fields(Cost)}
+        return cls({kind: Cost(**cost) for kind, cost in node.items() if isinstance(cost, dict) and set(cost) == names})
+
+    def node(self) -> dict[str, Any]:
+        """The costs as plain JSON values."""
+        return {kind: asdict(cost) for kind, cost in sorted(self.known.items())}
+
+    @property
+    def start(self) -> float:
+        """Seconds that starting the processes takes."""
+        return self.known.get(start_kind(), Cost(0.0)).seconds
+
+    def training(self, model: Model, noise: Noise | None, train: Train, size: int) -> Cost | None:
+        return self.known.get(training_kind(model, noise, train, size))
+
+    def compiling_pays(self, cell: Cell) -> bool:
+        """Whether this machine was measured to train a cell faster through torch.compile, compiling included."""
+        cost = self.training(cell.model, cell.noise, cell.train, cell.data["size"]) if cell.train else None
+        return cost is not None and cost.gain(cell.images) > 0
+
+    def scoring(self, model: Model, noise: Noise, metrics: Sequence[Metric], size: int) -> Cost | None:
+        return self.known.get(scoring_kind(model, noise, metrics, size))
+
+
+def training_kind(model: Model, noise: Noise | None, train: Train, size: int) -> str:
+    """The name of what a training costs per image; neither its length nor the level of its noise matters."""
+    settings = {name: getattr(train, name) for name in SETTINGS}
+    return _kind(training=model.node(), noise=noise.name if noise else None, settings=settings, size=size)
+
+
+def scoring_kind(model: Model, noise: Noise, metrics: Sequence[Metric], size: int) -> str:
+    """The name of what a test costs per image."""
+    return _kind(scoring=model.node(), noise=noise.name, metrics=[metric.node() for metric in metrics], size=size)
+
+
+def start_kind() -> str:
+    """The name of what starting costs, in seconds."""
+    return _kind(starting="processes")
+
+
+def _kind(**what: Any) -> str:
+    return json.dumps({**what, "machine": _machine()}, sort_keys=True)
+
+
+@cache
+def _machine() -> dict[str, Any]:
+    """What makes costs those of another machine."""
+    found = machine.environment()
+    return {
+        "cpu": found["cpu"],
+        "cores": found["cores"],
+        "device": found["device"],
+        "torch": found["libraries"]["torch"],
+    }

@@ -1,0 +1,132 @@
+"""Scoring as a function: a denoiser, test images and one noise in, per-image values out. Nothing is written here."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench import metrics
+from bench.core.errors import BenchError
+from bench.core.images import to_float, to_uint8
+from bench.core.lazy import nn, torch
+from bench.core.rng import Draw
+from bench.datasets import Data
+from bench.metrics import Metric
+from bench.models import Model, TrainableModel
+from bench.noises import Noise
+from bench.spec.plan import CHUNK, TEST_SEED, Cell
+from bench.training.train import build, corrupt, load_weights
+
+FITTED_TO = 256  # validation images that an untrained model may be fitted to, at most
+SAMPLES = 8  # test images whose reconstructions are kept to look at
+
+
+class NotFinite(BenchError):
+    """A value that is no finite number: such a score must not enter a table as if it were one."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one denoiser makes of one test noise.
+
+    values: metric column -> (N,) float64, one per test image.
+    seconds: the whole scoring. latency_ms: the denoiser alone, per image, in chunks of CHUNK.
+    samples: original, noisy and output, uint8 (K, 3, H, W): the first test images.
+    fitted: the denoiser with what was chosen on validation images, empty where nothing was left open.
+    """
+
+    values: dict[str, np.ndarray]
+    seconds: float
+    latency_ms: float
+    samples: dict[str, np.ndarray]
+    fitted: str = ""
+
+
+def fitted(model: Model, data: Data, noise: Noise) -> Model:
+    """The model with the keys it leaves open chosen on validation images under the noise that it is about to meet."""
+    if not model.fits or not len(data.validation):
+        return model
+    clean = to_float(torch.from_numpy(data.validation[:FITTED_TO].copy()))
+    return model.fit(corrupt(noise, clean, torch.arange(len(clean)), TEST_SEED, 0, "validation"), clean)
+
+
+def network_of(cell: Cell, size: int, weights: Mapping[str, np.ndarray] | None) -> "nn.Module":
+    """The cell's denoiser, ready to use: its stored weights, float32, in evaluation mode."""
+    if isinstance(cell.model, TrainableModel):
+        network = build(cell.model, size, cell.seed or 0)
+        if weights is not None:
+            load_weights(network, dict(weights))
+    else:
+        network = cell.model.build(size)
+    return network.eval()
+
+
+def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metric], device: str = "cpu") -> Score:
+    """Every metric of every image of the noise's split, the test images as a rule; reads no others.
+
+    noise: drawn with the tests' own seed, so that every model meets the very same corrupted images.
+    Always float32, whatever precision the weights were trained in.
+    Raises NotFinite where the noise, the output or a metric holds what is no number, BenchError for odd shapes.
+    """
+    started = time.perf_counter()
+    network = network.to(device).to(memory_format=torch.channels_last)  # convolutions take half the time
+    parts: list[dict[str, torch.Tensor]] = []
+    samples: dict[str, np.ndarray] = {}
+    busy = 0.0
+    with torch.inference_mode():
+        for clean, noisy, count in _chunks(getattr(data, noise.split), noise, device):
+            before = time.perf_counter()
+            output = network(noisy.contiguous(memory_format=torch.channels_last))
+            if device == "cuda":
+                torch.cuda.synchronize()
+            busy += time.perf_counter() - before
+            _check_images("the output", output[:count], clean[:count])
+            parts.append(metrics.compute(chosen, output[:count].float(), clean[:count]))
+            if not samples:
+                shown = {"original": clean, "noisy": noisy, "output": output}
+                samples = {name: to_uint8(batch[:count][:SAMPLES]).cpu().numpy() for name, batch in shown.items()}
+    values = {column: torch.cat([part[column] for part in parts]).cpu().numpy() for column in parts[0]}
+    _check_values(values, chosen)
+    images = len(parts) * CHUNK
+    return Score(values, time.perf_counter() - started, 1000 * busy / images, samples)
+
+
+def _check_images(what: str, images: "torch.Tensor", clean: "torch.Tensor") -> None:
+    if images.shape != clean.shape:
+        raise BenchError(f"{what} has shape {tuple(images.shape)} for images of shape {tuple(clean.shape)}")
+    broken = len(images) - int(images.isfinite().flatten(1).all(1).sum())
+    if broken:
+        raise NotFinite(f"{what} has values that are not finite, in {broken} of {len(images)} images")
+
+
+def _check_values(values: Mapping[str, np.ndarray], chosen: Sequence[Metric]) -> None:
+    for metric in chosen:
+        found = values[metric.column]
+        broken = np.flatnonzero(~np.isfinite(found))
+        if metric.better == "higher":  # there infinity is the value of a perfect image
+            broken = broken[~np.isposinf(found[broken])]
+        if broken.size:
+            raise NotFinite(
+                f"metric {metric.column} is {found[broken[0]]} for {broken.size} of {len(found)} images, "
+                f"the first is image {broken[0]}"
+            )
+
+
+def test_draw(shape: Sequence[int], noise: Noise, indices: "torch.Tensor") -> Draw:
+    """The randomness of a test: it depends on the tests' seed, the kind of noise and the image alone."""
+    return Draw(tuple(shape), TEST_SEED, ("test", noise.name), indices)
+
+
+def _chunks(images: np.ndarray, noise: Noise, device: str) -> "Iterator[tuple[torch.Tensor, torch.Tensor, int]]":
+    """Clean and corrupted chunks of one fixed size, with the count of true images in each.
+
+    The last chunk is padded: a network's rounding depends on the size of the batch.
+    """
+    for start in range(0, len(images), CHUNK):
+        indices = torch.arange(start, start + CHUNK)
+        rows = indices.clamp(max=len(images) - 1)
+        clean = to_float(torch.from_numpy(images[rows.numpy()]).to(device))
+        noisy = noise.apply(clean, test_draw(clean.shape, noise, indices.to(device)))
+        _check_images(f"the noise {noise.label()}", noisy, clean)
+        yield clean, noisy, min(CHUNK, len(images) - start)

@@ -1,0 +1,87 @@
+"""What training and scoring cost per image, measured on made-up images. Nothing is written here."""
+
+import contextlib
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bench import metrics
+from bench.core.images import to_float
+from bench.core.lazy import torch
+from bench.datasets import Data
+from bench.metrics import Metric
+from bench.models import Model
+from bench.noises import Noise
+from bench.spec.plan import CHUNK, Cell
+from bench.training import train
+from bench.training.costs import Cost
+from bench.training.evaluate import test_draw
+
+BATCHES = 8  # of training images
+LONG = 0.5  # seconds that a measurement takes at least
+FEW = 4  # images for a denoiser that works on one at a time
+WORTH = 600.0  # seconds; a shorter training hardly wins back what compiling takes
+
+
+def training(cell: Cell, size: int, compiled: bool) -> Cost:
+    """A cell's training: noise, forward, backward and step.
+
+    compiled: measure it through torch.compile as well, if it is long enough for that to pay.
+    """
+    assert cell.train is not None
+    plain = replace(cell.train, epochs=100_000, images=None, seconds=None, lr_search=(), keep="last", compile="off")
+    data = _random(BATCHES * plain.batch_size, size)
+    _, seconds = _per_image(replace(cell, train=plain), data)
+    if not compiled or seconds * cell.images < WORTH:
+        return Cost(seconds)
+    with contextlib.suppress(Exception):  # no compiler, or a network it can't take: there is nothing to gain then
+        first, faster = _per_image(replace(cell, train=replace(plain, compile="on")), data)
+        return Cost(seconds, faster, max(0.0, first - faster * len(data.train)))
+    return Cost(seconds)
+
+
+def scoring(model: Model, noise: Noise, chosen: Sequence[Metric], size: int) -> Cost:
+    """A test: noise, denoiser and metrics."""
+    network = model.build(size).eval().to(memory_format=torch.channels_last)
+    count = CHUNK if model.trains else FEW
+    clean = to_float(torch.from_numpy(_random(count, size).train))
+    draw = test_draw(clean.shape, noise, torch.arange(count))
+
+    def once() -> float:
+        started = time.perf_counter()
+        noisy = noise.apply(clean, draw).contiguous(memory_format=torch.channels_last)
+        metrics.compute(chosen, network(noisy).float(), clean)
+        return time.perf_counter() - started
+
+    with torch.inference_mode():
+        return Cost(statistics.median(_again(once)) / count)
+
+
+def _per_image(cell: Cell, data: Data) -> tuple[float, float]:
+    """Seconds of the first epoch, and of one image later on."""
+    state = train.advance(cell, data, train.State(), 1)
+    first = state.seconds
+
+    def epoch() -> float:
+        nonlocal state
+        state = train.advance(cell, data, state, 1)
+        return float(state.history[-1]["seconds"])
+
+    return first, statistics.median(_again(epoch)) / len(data.train)
+
+
+def _again(once: Callable[[], float]) -> list[float]:
+    """What each of several calls took, the first one left out."""
+    once()
+    found = [once()]
+    while sum(found) < LONG:
+        found.append(once())
+    return found
+
+
+def _random(count: int, size: int) -> Data:
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 3, size, size), dtype=np.uint8)
+    return Data(pixels, pixels[:0], pixels[:0], "random", ())

@@ -1,0 +1,67 @@
+"""What a model costs: parameters, multiplications, and the sizes of its layers."""
+
+from dataclasses import dataclass
+
+from bench.core.lazy import flop_counter, nn, torch
+from bench.models.base import Model
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The cost of a model.
+
+    parameters: numbers among its weights, trained or given.
+    macs: multiply-accumulates of one image's forward pass, half of torch's count of FLOPs; None without parameters.
+    """
+
+    parameters: int
+    macs: int | None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a network: its dotted name, type, output shape of one image and number of parameters."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+
+
+def count(model: Model, size: int) -> Profile:
+    """Parameters and multiply-accumulates of a model at images of (3, size, size)."""
+    network = _built(model, size)
+    parameters = _parameters(network)
+    if not parameters:
+        return Profile(0, None)
+    with torch.inference_mode(), flop_counter.FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 3, size, size))
+    return Profile(parameters, counter.get_total_flops() // 2)
+
+
+def layers(model: Model, size: int) -> list[Layer]:
+    """The layers of a model in the order an image of (3, size, size) passes them."""
+    network = _built(model, size)
+    found: list[Layer] = []
+
+    def watch(name: str, layer: nn.Module) -> None:
+        def note(module: nn.Module, inputs: object, output: "torch.Tensor") -> None:
+            found.append(Layer(name, type(module).__name__, tuple(output.shape[1:]), _parameters(module)))
+
+        layer.register_forward_hook(note)
+
+    for name, layer in network.named_modules():
+        if not list(layer.children()):
+            watch(name, layer)
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, size, size))
+    return found
+
+
+def _built(model: Model, size: int) -> "nn.Module":
+    with torch.random.fork_rng(devices=[]):  # a look at a model must not change what is drawn next
+        return model.build(size).eval()
+
+
+def _parameters(network: "nn.Module") -> int:
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,90 @@
+"""The units of work, as functions of plain values, so that they run in this process or in any other."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from bench.core.lazy import torch
+from bench.core.plugins import load_plugins
+from bench.datasets import Data, datasets
+from bench.metrics import metrics
+from bench.models import models
+from bench.noises import noises
+from bench.spec.plan import Cell
+from bench.training import evaluate, measure, profile, train
+from bench.training.costs import Cost
+from bench.training.evaluate import Score
+from bench.training.profile import Profile
+from bench.training.train import State
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every unit of a run shares: the dataset's node and the plug-in files."""
+
+    dataset: Mapping[str, Any]
+    plugins: tuple[str, ...] = ()
+
+    def data(self) -> Data:
+        """The images, read once per process."""
+        load_plugins(self.plugins)
+        return _data(json.dumps(self.dataset, sort_keys=True))
+
+
+def profile_step(context: Context, model: Mapping[str, Any], size: int) -> Profile:
+    """What a model costs. Raises whatever it raises when it is built."""
+    load_plugins(context.plugins)
+    return profile.count(models.parse(model), size)
+
+
+def measure_training(context: Context, cell: Mapping[str, Any], size: int, compiled: bool) -> Cost:
+    """What a cell's training costs per image."""
+    load_plugins(context.plugins)
+    return measure.training(Cell.from_node(cell), size, compiled)
+
+
+def measure_scoring(
+    context: Context,
+    model: Mapping[str, Any],
+    noise: Mapping[str, Any],
+    chosen: tuple[Mapping[str, Any], ...],
+    size: int,
+) -> Cost:
+    """What one test of a model costs per image."""
+    load_plugins(context.plugins)
+    torch.set_num_threads(1)
+    return measure.scoring(models.parse(model), noises.parse(noise), [metrics.parse(node) for node in chosen], size)
+
+
+def train_step(context: Context, cell: Mapping[str, Any], state: State, epochs: int) -> State:
+    """Some epochs of a cell's training."""
+    data = context.data()
+    return train.advance(Cell.from_node(cell), data, state, epochs)
+
+
+def score_step(
+    context: Context,
+    cell: Mapping[str, Any],
+    weights: Mapping[str, np.ndarray] | None,
+    noise: Mapping[str, Any],
+    chosen: tuple[Mapping[str, Any], ...],
+) -> Score:
+    """One test noise met by a cell's denoiser."""
+    data = context.data()
+    subject = Cell.from_node(cell)
+    torch.set_num_threads(subject.train.threads if subject.train else 1)
+    met = noises.parse(noise)
+    model = evaluate.fitted(subject.model, data, met)
+    network = evaluate.network_of(replace(subject, model=model), data.test.shape[-1], weights)
+    device = subject.train.device if subject.train else "cpu"
+    found = evaluate.score(network, data, met, [metrics.parse(node) for node in chosen], device)
+    return replace(found, fitted=model.label()) if subject.model.fits else found
+
+
+@lru_cache(maxsize=2)
+def _data(dataset: str) -> Data:
+    return datasets.parse(json.loads(dataset)).load()

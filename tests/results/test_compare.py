@@ -1,0 +1,248 @@
+"""Two results side by side: matched, refused, judged."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.noises import Noise
+from bench.results.compare import Comparison, NotComparable, compare, for_readers
+from bench.results.store import Store
+from bench.spec.plan import Work
+from tests.helpers import runs
+
+pytestmark = pytest.mark.usefixtures("cache")
+CONV = ("[{conv: {width: 4}}, identity]", "[{conv: {width: 4}}]")
+PLAIN = ("  - masking: {p: 0.25}\n", "")
+Scores = Callable[[Work, Noise], Any]
+
+
+def level(psnr: float, **others: float) -> dict[str, np.ndarray]:
+    return {column: np.full(10, value) for column, value in {"mse": 0.01, "psnr": psnr, "ssim": 0.5, **others}.items()}
+
+
+def flat(psnr: float) -> Scores:
+    return lambda work, noise: level(psnr)
+
+
+FLAT = flat(25)
+
+
+def stored(folder: Path, name: str, *changes: tuple[str, str], scores: Scores = FLAT) -> Store:
+    return runs.stored(folder / name, runs.spec(folder, *changes), scores)
+
+
+def judged(folder: Path, a: Scores, b: Scores, max_drop: float = 0.1) -> Comparison:
+    pair = [stored(folder, name, CONV, PLAIN, scores=scores) for name, scores in (("a", a), ("b", b))]
+    return compare(*pair, max_drop)
+
+
+def test_a_result_is_no_worse_than_itself(tmp_path: Path) -> None:
+    store = stored(tmp_path, "a")
+    found = compare(store, store, 0.0)
+    assert found.exit_code == 0
+    assert found.differences["verdict"].tolist() == ["same"] * 4
+    assert found.differences["psnr_change"].tolist() == [0.0] * 4
+    assert found.only_in_a == found.only_in_b == []
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "code"),
+    [(-1.0, "worse", 1), (-0.25, "same", 0), (-0.26, "worse", 1), (0.25, "same", 0), (0.26, "better", 0)],
+)
+def test_the_tolerance_decides(change: float, verdict: str, code: int, tmp_path: Path) -> None:
+    found = judged(tmp_path, flat(25), flat(25 + change), max_drop=0.25)
+    row = found.differences.iloc[0]
+    assert (row["psnr_a"], row["psnr_b"], row["psnr_change"]) == pytest.approx((25, 25 + change, change))
+    assert row["verdict"] == verdict
+    assert found.exit_code == code
+
+
+def test_psnr_decides_and_every_metric_is_shown(tmp_path: Path) -> None:
+    found = judged(tmp_path, lambda *_: level(25, ssim=0.9), lambda *_: level(25, ssim=0.1))
+    assert found.exit_code == 0
+    assert found.differences["ssim_change"].tolist() == pytest.approx([-0.8])
+    assert list(found.differences) == [
+        *("model", "objective", "train_noise", "test_noise", "seeds_a", "seeds_b"),
+        *(f"{column}_{end}" for column in ("mse", "psnr", "ssim") for end in ("a", "b", "change")),
+        *("verdict", "reason"),
+    ]
+
+
+def test_seeds_are_averaged(tmp_path: Path) -> None:
+    seeds = ("cpu}", "cpu}\nseeds: [1, 2]"), ("cpu}", "cpu}\nseeds: [3, 5, 7]")
+    a, b = (
+        stored(tmp_path, name, CONV, PLAIN, change, scores=lambda work, noise: level(20 + (work.cell.seed or 0)))
+        for name, change in zip("ab", seeds, strict=True)
+    )
+    row = compare(a, b, 0.1).differences.iloc[0]
+    assert (row["seeds_a"], row["seeds_b"]) == (2, 3)
+    assert (row["psnr_a"], row["psnr_b"], row["psnr_change"]) == pytest.approx((21.5, 25, 3.5))
+
+
+def test_rows_without_a_partner_are_listed(tmp_path: Path) -> None:
+    a = stored(tmp_path, "a", ("[{conv: {width: 4}}, identity]", "[{conv: {width: 4}}, identity, median]"))
+    b = stored(tmp_path, "b", ("width: 4", "width: 8"), ("p: 0.25", "p: 0.5"))
+    found = compare(a, b, 0.1)
+    masking = "masking(p=0.25, fill=0.0, per=element)"
+    assert [row for row in found.only_in_a if "median" not in row] == [
+        "conv(width=4) [denoise] trained on gaussian(sigma=0.1), tested on gaussian(sigma=0.1)",
+        f"conv(width=4) [denoise] trained on {masking}, tested on {masking}",
+        f"identity, tested on {masking}",
+    ]
+    assert len(found.only_in_a) == 5 and len(found.only_in_b) == 3
+    assert found.differences["model"].tolist() == ["identity"]
+    assert found.exit_code == 0
+
+
+def test_metrics_of_one_result_only_are_listed(tmp_path: Path) -> None:
+    a = stored(tmp_path, "a", ("cpu}", "cpu}\nmetrics: [psnr, mse]"), CONV)
+    b = stored(tmp_path, "b", ("cpu}", "cpu}\nmetrics: [psnr, ssim]"), CONV)
+    found = compare(a, b, 0.1)
+    assert (found.only_in_a, found.only_in_b) == (["metric mse"], ["metric ssim"])
+    assert [column for column in found.differences if str(column).endswith("_change")] == ["psnr_change"]
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (("sigma: 0.1", "sigma: 0.1, clip: false"), ["clip: true in A, false in B"]),
+        (("sigma: 0.1", "sigma: 0.1, quantize: true"), ["quantize: false in A, true in B"]),
+        (("size: 16, train", "size: 20, train"), ["data.size: 16 in A, 20 in B"]),
+        (("test: 10", "test: 9"), ["data.test: 10 in A, 9 in B"]),
+        (("train: 40", "train: 30"), ["data.train: 32 in A, 24 in B", "data.validation: 8 in A, 6 in B"]),
+    ],
+)
+def test_results_of_another_protocol_are_refused_by_the_part(
+    change: tuple[str, str], parts: list[str], tmp_path: Path
+) -> None:
+    a, b = stored(tmp_path, "a"), stored(tmp_path, "b", change)
+    with pytest.raises(NotComparable, match="measured under different protocols") as raised:
+        compare(a, b, 0.1)
+    assert raised.value.exit_code == 2
+    for part in parts:
+        assert part in str(raised.value)
+
+
+def test_results_of_other_pictures_are_refused(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        runs.spec(tmp_path / name)
+    a = stored(tmp_path / "one", "a")
+    changed = tmp_path / "two" / "images" / "test" / "00.png"
+    changed.write_bytes((tmp_path / "two" / "images" / "train" / "01.png").read_bytes() + b"more")
+    b = stored(tmp_path / "two", "b")
+    with pytest.raises(NotComparable, match=r"data\.source\.test"):
+        compare(a, b, 0.1)
+
+
+def test_both_ways_of_clipping_in_one_result_are_two_rows(tmp_path: Path) -> None:
+    both = ("  - gaussian: {sigma: 0.1}", "  - gaussian: {sigma: 0.1, clip: [true, false]}")
+
+    def scores(work: Work, noise: Noise) -> Mapping[str, np.ndarray]:
+        return level(25 if noise.clip else 20)
+
+    a, b = stored(tmp_path, "a", both, CONV, PLAIN, scores=scores), stored(tmp_path, "b", CONV, PLAIN, scores=flat(25))
+    found = compare(a, b, 0.1)
+    assert found.differences["psnr_a"].tolist() == [25.0]
+    assert len(found.only_in_a) == 1 and "clip=false" in found.only_in_a[0]
+    assert compare(a, a, 0.0).differences["psnr_a"].tolist() == [25.0, 20.0]
+
+
+def test_varied_settings_are_matched_not_averaged(tmp_path: Path) -> None:
+    rate = ("lr: 2.0e-3", "lr: [1.0e-3, 2.0e-3]")
+
+    def scores(work: Work, noise: Noise) -> Mapping[str, np.ndarray]:
+        assert work.cell.train is not None
+        return level(20 + 1000 * work.cell.train.lr)
+
+    a, b = (stored(tmp_path, name, *change, CONV, PLAIN, scores=scores) for name, change in (("a", [rate]), ("b", [])))
+    found = compare(a, b, 0.1)
+    assert found.differences["train.lr"].tolist() == [0.002]
+    assert (found.differences["psnr_a"].tolist(), found.differences["psnr_b"].tolist()) == ([22.0], [22.0])
+    assert found.only_in_a == [
+        "conv(width=4) [denoise] trained on gaussian(sigma=0.1), train.lr=0.001, tested on gaussian(sigma=0.1)"
+    ]
+    assert "train.lr" in for_readers(found.differences)
+
+
+def test_another_training_is_what_one_compares(tmp_path: Path) -> None:
+    a, b = stored(tmp_path, "a", CONV), stored(tmp_path, "b", CONV, ("lr: 2.0e-3", "lr: 1.0e-7"), scores=flat(12))
+    found = compare(a, b, 0.1)
+    assert found.exit_code == 1
+    assert found.differences["verdict"].tolist() == ["worse"] * 2
+
+
+def test_a_failure_is_worse_than_any_number(tmp_path: Path) -> None:
+    found = judged(tmp_path, flat(5), lambda *_: "diverged")
+    assert found.exit_code == 1
+    assert found.differences["verdict"].tolist() == ["worse"]
+    assert found.differences["reason"].tolist() == ["diverged"]
+    assert for_readers(found.differences)["verdict"].tolist() == ["worse (diverged)"]
+
+
+def test_a_failure_that_is_gone_is_better(tmp_path: Path) -> None:
+    assert judged(tmp_path, lambda *_: "diverged", flat(5)).differences["verdict"].tolist() == ["better"]
+
+
+def test_failures_on_both_sides_are_neither(tmp_path: Path) -> None:
+    found = judged(tmp_path, lambda *_: "diverged", lambda *_: "diverged")
+    assert found.differences["verdict"].tolist() == ["both failed"] and found.exit_code == 0
+
+
+def test_one_failed_seed_is_worse(tmp_path: Path) -> None:
+    seeds = ("cpu}", "cpu}\nseeds: [1, 2]")
+    a = stored(tmp_path, "a", CONV, PLAIN, seeds)
+    b = stored(tmp_path, "b", CONV, PLAIN, seeds, scores=lambda work, _: "no" if work.cell.seed == 2 else level(30))
+    assert compare(a, b, 0.1).differences["verdict"].tolist() == ["worse"]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "verdict"), [(np.inf, 50, "worse"), (50, np.inf, "better"), (np.inf, np.inf, "same")]
+)
+def test_perfect_images_beat_every_number(a: float, b: float, verdict: str, tmp_path: Path) -> None:
+    assert judged(tmp_path, flat(a), flat(b)).differences["verdict"].tolist() == [verdict]
+
+
+def test_an_unfinished_result_is_refused(tmp_path: Path) -> None:
+    a = stored(tmp_path, "a")
+    b = stored(tmp_path, "b", scores=lambda work, noise: None if noise.name == "masking" else level(25))
+    with pytest.raises(NotComparable, match=r"b is unfinished: 2 of its rows are not scored, the first is conv"):
+        compare(a, b, 0.1)
+    with pytest.raises(NotComparable, match="b is unfinished"):
+        compare(b, a, 0.1)
+
+
+def test_results_without_a_common_row_are_refused(tmp_path: Path) -> None:
+    a, b = stored(tmp_path, "a", CONV), stored(tmp_path, "b", ("[{conv: {width: 4}}, identity]", "[unet]"))
+    with pytest.raises(NotComparable, match=r"nothing to compare.*A has conv.*B has unet"):
+        compare(a, b, 0.1)
+
+
+def test_results_without_psnr_are_refused(tmp_path: Path) -> None:
+    a, b = stored(tmp_path, "a"), stored(tmp_path, "b", ("cpu}", "cpu}\nmetrics: [mse]"))
+    with pytest.raises(NotComparable, match="need the metric psnr"):
+        compare(a, b, 0.1)
+
+
+def test_the_command_writes_what_it_prints(tmp_path: Path) -> None:
+    stored(tmp_path, "a", CONV)
+    stored(tmp_path, "b", CONV, scores=flat(24))
+    out = tmp_path / "new" / "diff.csv", tmp_path / "diff.md"
+    found = runs.bench("compare", tmp_path / "a", tmp_path / "b", "--csv", out[0], "--markdown", out[1])
+    assert found.exit_code == 1
+    assert "2 worse" in found.output
+    table = pd.read_csv(out[0])
+    assert table["psnr_change"].tolist() == [-1.0, -1.0]
+    assert "| conv(width=4) | denoise | gaussian(sigma=0.1) | gaussian(sigma=0.1) |" in out[1].read_text()
+    assert runs.bench("compare", tmp_path / "a", tmp_path / "b", "--max-drop", "1").exit_code == 0
+
+
+def test_a_folder_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
+    stored(tmp_path, "a")
+    found = runs.bench("compare", tmp_path / "a", tmp_path / "missing")
+    assert found.exit_code == 2
+    assert found.stderr.startswith("Error:") and "missing holds no results: plan.json is missing" in found.stderr

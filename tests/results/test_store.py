@@ -1,0 +1,405 @@
+"""The results folder: whole files or none, markers last, damage found, nothing lost."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+from hypothesis.extra import numpy as some_arrays
+
+from bench.core.errors import BenchError
+from bench.metrics import metrics
+from bench.noises import noises
+from bench.results import files, store
+from bench.results.files import DamagedResult, NotWritable, read_json, update, write
+from bench.results.store import HISTORY, STATE, WEIGHTS, CellStore, Store
+from bench.spec.plan import test_id as id_of
+from bench.training.evaluate import Score
+from bench.training.train import State
+from tests.helpers import runs
+
+CELL = runs.cell({"conv": {"width": 4}})
+FACTS = {"dataset": "made up", "size": 16, "parameters": 10, "macs": 20}
+NOISE = noises.parse("gaussian")
+TEST = id_of(NOISE, CELL.data)
+MSE, PSNR, SSIM = (metrics.parse(name) for name in ("mse", "psnr", "ssim"))
+REPEATED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+
+
+def state(scale: float = 1.0) -> State:
+    draw = np.random.default_rng(0)
+    tensors = {
+        "weights/a": draw.normal(size=(3, 2)).astype(np.float32),
+        "weights/count": np.array(7),
+        "kept/a": (scale * draw.normal(size=(3, 2))).astype(np.float32),
+        "kept/count": np.array(5),
+        "optimizer/0/step": np.array(3.0, np.float32),
+    }
+    row = {"train_loss": 0.1, "validation_loss": None, "seconds": 0.5}
+    return State(2, 1, tensors, ({"epoch": 1, **row}, {"epoch": 2, **row, "validation_loss": 1 / 3}))
+
+
+def scored(columns: tuple[str, ...] = ("mse", "psnr"), seed: int = 0) -> Score:
+    draw = np.random.default_rng(seed)
+    values = {column: draw.uniform(size=10) for column in columns}
+    return Score(values, 1.0, 2.0, {"original": np.zeros((4, 3, 16, 16), np.uint8)})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A finished cell with one finished test."""
+    cell = CellStore(tmp_path / "cells" / CELL.id)
+    cell.save_state(state())
+    cell.finish(CELL, state(), FACTS)
+    cell.finish_score(NOISE, CELL.data, scored())
+    return cell.folder
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_finished_cell_holds_what_the_readme_says(folder: Path) -> None:
+    scores = {f"scores/{TEST}{end}" for end in (".json", ".parquet", ".samples.safetensors")}
+    assert names(folder) == {"cell.json", WEIGHTS, HISTORY, *scores}
+    assert (folder / HISTORY).read_text() == (
+        "epoch,train_loss,validation_loss,seconds\n1,0.1,,0.5\n2,0.1,0.3333333333333333,0.5\n"
+    )
+    record = read_json(folder / "cell.json")
+    assert record is not None
+    assert record["cell"] == CELL.node()
+    assert (record["epochs"], record["kept_epoch"], record["train_seconds"]) == (2, 1, 1.0)
+
+
+def test_what_was_stored_comes_back(folder: Path) -> None:
+    cell = CellStore(folder)
+    weights = cell.weights()
+    assert weights is not None
+    assert weights.keys() == {"a", "count"}
+    assert np.array_equal(weights["a"], state().tensors["kept/a"])
+    assert weights["count"].shape == () and weights["count"] == 5
+    history = cell.history()
+    assert history is not None and history["validation_loss"].tolist()[1] == 1 / 3
+    values = cell.values(TEST)
+    assert list(values) == ["image", "mse", "psnr"]
+    assert np.array_equal(values["psnr"], scored().values["psnr"])
+    assert cell.samples(TEST)["original"].shape == (4, 3, 16, 16)
+    found = cell.score(TEST)
+    assert found is not None
+    assert found["means"]["mse"] == pytest.approx(scored().values["mse"].mean())
+    assert found["deviations"]["mse"] == pytest.approx(scored().values["mse"].std(ddof=1))
+    assert found["n_images"] == 10
+
+
+def test_a_cell_without_training_has_no_weights(tmp_path: Path) -> None:
+    cell = CellStore(tmp_path)
+    cell.finish(runs.cell("identity"), None, FACTS)
+    cell.finish_score(NOISE, CELL.data, scored())
+    assert CellStore(tmp_path).finished
+    assert cell.weights() is None and cell.history() is None
+    assert cell.lacking(TEST, [MSE, PSNR]) == []
+
+
+@settings(REPEATED)
+@given(
+    some.dictionaries(
+        some.text(some.characters(codec="ascii", exclude_characters="/"), min_size=1, max_size=8),
+        some_arrays.arrays(
+            some.sampled_from([np.float32, np.float64, np.int64, np.uint8, np.bool_]),
+            some_arrays.array_shapes(min_dims=0, max_dims=4, max_side=4),
+        ),
+        max_size=4,
+    )
+)
+def test_every_state_comes_back_to_the_bit(tmp_path: Path, tensors: dict[str, np.ndarray]) -> None:
+    before = State(1, 1, {f"weights/{name}": value for name, value in tensors.items()}, state().history)
+    CellStore(tmp_path).save_state(before)
+    after = CellStore(tmp_path).state()
+    assert (after.epoch, after.best_epoch, after.history) == (1, 1, before.history)
+    assert after.tensors.keys() == before.tensors.keys()
+    for name, value in before.tensors.items():
+        assert after.tensors[name].dtype == value.dtype and after.tensors[name].shape == value.shape
+        assert after.tensors[name].tobytes() == value.tobytes()
+
+
+@settings(REPEATED)
+@given(some.data())
+def test_a_damaged_state_counts_as_none(tmp_path: Path, data: some.DataObject) -> None:
+    """Any byte changed, or the end cut off: the training starts afresh, it never goes on from something else."""
+    cell = CellStore(tmp_path)
+    cell.save_state(state())
+    path = tmp_path / STATE
+    content = bytearray(path.read_bytes())
+    place = data.draw(some.integers(0, len(content) - 1))
+    if data.draw(some.booleans()):
+        del content[place:]
+    else:
+        content[place] ^= data.draw(some.integers(1, 255))
+    path.write_bytes(content)
+    found = cell.state()
+    if found.epoch:  # a byte that says nothing, such as a space
+        assert found.history == state().history and (found.epoch, found.best_epoch) == (2, 1)
+        assert found.tensors.keys() == state().tensors.keys()
+        for name, value in state().tensors.items():
+            assert np.array_equal(found.tensors[name], value)
+
+
+class Crash(Exception):
+    """Power went off."""
+
+
+@pytest.mark.parametrize("survived", range(3))
+def test_a_cell_is_unfinished_until_its_last_write(
+    survived: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell, replaced = CellStore(tmp_path), []
+
+    def replace(source: str, target: Path) -> None:
+        if len(replaced) == survived:
+            raise Crash
+        replaced.append(Path(target).name)
+        os.rename(source, target)
+
+    cell.save_state(state())
+    monkeypatch.setattr(files.os, "replace", replace)
+    with pytest.raises(Crash):
+        cell.finish(CELL, state(), FACTS)
+    monkeypatch.undo()
+    assert not CellStore(tmp_path).finished
+    assert CellStore(tmp_path).state().epoch == 2, "what an interrupted run goes on from is gone"
+    assert not [name for name in names(tmp_path) if name.startswith(".")], "a temporary file is left"
+    cell.finish(CELL, state(), FACTS)
+    assert CellStore(tmp_path).intact()
+
+
+def test_markers_are_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+    monkeypatch.setattr(store, "write", lambda path, content, **options: written.append(write(path, content).name))
+    cell = CellStore(tmp_path)
+    cell.finish(CELL, state(), FACTS)
+    cell.finish_score(NOISE, CELL.data, scored())
+    assert written == [WEIGHTS, HISTORY, "cell.json", f"{TEST}.parquet", f"{TEST}.samples.safetensors", f"{TEST}.json"]
+
+
+@pytest.mark.parametrize("survived", range(3))
+def test_a_test_is_unfinished_until_its_last_write(
+    survived: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell, replaced = CellStore(tmp_path), []
+    cell.finish(CELL, state(), FACTS)
+
+    def replace(source: str, target: Path) -> None:
+        if len(replaced) == survived:
+            raise Crash
+        replaced.append(Path(target).name)
+        os.rename(source, target)
+
+    monkeypatch.setattr(files.os, "replace", replace)
+    with pytest.raises(Crash):
+        cell.finish_score(NOISE, CELL.data, scored())
+    monkeypatch.undo()
+    assert CellStore(tmp_path).score(TEST) is None
+    assert CellStore(tmp_path).lacking(TEST, [MSE, PSNR]) == [MSE, PSNR]
+
+
+def test_a_test_written_anew_halfway_is_unfinished(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old marker must not speak for the new values."""
+
+    def replace(source: str, target: Path) -> None:
+        if Path(target).suffix == ".json":
+            raise Crash
+        os.rename(source, target)
+
+    monkeypatch.setattr(files.os, "replace", replace)
+    with pytest.raises(Crash):
+        CellStore(folder).finish_score(NOISE, CELL.data, scored(("ssim",)))
+    monkeypatch.undo()
+    assert CellStore(folder).lacking(TEST, [MSE, SSIM]) == [MSE, SSIM]
+
+
+@pytest.mark.parametrize("name", ["cell.json", WEIGHTS, HISTORY])
+@pytest.mark.parametrize("damage", ["gone", "cut", "empty"])
+def test_a_cell_that_lacks_something_is_unfinished(name: str, damage: str, folder: Path) -> None:
+    spoil(folder / name, damage)
+    assert not CellStore(folder).finished
+    assert CellStore(folder).score(TEST) is None
+    with pytest.raises(BenchError, match="holds no finished cell"):
+        CellStore(folder).weights()
+
+
+@pytest.mark.parametrize("end", [".json", ".parquet", ".samples.safetensors"])
+@pytest.mark.parametrize("damage", ["gone", "cut", "empty"])
+def test_a_test_that_lacks_something_is_unfinished(end: str, damage: str, folder: Path) -> None:
+    spoil(folder / "scores" / f"{TEST}{end}", damage)
+    cell = CellStore(folder)
+    assert cell.finished
+    assert cell.score(TEST) is None
+    assert cell.lacking(TEST, [MSE]) == [MSE]
+    with pytest.raises(BenchError, match="holds no finished test"):
+        cell.values(TEST)
+
+
+def test_changed_bytes_are_found(folder: Path) -> None:
+    spoil(folder / WEIGHTS, "changed")
+    cell = CellStore(folder)
+    assert cell.finished and not cell.intact()
+    with pytest.raises(DamagedResult, match=f"{WEIGHTS} is damaged: delete it and run its spec again"):
+        cell.weights()
+    spoil(folder / HISTORY, "changed")
+    with pytest.raises(DamagedResult, match=HISTORY):
+        cell.history()
+    spoil(folder / "scores" / f"{TEST}.parquet", "changed")
+    with pytest.raises(DamagedResult, match=r"\.parquet is damaged"):
+        cell.values(TEST)
+    spoil(folder / "scores" / f"{TEST}.samples.safetensors", "changed")
+    with pytest.raises(DamagedResult, match="samples"):
+        cell.samples(TEST)
+    assert cell.lacking(TEST, [MSE]) == [], "means that are there need no values"
+    assert cell.lacking(TEST, [MSE, SSIM]) == [MSE, SSIM], "new values can't stand beside damaged ones"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", "{}", '{"cell": {}}', '{"checksums": {}, "sizes": {}}'])
+def test_a_marker_of_another_shape_is_none(text: str, folder: Path) -> None:
+    (folder / "scores" / f"{TEST}.json").write_text(text)
+    assert CellStore(folder).score(TEST) is None
+    (folder / "cell.json").write_text(text)
+    assert not CellStore(folder).finished
+
+
+def test_a_marker_cut_anywhere_is_none(folder: Path) -> None:
+    for path in (folder / "scores" / f"{TEST}.json", folder / "cell.json"):
+        content = path.read_bytes()
+        for length in range(0, len(content) - 2, 7):
+            path.write_bytes(content[:length])
+            cell = CellStore(folder)
+            assert (cell.score(TEST) if path.parent.name == "scores" else cell.record()) is None
+
+
+def test_a_score_belongs_to_its_weights(folder: Path) -> None:
+    cell = CellStore(folder)
+    cell.discard()
+    assert not cell.finished and not CellStore(folder).finished
+    assert cell.score(TEST) is None
+    cell.finish(CELL, state(scale=2.0), FACTS)
+    assert cell.score(TEST) is None, "a score of other weights"
+    cell.finish(CELL, state(), FACTS)
+    assert cell.score(TEST) is not None, "the same weights came back"
+
+
+def test_new_metrics_stand_beside_the_old(folder: Path) -> None:
+    cell = CellStore(folder)
+    before = cell.score(TEST)
+    assert before is not None
+    assert cell.lacking(TEST, [MSE, SSIM, PSNR]) == [SSIM]
+    cell.finish_score(NOISE, CELL.data, scored(("ssim",), seed=1))
+    after = cell.score(TEST)
+    assert after is not None
+    assert list(after["means"]) == ["mse", "psnr", "ssim"]
+    for part in ("means", "deviations"):
+        assert {key: after[part][key] for key in ("mse", "psnr")} == before[part]
+    assert np.array_equal(cell.values(TEST)["mse"], scored().values["mse"])
+    assert np.array_equal(cell.values(TEST)["ssim"], scored(("ssim",), seed=1).values["ssim"])
+    assert cell.lacking(TEST, [MSE, SSIM, PSNR]) == []
+
+
+def test_perfect_images_leave_valid_json(tmp_path: Path) -> None:
+    cell = CellStore(tmp_path)
+    cell.finish(CELL, state(), FACTS)
+    perfect = Score({"mse": np.zeros(10), "psnr": np.full(10, np.inf)}, 1.0, 1.0, {"original": np.zeros(1, np.uint8)})
+    cell.finish_score(NOISE, CELL.data, perfect)
+    text = (tmp_path / "scores" / f"{TEST}.json").read_text()
+    assert "NaN" not in text and "Infinity" not in text
+    found = cell.score(TEST)
+    assert found is not None
+    assert found["means"] == {"mse": 0.0, "psnr": None}
+    assert found["perfect"] == 10
+
+
+def test_reasons_are_kept_until_the_next_try(tmp_path: Path) -> None:
+    cell = CellStore(tmp_path)
+    assert cell.failure() == cell.failure(TEST) == ""
+    cell.fail("diverged")
+    assert cell.failure() == cell.failure(TEST) == "diverged"
+    cell.fail("no such level", {TEST: "no such level"})
+    assert cell.failure(TEST) == "no such level"
+    assert cell.failure("another") == ""
+    (tmp_path / "error.json").write_text("[")
+    assert cell.failure() == ""
+    cell.forget_failure()
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "plan.json is missing"),
+        ("", "plan.json is damaged"),
+        ('{"cells": [', "plan.json is damaged"),
+        ("{}", "another version"),
+        ('{"format": 0}', "another version"),
+    ],
+)
+def test_a_folder_without_a_usable_plan_is_said_to_have_none(text: str | None, message: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(BenchError, match=message):
+        Store(tmp_path).plan()
+
+
+def test_figures_of_earlier_plans_go(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for name in ("a.png", "b.png", "b.svg"):
+        store.write_figure(name, b"picture")
+    store.keep_figures(["b.png", "b.svg"])
+    assert names(tmp_path / "figures") == {"b.png", "b.svg"}
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "deep" / "file", "old")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(NotWritable, match="file can't be written: No space left on device") as raised:
+        write(path, "new")
+    assert raised.value.exit_code == 3
+    assert path.read_text() == "old"
+    assert names(tmp_path) == {"deep/file"}
+
+
+def test_a_file_in_the_way_of_a_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(NotWritable, match="results/x/y can't be written"):
+        write(tmp_path / "results" / "x" / "y", "")
+
+
+def test_files_get_the_usual_rights(tmp_path: Path) -> None:
+    (tmp_path / "usual").write_text("")
+    write(tmp_path / "ours", "")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_an_update_leaves_what_is_right_already(tmp_path: Path) -> None:
+    path = update(tmp_path / "file", "ä")
+    os.utime(path, (1, 1))
+    update(path, "ä")
+    assert path.stat().st_mtime == 1
+    update(path, "b")
+    assert path.read_text() == "b"
+
+
+def spoil(path: Path, how: str) -> None:
+    """Damage a file."""
+    content: Any = bytearray(path.read_bytes())
+    if how == "gone":
+        path.unlink()
+        return
+    if how == "changed":
+        content[len(content) // 2] ^= 1
+    else:
+        del content[{"cut": len(content) // 2, "empty": 0}[how] :]
+    path.write_bytes(content)

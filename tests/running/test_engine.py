@@ -1,0 +1,402 @@
+"""The engine: what is pending, what is kept, what fails alone, and where units run."""
+
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import spec
+from bench.core.errors import DataError
+from bench.results.files import NotWritable, read_json
+from bench.results.store import WEIGHTS, CellStore, Store
+from bench.running import engine, pools
+from bench.running.engine import Begun, Done, Failed, Scored, Trained
+from bench.running.pools import Inline, Processes, Unit
+from bench.spec import Experiment
+from bench.spec.plan import plan, resolved
+from bench.spec.plan import test_id as id_of
+from bench.training import units
+from bench.training.train import State
+from tests.helpers import runs
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Experiment:
+    return spec.load(runs.spec(tmp_path))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results" / "tiny")
+
+
+def run(experiment: Experiment, store: Store, workers: int = 1) -> list[engine.Event]:
+    return list(engine.run(experiment, plan(experiment), store, workers))
+
+
+def of(events: list[engine.Event], kind: type[Any]) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def weights_of(store: Store) -> dict[str, bytes]:
+    return {path.parent.name: path.read_bytes() for path in store.root.rglob(WEIGHTS)}
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception, when: Callable[..., bool]) -> list[Any]:
+    """Make one kind of unit raise for some arguments; returns the list of its calls."""
+    calls: list[Any] = []
+    real = getattr(units, name)
+
+    def step(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if when(*arguments):
+            raise error
+        return real(*arguments)
+
+    monkeypatch.setattr(engine, name, step)
+    return calls
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[Any]:
+    return failing(monkeypatch, name, Exception(), lambda *arguments: False)
+
+
+def test_a_run_trains_and_scores_everything_once(experiment: Experiment, store: Store) -> None:
+    events = run(experiment, store)
+    assert events[0] == Begun(cells=3, pending=3, epochs=4, tests=4, workers=1)
+    assert sum(event.new_epochs for event in of(events, Trained)) == 4
+    assert len(of(events, Scored)) == 4
+    assert len(of(events, Done)) == 3
+    assert not of(events, Failed)
+    assert not engine.pending(plan(experiment), store, experiment.metrics)
+    assert not list(store.root.rglob("state.safetensors"))
+
+
+def test_a_finished_run_does_nothing(experiment: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(experiment, store)
+    monkeypatch.setattr(engine, "open_pool", lambda size: pytest.fail("started something"))
+    assert run(experiment, store) == [Begun(cells=3, pending=0, epochs=0, tests=0, workers=1)]
+
+
+def test_the_longest_training_comes_first(tmp_path: Path, store: Store) -> None:
+    larger = "[identity, {conv: {width: 4}}, {unet: {width: 16}}]"
+    path = runs.spec(tmp_path, ("[{conv: {width: 4}}, identity]", larger))
+    begun = [event.work.cell.model.name for event in of(run(spec.load(path), store), Done)]
+    assert begun == ["unet", "unet", "conv", "conv", "identity"]
+
+
+def test_new_tests_and_metrics_train_nothing(
+    experiment: Experiment, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(experiment, store)
+    before, scores = weights_of(store), {path: path.read_text() for path in store.root.rglob("scores/*.json")}
+    trained = counted(monkeypatch, "train_step")
+    more = spec.load(tmp_path / "spec.yaml", ["test_noises=[gaussian: {sigma: 0.1}, masking: {p: 0.25}, poisson]"])
+    events = run(more, store)
+    assert events[0] == Begun(cells=3, pending=3, epochs=0, tests=5, workers=1)
+    assert {path: path.read_text() for path in scores} == scores
+    scored = counted(monkeypatch, "score_step")
+    more = spec.load(tmp_path / "spec.yaml", ["metrics=[mse, psnr, ssim, pairwise_distance]"])
+    assert len(of(run(more, store), Scored)) == 4
+    assert [arguments[-1] for arguments in scored] == [({"pairwise_distance": {"over": "row"}},)] * 4
+    for path, text in scores.items():
+        old, new = read_json(path), read_json(path.with_name(path.name))
+        assert old is not None and new is not None and text
+        assert list(new["means"]) == ["mse", "psnr", "ssim", "pairwise_distance"]
+    assert trained == []
+    assert weights_of(store) == before
+
+
+def test_an_interrupted_training_goes_on_where_it_was(
+    tmp_path: Path, experiment: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(experiment, store)
+    other = Store(tmp_path / "results" / "interrupted")
+    monkeypatch.setattr(engine, "STEP_SECONDS", 0.0)
+    events = engine.run(experiment, plan(experiment), other, 1)
+    for event in events:
+        if isinstance(event, Trained):
+            break
+    events.close()  # type: ignore[attr-defined]
+    assert len(list(other.root.rglob("state.safetensors"))) == 1
+    resumed = counted(monkeypatch, "train_step")
+    run(experiment, other)
+    assert [arguments[2].epoch for arguments in resumed] == [1, 0, 1]
+    assert weights_of(other) == weights_of(store)
+
+
+@pytest.mark.parametrize("error", [ValueError("no luck\nand more"), MemoryError(), FloatingPointError("odd")])
+def test_a_training_that_fails_is_kept_with_its_reason_and_tried_again(
+    error: Exception, experiment: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, "train_step", error, lambda context, cell, *rest: "masking" in str(cell))
+    events = run(experiment, store)
+    (failed,) = of(events, Failed)
+    assert failed.reason == f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
+    assert store.cell(failed.work.cell.id).failure() == failed.reason
+    assert len(of(events, Done)) == 2
+    monkeypatch.undo()
+    events = run(experiment, store)
+    assert [event.work.cell.id for event in of(events, Done)] == [failed.work.cell.id]
+    assert store.cell(failed.work.cell.id).failure() == ""
+
+
+def test_a_model_that_cannot_be_built_fails_alone(
+    experiment: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, "profile_step", RuntimeError("no plan"), lambda context, model, size: "conv" in model)
+    events = run(experiment, store)
+    assert [event.reason for event in of(events, Failed)] == ["RuntimeError: no plan"] * 2
+    assert [event.work.cell.model.name for event in of(events, Done)] == ["identity"]
+
+
+def test_a_test_that_fails_leaves_the_others(
+    experiment: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, "score_step", ValueError("not today"), lambda *arguments: "gaussian" in arguments[3])
+    events = run(experiment, store)
+    assert len(of(events, Failed)) == 2 and len(of(events, Done)) == 1
+    assert len(of(events, Scored)) == 2, "masking was scored for both models"
+    assert len(weights_of(store)) == 2
+    monkeypatch.undo()
+    trained = counted(monkeypatch, "train_step")
+    assert len(of(run(experiment, store), Scored)) == 2
+    assert trained == []
+
+
+def test_data_that_cannot_be_had_end_the_run(
+    experiment: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, "train_step", DataError("01.png: can't be read"), lambda *arguments: True)
+    with pytest.raises(DataError, match="can't be read"):
+        run(experiment, store)
+
+
+def test_a_full_disk_ends_the_run(experiment: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no fault of the cell, and a reason could not be written either."""
+
+    def full(*arguments: Any) -> None:
+        raise NotWritable("weights can't be written: No space left on device")
+
+    monkeypatch.setattr(CellStore, "finish", full)
+    with pytest.raises(NotWritable):
+        run(experiment, store)
+    assert not list(store.root.rglob("error.json"))
+
+
+def test_an_error_of_ours_is_not_taken_for_a_cells(
+    experiment: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CellStore, "finish", lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(experiment, store)
+
+
+def test_damaged_weights_are_trained_again_before_they_are_scored(
+    experiment: Experiment, store: Store, tmp_path: Path
+) -> None:
+    run(experiment, store)
+    before = weights_of(store)
+    path = next(iter(store.root.rglob(WEIGHTS)))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert not of(run(experiment, store), Done), "nothing needs them, nothing reads them"
+    more = spec.load(tmp_path / "spec.yaml", ["metrics=[mse, psnr, ssim, ssim_uniform]"])
+    (first,) = [work for work in engine.pending(plan(more), store, more.metrics) if work.cell.id == path.parent.name]
+    assert len(first.tests) == 1
+    events = run(more, store)
+    assert {event.work.cell.id for event in of(events, Trained)} == {path.parent.name}
+    assert weights_of(store) == before
+    assert not engine.pending(plan(more), store, more.metrics)
+
+
+def test_damaged_weights_that_come_back_otherwise_are_scored_anew(
+    experiment: Experiment, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(experiment, store)
+    path = next(iter(store.root.rglob(WEIGHTS)))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    real = units.train_step
+    monkeypatch.setattr(engine, "train_step", lambda context, cell, *rest: real(context, {**cell, "seed": 9}, *rest))
+    more = spec.load(tmp_path / "spec.yaml", ["test_noises=[gaussian: {sigma: 0.1}, masking: {p: 0.25}, poisson]"])
+    run(more, store)
+    assert weights_of(store)[path.parent.name] != bytes(content)
+    assert not engine.pending(plan(more), store, more.metrics)
+
+
+@pytest.mark.parametrize("name", ["cell.json", WEIGHTS, "history.csv"])
+def test_a_cell_that_lacks_a_file_is_done_again(name: str, experiment: Experiment, store: Store) -> None:
+    run(experiment, store)
+    before = weights_of(store)
+    path = next(path for path in store.root.rglob(name) if (path.parent / WEIGHTS).exists())
+    path.write_bytes(path.read_bytes()[:20])
+    events = run(experiment, store)
+    assert len(of(events, Done)) == 1 and len(of(events, Scored)) == 1
+    assert weights_of(store) == before
+
+
+def test_what_is_fitted_to_each_noise_is_kept_and_better(tmp_path: Path, store: Store) -> None:
+    models = "[gaussian_filter, {gaussian_filter: {sigma: 0.3}}]"
+    fitting = spec.load(runs.spec(tmp_path, ("[{conv: {width: 4}}, identity]", models)))
+    run(fitting, store)
+    fitted, fixed = (
+        [store.cell(work.cell.id).score(id_of(noise, work.cell.data)) or {} for noise in work.tests]
+        for work in plan(fitting)
+    )
+    assert [score["fitted"] for score in fixed] == ["", ""]
+    assert [score["fitted"] for score in fitted] == ["gaussian_filter(sigma=0.8)", "gaussian_filter(sigma=1.0)"]
+    for chosen, given in zip(fitted, fixed, strict=True):
+        assert chosen["means"]["mse"] < given["means"]["mse"]
+
+
+def test_a_step_is_longer_where_saving_takes_longer() -> None:
+    assert engine._epochs_per_step((), 1.0) == 1
+    assert engine._epochs_per_step(({"seconds": 0.5},), 0.001) == engine.STEP_SECONDS / 0.5
+    assert engine._epochs_per_step(({"seconds": 0.5},), 1.0) == engine.SAVING_SHARE / 0.5
+    assert engine._epochs_per_step(({"seconds": 1000.0},), 0.0) == 1
+    assert engine._epochs_per_step(({"seconds": 0.0},), 0.0) == 3000
+
+
+def test_little_work_is_done_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.machine, "cores", lambda: 8)
+    text = runs.spec(tmp_path)
+    little, much, search = (
+        spec.load(text, [change])
+        for change in ("train.epochs=1", "train.epochs=1000", "train.lr={search: [1e-3, 2e-3]}")
+    )
+    assert workers(little) == 1 and workers(much) == 8
+    monkeypatch.setattr(engine, "LITTLE", 3 * sum(work.cell.images for work in plan(search)) + 100)
+    assert workers(search) == 8, "every learning rate is a training"
+
+
+def test_on_a_gpu_as_many_processes_run_as_fit_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.machine, "cores", lambda: 8)
+    much = spec.load(runs.spec(tmp_path), ["train.epochs=1000", "train.device=cuda"])
+    for memory, expected in ((80 * 2**30, 8), (10 * 2**30, 3), (2**30, 1), (0, 1)):
+        monkeypatch.setattr(engine.machine, "gpu_memory", lambda memory=memory: memory)
+        assert workers(much) == expected
+
+
+def workers(experiment: Experiment) -> int:
+    works = plan(experiment)
+    return engine.default_workers(resolved(experiment), works, [work for work in works if work.cell.train])
+
+
+def test_inline_runs_units_in_turn() -> None:
+    pool = Inline()
+    pool.start(3, Unit(pow, (3, 1)))
+    pool.start(4, Unit(int, ("x",)))
+    assert pool.finish() == (3, 3, None)
+    tag, found, error = pool.finish()
+    assert (tag, found) == (4, None) and isinstance(error, ValueError)
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Processes]:
+    pool = Processes(2)
+    yield pool
+    pool.close()
+
+
+def test_processes_give_each_result_with_its_tag(processes: Processes) -> None:
+    for tag in range(6):
+        processes.start(tag, Unit(pow, (tag, 2)))
+    processes.start(6, Unit(int, ("x",)))
+    outcomes = {tag: (found, error) for tag, found, error in (processes.finish() for _ in range(7))}
+    assert {tag: found for tag, (found, _) in outcomes.items() if tag < 6} == {tag: tag**2 for tag in range(6)}
+    assert isinstance(outcomes[6][1], ValueError)
+
+
+@pytest.mark.long
+def test_a_process_that_dies_is_a_reason_and_is_replaced(processes: Processes) -> None:
+    """None but the cause is blamed, however many run beside it or wait behind it."""
+    for tag in range(12):
+        processes.start(tag, Unit(os._exit, (1,)) if tag in (3, 4) else Unit(_slowly, (tag,)))
+    outcomes = {tag: (found, error) for tag, found, error in (processes.finish() for _ in range(12))}
+    for tag in (3, 4):
+        error = outcomes.pop(tag)[1]
+        assert isinstance(error, pools.WorkerDied)
+        assert "its process died twice" in engine._reason(error)
+    assert outcomes == {tag: (tag, None) for tag in outcomes}
+
+
+def _slowly(value: int) -> int:
+    time.sleep(0.1)
+    return value
+
+
+def test_no_callback_of_the_garbage_collector_can_swallow_an_interrupt(processes: Processes) -> None:
+    assert not [callback for callback in gc.callbacks if "distributed" in getattr(callback, "__module__", "")]
+
+
+def test_large_states_travel_without_a_word(processes: Processes, recwarn: pytest.WarningsRecorder) -> None:
+    state = State(tensors={"weights/a": np.zeros(5_000_000)})
+    processes.start(1, Unit(_echo, (state,)))
+    assert processes.finish()[1].tensors["weights/a"].nbytes == 40_000_000
+    assert not recwarn.list
+
+
+def _echo(value: Any) -> Any:
+    return value
+
+
+def test_processes_never_get_interrupts(processes: Processes) -> None:
+    processes.start(1, Unit(os.getpid, ()))
+    pid = processes.finish()[1]
+    os.kill(pid, signal.SIGINT)
+    processes.start(2, Unit(os.getpid, ()))
+    processes.start(3, Unit(os.getpid, ()))
+    assert pid in {processes.finish()[1], processes.finish()[1]}
+
+
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Interrupts as a terminal's program gets them, also where these tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_waits_until_it_is_let_through(heeded: None) -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), pools.interrupts_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)  # another thread may be the one that takes it
+        done.append(1)
+    assert done == [1]
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+
+def test_interrupts_that_are_ignored_stay_ignored(heeded: None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with pools.interrupts_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+
+
+def test_interrupts_can_only_be_held_in_the_main_thread() -> None:
+    """Elsewhere the block is run as it is."""
+    done: list[int] = []
+
+    def work() -> None:
+        with pools.interrupts_held():
+            done.append(1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [1]

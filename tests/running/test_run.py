@@ -1,0 +1,342 @@
+"""Whole runs through the command line: finished ones, interrupted ones, failing ones, damaged ones."""
+
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.report import rebuild
+from bench.results import files
+from bench.results.tables import VOLATILE
+from tests.helpers import runs
+
+pytestmark = pytest.mark.usefixtures("cache")
+PLUGIN = Path(__file__).parents[1] / "helpers/failing.py"
+HEAVY = ("torch", "seaborn", "matplotlib", "scipy", "skimage", "distributed")
+POSIX = pytest.mark.skipif(os.name != "posix", reason="needs signals and process groups")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """A folder with a spec and its finished run in `results/tiny`."""
+    folder = tmp_path_factory.mktemp("run")
+    found = runs.bench("run", runs.spec(folder), "--results", folder / "results")
+    assert found.exit_code == 0, found.output
+    return folder
+
+
+@pytest.fixture
+def copy(home: Path, tmp_path: Path) -> Path:
+    """The finished run's results root, to change at will."""
+    shutil.copytree(home / "results", tmp_path / "results")
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figures and no report, which take seconds."""
+    monkeypatch.setattr(rebuild, "_figures_and_report", lambda *arguments: None)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """A folder with a spec that takes seconds, and its uninterrupted run in `whole/tiny`."""
+    folder = tmp_path_factory.mktemp("whole")
+    spec = runs.spec(folder, ("epochs: 2", "epochs: 40"), ("{conv: {width: 4}}", "{unet: {width: 12}}"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rebuild, "_figures_and_report", lambda *arguments: None)
+        found = runs.bench("run", spec, "--results", folder / "whole", "--workers", 1)
+    assert found.exit_code == 0, found.output
+    return folder
+
+
+def snapshot(folder: Path, pattern: str = "*") -> dict[str, tuple[int, bytes]]:
+    found = sorted(path for path in folder.rglob(pattern) if path.is_file())
+    return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in found}
+
+
+def rows_of(results: Path) -> list[dict[str, str]]:
+    return runs.steady(results / "tiny" / "tables" / "results.csv")
+
+
+def weights_of(results: Path) -> dict[str, bytes]:
+    return {path.parent.name: path.read_bytes() for path in results.rglob("weights.safetensors")}
+
+
+def test_a_run_leaves_what_the_readme_says(home: Path) -> None:
+    top = {path.name for path in (home / "results" / "tiny").iterdir()}
+    assert top == {"experiment.yaml", "environment.json", "plan.json", "cells", "tables", "figures", "report.html"}
+    tables = {path.name for path in (home / "results" / "tiny" / "tables").iterdir()}
+    assert tables == {"results.csv", "summary.csv", "summary.md", "summary.tex"}
+    assert not [path for path in home.rglob(".*") if path.is_file()], "a temporary file is left"
+
+
+def test_the_resolved_spec_says_the_same(home: Path, tmp_path: Path) -> None:
+    spec = home / "results" / "tiny" / "experiment.yaml"
+    found = runs.bench("run", spec, "--results", home / "results")
+    assert "nothing to run" in found.output, found.output
+
+
+def test_a_finished_run_writes_nothing(copy: Path, home: Path) -> None:
+    before = snapshot(copy)
+    found = runs.bench("run", home / "spec.yaml", "--results", copy)
+    assert found.exit_code == 0
+    assert "nothing to run: all 3 cells of tiny are finished" in found.output
+    assert snapshot(copy) == before
+
+
+def test_a_finished_run_is_quick_and_imports_nothing_heavy(home: Path, cache: Path) -> None:
+    code = (
+        "import sys; from bench.cli.main import main\n"
+        f"try: main(['run', r'{home / 'spec.yaml'}', '--results', r'{home / 'results'}'])\n"
+        f"except SystemExit as end: print(end.code, [name for name in {HEAVY} if name in sys.modules])"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=runs.environment(cache))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert found.stdout.splitlines()[-1] == "0 []", found.stdout + found.stderr
+    assert found.stderr == ""
+    assert "nothing to run" in found.stdout
+    # Of the processor, since the tests beside this one would count in the time that passes.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.0
+
+
+def test_a_new_test_noise_trains_nothing_and_changes_no_score(copy: Path, home: Path, plain: None) -> None:
+    cells = copy / "tiny" / "cells"
+    before = snapshot(cells)
+    table = pd.read_csv(copy / "tiny" / "tables" / "results.csv")
+    more = "test_noises=[gaussian: {sigma: 0.1}, masking: {p: 0.25}, poisson: {peak: 30}]"
+    found = runs.bench("run", home / "spec.yaml", "--results", copy, "--set", more)
+    assert found.exit_code == 0, found.output
+    after = snapshot(cells)
+    changed = {name for name in before if after[name] != before[name]}
+    assert all(name.endswith("card.md") for name in changed), changed
+    assert sum(name.endswith(".parquet") for name in after) == 9
+    again = pd.read_csv(copy / "tiny" / "tables" / "results.csv")
+    kept = again.merge(table, on=["cell", "test_noise"], suffixes=("", "_before"))
+    assert len(kept) == 4
+    for column in ("mse", "psnr", "ssim", "psnr_sd", *VOLATILE):
+        assert kept[column].equals(kept[f"{column}_before"])
+
+
+def test_a_new_metric_trains_nothing_and_changes_no_mean(copy: Path, home: Path, plain: None) -> None:
+    weights = snapshot(copy, "weights.safetensors"), snapshot(copy, "cell.json")
+    before = pd.read_csv(copy / "tiny" / "tables" / "results.csv")
+    found = runs.bench(
+        "run", home / "spec.yaml", "--results", copy, "--set", "metrics=[psnr, mse, ssim, pairwise_distance]"
+    )
+    assert found.exit_code == 0, found.output
+    assert (snapshot(copy, "weights.safetensors"), snapshot(copy, "cell.json")) == weights
+    after = pd.read_csv(copy / "tiny" / "tables" / "results.csv")
+    for column in ("mse", "psnr", "ssim", "psnr_sd"):
+        assert after[column].tolist() == before[column].tolist()
+    assert after["pairwise_distance"].between(0.1, 10).all()
+    values = pd.read_parquet(next(copy.rglob("*.parquet")))
+    assert list(values) == ["image", "mse", "psnr", "ssim", "pairwise_distance"]
+
+
+def test_a_folder_of_an_older_plan_stays_usable(copy: Path, home: Path, plain: None) -> None:
+    weights = snapshot(copy, "weights.safetensors")
+    other = ["--set", "models=[{conv: {width: 4}}, median]", "--set", "noises=[masking: {p: 0.25}]"]
+    found = runs.bench("run", home / "spec.yaml", "--results", copy, *other)
+    assert found.exit_code == 0, found.output
+    assert [row["model"] for row in rows_of(copy)] == ["conv(width=4)", "median(size=3)"]
+    found = runs.bench("run", home / "spec.yaml", "--results", copy)
+    assert "nothing to run" in found.output
+    assert rows_of(copy) == rows_of(home / "results")
+    assert snapshot(copy, "weights.safetensors") == weights
+
+
+def test_a_report_is_rebuilt_from_what_is_stored(copy: Path, home: Path) -> None:
+    before = {name: content for name, (_, content) in snapshot(copy / "tiny").items()}
+    tables = [name for name in before if not name.startswith(("figures", "report"))]
+    for name in ("tables", "figures", "report.html"):
+        path = copy / "tiny" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    found = runs.bench("report", copy / "tiny")
+    assert found.exit_code == 0, found.output
+    after = {name: content for name, (_, content) in snapshot(copy / "tiny").items()}
+    assert after.keys() == before.keys()
+    assert {name: after[name] for name in tables} == {name: before[name] for name in tables}
+
+
+@pytest.mark.parametrize("name", ["cell.json", "weights.safetensors", "*.json", "*.parquet", "*.samples.safetensors"])
+def test_what_is_cut_or_gone_is_done_again(name: str, copy: Path, home: Path, plain: None) -> None:
+    pattern = f"scores/{name}" if "*" in name else name
+    for place, path in enumerate(sorted(copy.rglob(pattern))):
+        path.write_bytes(path.read_bytes()[:30]) if place % 2 else path.unlink()
+    found = runs.bench("run", home / "spec.yaml", "--results", copy)
+    assert found.exit_code == 0, found.output
+    assert rows_of(copy) == rows_of(home / "results")
+    assert weights_of(copy) == weights_of(home / "results")
+
+
+def test_changed_bytes_are_reported_in_one_line(copy: Path, home: Path) -> None:
+    for pattern in ("*.samples.safetensors", "history.csv"):
+        path = next(copy.rglob(pattern))
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        found = runs.bench("report", copy / "tiny")
+        assert found.exit_code == 2
+        assert found.stderr == f"Error: {path} is damaged: delete it and run its spec again\n"
+        path.unlink()
+        assert runs.bench("run", home / "spec.yaml", "--results", copy).exit_code == 0
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]"])
+def test_a_damaged_plan_is_written_anew(text: str, copy: Path, home: Path) -> None:
+    (copy / "tiny" / "plan.json").write_text(text)
+    found = runs.bench("report", copy / "tiny")
+    assert found.exit_code == 2 and "plan.json is damaged" in found.stderr
+    found = runs.bench("run", home / "spec.yaml", "--results", copy)
+    assert found.exit_code == 0 and "nothing to run" in found.output
+
+
+def test_results_that_cannot_be_written_are_one_line(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = runs.bench("run", home / "spec.yaml", "--results", tmp_path / "file")
+    assert found.exit_code == 3
+    assert re.fullmatch(r"Error: .*file/tiny/experiment\.yaml can't be written: .*\n", found.stderr), found.stderr
+
+
+def test_a_disk_that_fills_up_ends_the_run_in_one_line(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: None
+) -> None:
+    room = [6]
+
+    def full(handle: int) -> None:
+        room[0] -= 1
+        if room[0] < 0:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    found = runs.bench("run", home / "spec.yaml", "--results", tmp_path)
+    assert found.exit_code == 3
+    assert found.stderr.count("\n") == 1 and "can't be written: No space left on device" in found.stderr
+    room[0] = 10**6
+    assert runs.bench("run", home / "spec.yaml", "--results", tmp_path).exit_code == 0
+    assert rows_of(tmp_path) == rows_of(home / "results")
+
+
+def test_a_diverging_cell_is_a_row_and_the_others_go_on(tmp_path: Path, plain: None) -> None:
+    spec = runs.spec(
+        tmp_path,
+        ("lr: 2.0e-3", "lr: [2.0e-3, 100], optimizer: sgd, precision: float32"),
+        ("epochs: 2", "epochs: 20"),
+        ("{conv: {width: 4}}", "{unet: {width: 4}}"),
+        ("  - masking: {p: 0.25}\n", ""),
+    )
+    found = runs.bench("run", spec, "--results", tmp_path / "results")
+    assert found.exit_code == 1, found.output
+    errors = [row["error"] for row in rows_of(tmp_path / "results")]
+    assert errors[0] == errors[2] == ""
+    assert re.fullmatch(r"diverged: .* in epoch \d+ \(learning rate 100\)", errors[1])
+    assert errors[1] in found.output
+
+
+def test_a_plan_tells_what_is_left(copy: Path, home: Path) -> None:
+    found = runs.bench("plan", home / "spec.yaml", "--results", copy)
+    assert "3 cells: 3 finished, 0 to run (0 epochs, 0 tests)" in found.output
+    next(copy.rglob("weights.safetensors")).unlink()
+    before = snapshot(copy)
+    found = runs.bench("plan", home / "spec.yaml", "--results", copy)
+    assert "3 cells: 2 finished, 1 to run (2 epochs, 1 tests)" in found.output
+    assert snapshot(copy) == before, "a plan changes nothing"
+
+
+def test_a_crippled_run_is_worse_and_another_protocol_is_refused(
+    copy: Path, home: Path, tmp_path: Path, plain: None
+) -> None:
+    ours = copy / "tiny"
+    assert runs.bench("compare", ours, ours).exit_code == 0
+    slow = ["--set", "train.lr=1e-7", "--set", "train.epochs=1"]
+    assert runs.bench("run", home / "spec.yaml", "--results", tmp_path / "slow", *slow).exit_code == 0
+    found = runs.bench("compare", ours, tmp_path / "slow" / "tiny", "--max-drop", "0")
+    assert found.exit_code == 1, found.output
+    clip = ["--set", "noises.0.gaussian.clip=false"]
+    assert runs.bench("run", home / "spec.yaml", "--results", tmp_path / "clip", *clip).exit_code == 0
+    found = runs.bench("compare", ours, tmp_path / "clip" / "tiny")
+    assert found.exit_code == 2
+    assert "clip: true in A, false in B" in found.stderr
+
+
+@POSIX
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_run_keeps_what_it_has_and_ends_where_a_whole_one_ends(
+    workers: int, whole: Path, tmp_path: Path, cache: Path, plain: None
+) -> None:
+    """Ctrl-C as a terminal sends it: to every process of the group."""
+    spec = whole / "spec.yaml"
+    words = runs.command("run", spec, "--results", tmp_path, "--workers", workers)
+    running = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env=runs.environment(cache),
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("tiny/cells/*/state.safetensors")):
+        assert running.poll() is None and time.monotonic() < deadline, running.communicate()
+        time.sleep(0.01)
+    os.killpg(running.pid, signal.SIGINT)
+    started = time.monotonic()
+    output, errors = running.communicate(timeout=60)
+    assert time.monotonic() - started < 5
+    assert running.returncode == 130, errors
+    assert errors == "Interrupted: everything that was finished is kept; the same command goes on from there.\n"
+    assert "Traceback" not in output
+    while runs.family(running.pid) and time.monotonic() < started + 5:
+        time.sleep(0.05)
+    assert runs.family(running.pid) == []
+    assert list(tmp_path.glob("tiny/cells/*/state.safetensors"))
+    resumed = runs.bench("run", spec, "--results", tmp_path, "--workers", 1)
+    assert resumed.exit_code == 0, resumed.output
+    assert rows_of(tmp_path) == rows_of(whole / "whole")
+    assert weights_of(tmp_path) == weights_of(whole / "whole")
+
+
+def test_two_workers_make_what_one_makes_and_failures_stay_alone(tmp_path: Path, cache: Path) -> None:
+    """A model that raises, can't be built, has no memory, ends its process or makes no numbers leaves the others."""
+    models = "[{conv: {width: 4}}, raises, unbuilt, greedy, infinite, fine, median, identity]"
+    with_all = models.replace("raises", "dying, raises")
+
+    def run(workers: int, models: str) -> "subprocess.CompletedProcess[str]":
+        change = ("[{conv: {width: 4}}, identity]", models)
+        spec = runs.spec(tmp_path, change, ("  - masking: {p: 0.25}\n", ""))
+        words = ["run", spec, "--results", tmp_path / str(workers), "--workers", workers, "--plugin", PLUGIN]
+        return runs.bench_apart(*words, env=runs.environment(cache))
+
+    two, one = run(2, with_all), run(1, models)
+    assert (one.returncode, two.returncode) == (1, 1), one.stderr + two.stderr
+    assert (one.stderr, two.stderr) == ("", "")
+    assert {row["model"]: row["error"] for row in rows_of(tmp_path / "2")} == {
+        "conv(width=4)": "",
+        "dying": "its process died twice: it ran out of memory or was ended from within",
+        "raises": "Unheard: no such luck",
+        "unbuilt": "RuntimeError: no plan",
+        "greedy": "MemoryError",
+        "infinite": "the output has values that are not finite, in 10 of 10 images",
+        "fine": "",
+        "median(size=3)": "",
+        "identity": "",
+    }
+    assert [row for row in rows_of(tmp_path / "2") if row["model"] != "dying"] == rows_of(tmp_path / "1")
+    assert weights_of(tmp_path / "2") == weights_of(tmp_path / "1") != {}
+
+
+def test_environment_and_fingerprint_are_kept(home: Path) -> None:
+    told = json.loads((home / "results" / "tiny" / "environment.json").read_text())
+    assert {"python", "libraries", "cpu", "cores", "platform"} <= told.keys()
+    score = json.loads(next((home / "results").rglob("scores/*.json")).read_text())
+    assert {"noise", "clip", "quantize", "data", "chunk", "range", "test_seed"} <= score["protocol"].keys()
+    values = pd.read_parquet(next((home / "results").rglob("*.parquet")))
+    assert np.array_equal(values["image"], np.arange(10))

@@ -1,0 +1,246 @@
+"""Training: the chain of steps, the loop against plain PyTorch, what it looks at, how it ends."""
+
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bench.core import rng
+from bench.core.images import to_float
+from bench.core.rng import Draw
+from bench.models import TrainableModel, models
+from bench.noises import noises
+from bench.results.store import CellStore
+from bench.spec.plan import TEST_SEED, Cell
+from bench.training.train import Diverged, State, advance, build, corrupt
+from tests.helpers import runs
+
+TRAINABLE = [name for name in models if models[name].trains]
+SETTINGS = list(product(("adam", "adamw", "sgd"), ("constant", "cosine"), ("float32", "bfloat16")))
+
+
+def chained(cell: Cell, folder: Path, steps: tuple[int, ...]) -> State:
+    """A training in several steps, each from what the one before has stored."""
+    store, state = CellStore(folder), State()
+    for epochs in steps:
+        store.save_state(advance(cell, runs.images(), state, epochs))
+        state = CellStore(folder).state()
+    return state
+
+
+def same(one: State, other: State) -> None:
+    assert one.tensors.keys() == other.tensors.keys()
+    for name, value in one.tensors.items():
+        assert value.dtype == other.tensors[name].dtype
+        assert np.array_equal(value, other.tensors[name]), name
+    untimed = [[{**row, "seconds": 0} for row in state.history] for state in (one, other)]
+    assert untimed[0] == untimed[1]
+    assert (one.epoch, one.best_epoch) == (other.epoch, other.best_epoch)
+
+
+@pytest.mark.parametrize(("optimizer", "schedule", "precision"), SETTINGS)
+def test_steps_through_the_store_equal_one_long_step(
+    optimizer: str, schedule: str, precision: str, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"optimizer": optimizer, "schedule": schedule, "precision": precision, "lr": 1e-2}
+    cell = runs.cell({"conv": {"width": 4}}, epochs=4, **settings)
+    same(advance(cell, runs.images(), State(), 4), chained(cell, tmp_path, (1, 2, 1)))
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_every_model_can_be_trained_in_steps(name: str, tmp_path: Path) -> None:
+    cell = runs.cell(name, epochs=2, keep="best")
+    same(advance(cell, runs.images(), State(), 2), chained(cell, tmp_path, (1, 1)))
+
+
+@pytest.mark.parametrize("objective", ["autoencode", "noise2noise", "noise2void"])
+@pytest.mark.parametrize("budget", [{"epochs": 3}, {"images": 90}])
+def test_every_objective_and_budget_can_be_trained_in_steps(
+    objective: str, budget: dict[str, Any], tmp_path: Path
+) -> None:
+    cell = runs.cell({"conv": {"width": 4, "objective": objective}}, objective=objective, **budget)
+    same(advance(cell, runs.images(), State(), 3), chained(cell, tmp_path, (1, 1, 1)))
+
+
+@dataclass(frozen=True)
+class Dropping(TrainableModel):
+    """Draws from torch's own generator and keeps a buffer."""
+
+    def build(self, size: int) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Dropout(0.5), nn.Conv2d(8, 3, 1))
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_layers_that_draw_by_themselves_can_be_trained_in_steps(keep: str, tmp_path: Path) -> None:
+    cell = replace(runs.cell("conv", keep=keep), model=Dropping())
+    one = advance(cell, runs.images(), State(), 3)
+    torch.rand(17)  # what others draw in between must not matter
+    same(one, chained(cell, tmp_path, (2, 1)))
+
+
+def test_more_epochs_than_are_left_change_nothing() -> None:
+    cell = runs.cell({"conv": {"width": 4}}, epochs=2)
+    done = advance(cell, runs.images(), State(), 99)
+    assert done.epoch == 2
+    same(done, advance(cell, runs.images(), done, 1))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_the_loop_is_what_plain_torch_does(optimizer: str) -> None:
+    """Against a loop written out with torch's own optimisers and schedule, nothing fused, usual memory order."""
+    data = runs.images(train=48)
+    settings: dict[str, Any] = {"optimizer": optimizer, "lr": 1e-2, "weight_decay": 1e-2, "keep": "last"}
+    cell = runs.cell({"unet": {"width": 4}}, epochs=2, **settings)
+    assert isinstance(cell.model, TrainableModel) and cell.noise is not None
+    network = build(cell.model, 16, seed=0).train()
+    make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}[optimizer]
+    momentum: dict[str, Any] = {"momentum": 0.9} if optimizer == "sgd" else {}
+    steps = make(network.parameters(), lr=1e-2, weight_decay=1e-2, fused=False, foreach=False, **momentum)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(steps, T_max=2 * 3)
+    losses = []
+    for epoch in (1, 2):
+        total = 0.0
+        order = rng.permutation(48, 0, "order", epoch)
+        for start in (0, 16, 32):
+            chosen = torch.from_numpy(order[start : start + 16])
+            clean = to_float(torch.from_numpy(data.train)[chosen])
+            noisy = cell.noise.apply(clean, Draw(tuple(clean.shape), 0, ("train", epoch), chosen))
+            loss = ((network(noisy) - clean) ** 2).mean()
+            steps.zero_grad()
+            loss.backward()
+            steps.step()
+            schedule.step()
+            total += loss.item() * len(chosen)
+        losses.append(total / 48)
+    state = advance(cell, data, State(), 2)
+    assert [row["train_loss"] for row in state.history] == pytest.approx(losses, rel=1e-5)
+    for name, value in network.state_dict().items():
+        np.testing.assert_allclose(state.part("kept")[name], value, atol=2e-5, err_msg=name)
+
+
+def test_validation_loss_is_the_mean_over_the_validation_images() -> None:
+    data = runs.images()
+    cell = runs.cell({"conv": {"width": 4}}, epochs=1, keep="last")
+    assert isinstance(cell.model, TrainableModel) and cell.noise is not None
+    state = advance(cell, data, State(), 1)
+    network = build(cell.model, 16, 0)
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in state.part("weights").items()})
+    clean = to_float(torch.from_numpy(data.validation))
+    noisy = cell.noise.apply(clean, Draw(tuple(clean.shape), TEST_SEED, ("validation", 0), torch.arange(10)))
+    with torch.inference_mode():
+        expected = ((network.eval()(noisy) - clean) ** 2).mean().item()
+    assert state.history[0]["validation_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_training_lowers_the_loss() -> None:
+    history = advance(runs.cell("unet", epochs=20, lr=3e-3), runs.images(), State(), 20).history
+    assert history[-1]["train_loss"] < 0.75 * history[0]["train_loss"]
+    assert history[-1]["validation_loss"] < 0.9 * history[0]["validation_loss"]
+    assert [row["epoch"] for row in history] == list(range(1, 21))
+
+
+def test_the_seed_decides() -> None:
+    first, again, other = (
+        advance(runs.cell({"conv": {"width": 4}}, seed=seed, epochs=1), runs.images(), State(), 1) for seed in (1, 1, 2)
+    )
+    same(first, again)
+    assert not np.array_equal(first.part("kept")["encoder.0.weight"], other.part("kept")["encoder.0.weight"])
+    assert first.history[0]["train_loss"] != other.history[0]["train_loss"]
+
+
+def test_training_never_looks_at_the_test_images() -> None:
+    data = replace(runs.images(), test=runs.Forbidden())
+    assert advance(runs.cell({"conv": {"width": 4}}, epochs=2), data, State(), 2).epoch == 2
+
+
+def test_the_weights_kept_are_those_of_the_epoch_with_the_lowest_validation_loss() -> None:
+    cell = runs.cell({"conv": {"width": 4}}, epochs=6, optimizer="sgd", lr=3.0, schedule="constant", keep="best")
+    state = advance(cell, runs.images(), State(), 6)
+    losses = [row["validation_loss"] for row in state.history]
+    assert state.best_epoch == 1 + int(np.argmin(losses)) < 6, "the test needs a run whose last epoch is not its best"
+    then = advance(cell, runs.images(), State(), state.best_epoch).part("weights")
+    for name, value in then.items():
+        assert np.array_equal(state.part("kept")[name], value)
+
+
+def test_the_choice_looks_at_validation_images_only() -> None:
+    """Other training images of the same number leave the rule as it is: lowest validation loss, not training loss."""
+    cell = runs.cell({"conv": {"width": 4}}, epochs=6, optimizer="sgd", lr=3.0, schedule="constant")
+    data = runs.images()
+    chosen = {
+        advance(cell, replace(data, validation=runs.pictures(10, 16, seed)), State(), 6).best_epoch
+        for seed in range(5, 11)
+    }
+    assert len(chosen) > 1, "the choice does not depend on the validation images"
+
+
+def test_the_last_weights_are_kept_on_request_and_without_validation_images() -> None:
+    for cell, data in (
+        (runs.cell("unet", optimizer="sgd", lr=0.3, keep="last"), runs.images()),
+        (runs.cell("unet", optimizer="sgd", lr=0.3), _without_validation()),
+    ):
+        state = advance(cell, data, State(), 3)
+        assert state.best_epoch == 3
+        for name, value in state.part("weights").items():
+            assert np.array_equal(state.part("kept")[name], value)
+
+
+def _without_validation() -> Any:
+    data = runs.images()
+    return replace(data, validation=data.validation[:0])
+
+
+def test_autoencoding_shows_the_network_clean_images() -> None:
+    clean = to_float(torch.from_numpy(runs.pictures(4)))
+    assert corrupt(None, clean, torch.arange(4), 0, 1, "train") is clean
+    with_noise = advance(runs.cell({"conv": {"width": 4}}, epochs=1), runs.images(), State(), 1)
+    without = advance(
+        runs.cell({"conv": {"width": 4, "objective": "autoencode"}}, objective="autoencode", epochs=1),
+        runs.images(),
+        State(),
+        1,
+    )
+    assert with_noise.history[0]["train_loss"] != without.history[0]["train_loss"]
+
+
+def test_noise_is_drawn_anew_in_every_epoch_unless_it_is_not_fresh() -> None:
+    clean = to_float(torch.from_numpy(runs.pictures(4)))
+
+    def drawn(fresh: bool, epoch: int) -> torch.Tensor:
+        return corrupt(noises.parse({"gaussian": {"fresh": fresh}}), clean, torch.arange(4), 0, epoch, "train")
+
+    assert not torch.equal(drawn(True, 1), drawn(True, 2))
+    assert torch.equal(drawn(False, 1), drawn(False, 2))
+
+
+def test_a_loss_that_explodes_ends_the_training() -> None:
+    cell = runs.cell({"unet": {"width": 4}}, optimizer="sgd", lr=100.0, epochs=30)
+    with pytest.raises(Diverged, match=r"diverged: .* in epoch \d+ \(learning rate 100\)"):
+        advance(cell, runs.images(), State(), 30)
+
+
+@dataclass(frozen=True)
+class Broken(TrainableModel):
+    """Its loss is a number, its gradient is none."""
+
+    def build(self, size: int) -> nn.Module:
+        return nn.Conv2d(3, 3, 1)
+
+    def loss(self, network: nn.Module, inputs: Any, targets: Any, draw: Draw) -> torch.Tensor:
+        return (0 * network(inputs).sum()).sqrt()
+
+
+def test_weights_that_are_no_numbers_end_the_training_in_the_epoch_that_made_them() -> None:
+    cell = replace(runs.cell("conv", epochs=1, batch_size=64), model=Broken())
+    with pytest.raises(Diverged, match="a weight is no longer a finite number in epoch 1"):
+        advance(cell, runs.images(), State(), 1)
+
+
+def test_a_model_that_needs_no_training_is_refused() -> None:
+    with pytest.raises(ValueError, match="identity needs no training"):
+        advance(runs.cell("identity"), runs.images(), State(), 1)
