@@ -5,9 +5,11 @@ their defaults, bounds, descriptions (the docstring's `key: text` lines) and JSO
 """
 
 import dataclasses
+import importlib
 import json
+import pkgutil
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, Self, TypeVar, get_origin, get_type_hints
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, ValidationError
@@ -121,7 +123,7 @@ class Registry(Generic[T]):
                 taken = self._classes[name]
                 raise ValueError(
                     f"{self.kind} {name!r} is already registered by {taken.__module__}.{taken.__qualname__}; "
-                    f"names taken: {', '.join(self._classes)}"
+                    f"names taken: {', '.join(self)}"
                 )
             if not issubclass(cls, self.base) or "__dataclass_params__" not in cls.__dict__:
                 raise ValueError(f"{cls.__qualname__} must be a dataclass derived from {self.base.__name__}")
@@ -133,14 +135,14 @@ class Registry(Generic[T]):
 
     def __getitem__(self, name: object) -> type[T]:
         if not isinstance(name, str) or name not in self._classes:
-            raise FieldError(unknown(self.kind, name, self._classes))
+            raise FieldError(unknown(self.kind, name, self))
         return self._classes[name]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name in self._classes
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._classes)
+        return iter(sorted(self._classes))  # whatever the order in which files were imported
 
     def parse(self, node: Any) -> T:
         """An instance from `name` or `{name: {key: value}}`. Raises FieldError."""
@@ -181,10 +183,17 @@ class Registry(Generic[T]):
                         "required": [name],
                         "additionalProperties": False,
                     }
-                    for name, cls in self._classes.items()
+                    for name, cls in ((name, self[name]) for name in self)
                 ),
             ]
         }
+
+
+def import_modules(package: str, folders: Iterable[str]) -> None:
+    """Import every public module of a package, so that whatever they register is found by being there."""
+    for module in pkgutil.iter_modules(folders):
+        if not module.name.startswith("_"):
+            importlib.import_module(f"{package}.{module.name}")
 
 
 def validate(cls: type[Any], params: Mapping[str, Any]) -> Any:

@@ -1,5 +1,8 @@
-"""Measures of image quality."""
+"""Measures of image quality, one family per file. Every public module of this folder is imported."""
 
+from bench.core.registry import import_modules
 from bench.metrics.base import Metric, compute, mean, metrics
+
+import_modules(__name__, __path__)
 
 __all__ = ["Metric", "compute", "mean", "metrics"]

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import ClassVar, Literal
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -94,90 +94,6 @@ class PairMetric(Metric):
         raise TypeError(f"metric {self.name!r} must define measure(pair)")
 
 
-@metrics.register("mse")
-@dataclass(frozen=True)
-class Mse(PairMetric):
-    """Mean squared error over the pixels and channels of an image.
-
-    Source: skimage.metrics.mean_squared_error.
-    """
-
-    title = "MSE"
-    better = "lower"
-
-    def measure(self, pair: Pair) -> "torch.Tensor":
-        return pair.mse
-
-
-@metrics.register("psnr")
-@dataclass(frozen=True)
-class Psnr(PairMetric):
-    """Peak signal-to-noise ratio of an image, 10 log10(1 / mse); infinite for a perfect one.
-
-    Source: skimage.metrics.peak_signal_noise_ratio(data_range=1).
-    """
-
-    title = "PSNR"
-    unit = "dB"
-
-    def measure(self, pair: Pair) -> "torch.Tensor":
-        return -10 * pair.mse.log10()
-
-
-_bell = [math.exp(-0.5 * (offset / 1.5) ** 2) for offset in range(-5, 6)]
-GAUSSIAN = tuple(weight / sum(_bell) for weight in _bell)
-UNIFORM = (1 / 7,) * 7
-
-
-@metrics.register("ssim")
-@dataclass(frozen=True)
-class Ssim(PairMetric):
-    """Structural similarity, in [-1, 1], with a Gaussian window: sigma 1.5, 11 taps, population covariance.
-
-    Source: Wang et al. 2004, doi:10.1109/TIP.2003.819861; skimage.metrics.structural_similarity(
-    gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1), averaged over channels.
-    """
-
-    title = "SSIM"
-
-    def measure(self, pair: Pair) -> "torch.Tensor":
-        return _similarity(self.name, pair, GAUSSIAN, 1.0)
-
-
-@metrics.register("ssim_uniform")
-@dataclass(frozen=True)
-class SsimUniform(PairMetric):
-    """Structural similarity, in [-1, 1], with a flat window of 7x7 and sample covariance.
-
-    Source: the defaults of skimage.metrics.structural_similarity(data_range=1), averaged over channels.
-    """
-
-    title = "SSIM (7x7)"
-
-    def measure(self, pair: Pair) -> "torch.Tensor":
-        return _similarity(self.name, pair, UNIFORM, 49 / 48)
-
-
-@metrics.register("pairwise_distance")
-@dataclass(frozen=True)
-class PairwiseDistance(PairMetric):
-    """Euclidean distance of image and target, with 1e-6 added to every difference as torch does.
-
-    over: `row` averages the distances of all rows of all channels, which is what the torch call makes of a batch of
-        images; `image` takes the whole image as one vector.
-    Source: torch.nn.PairwiseDistance(p=2, eps=1e-6).
-    """
-
-    title = "pairwise distance"
-    better = "lower"
-
-    over: Literal["row", "image"] = "row"
-
-    def measure(self, pair: Pair) -> "torch.Tensor":
-        vectors = pair.difference.flatten(1 if self.over == "image" else 3)
-        return torch.linalg.vector_norm(vectors + 1e-6, dim=-1).view(len(vectors), -1).mean(1)
-
-
 def compute(chosen: Sequence[Metric], images: "torch.Tensor", targets: "torch.Tensor") -> dict[str, "torch.Tensor"]:
     """Every chosen metric of every image: column -> (N,) float64, on the images' device.
 
@@ -215,43 +131,3 @@ def _pairs(images: "torch.Tensor", targets: "torch.Tensor") -> Iterator[tuple[sl
     for first in range(0, len(images), size):
         rows = torch.arange(first, first + size, device=images.device).clamp_(max=len(images) - 1)
         yield slice(first, first + size), Pair(images.detach()[rows].clamp_(0, 1), targets.detach()[rows])
-
-
-def _similarity(name: str, pair: Pair, taps: tuple[float, ...], correction: float) -> "torch.Tensor":
-    """Mean SSIM of each image where the window lies inside; correction: of the covariance, n / (n - 1) or 1."""
-    x, y, squares, product = _windowed(name, pair.products, taps).unbind(1)
-    means = x * y
-    powers = x * x
-    powers += y * y
-    covariance = product.sub_(means).mul_(2 * correction)
-    variances = squares.sub_(powers).mul_(correction)
-    first, second = 0.01**2, 0.03**2
-    ratio = means.mul_(2).add_(first).mul_(covariance.add_(second))
-    ratio /= powers.add_(first).mul_(variances.add_(second))
-    return ratio.mean((0, 2, 3))
-
-
-def _windowed(name: str, products: "torch.Tensor", taps: tuple[float, ...]) -> "torch.Tensor":
-    """Weighted means over all windows that lie inside: (H, 4, N, 3, W) to (H', 4, N, 3, W')."""
-    height, *middle, width = products.shape
-    if min(height, width) < len(taps):
-        raise BenchError(
-            f"{name} needs images of at least {len(taps)}x{len(taps)} pixels; these have {height}x{width}. "
-            "Take larger images or leave this metric out"
-        )
-    down = _band(taps, height, products.device).T @ products.view(height, -1)
-    across = down.view(-1, width) @ _band(taps, width, products.device)
-    return across.view(len(down), *middle, -1)[: height - len(taps) + 1, ..., : width - len(taps) + 1]
-
-
-@lru_cache(maxsize=64)
-def _band(taps: tuple[float, ...], side: int, device: "torch.device") -> "torch.Tensor":
-    """(side, side - taps + 1): column i holds the taps from row i on; a column of zeros makes their number even.
-
-    With an odd number of columns the rounding of a product would depend on where an image stands among the others.
-    """
-    columns = side - len(taps) + 1
-    band = torch.zeros(side, columns + columns % 2, dtype=torch.float64)
-    for offset, tap in enumerate(taps):
-        band.diagonal(-offset)[:columns] = tap
-    return band.to(device)

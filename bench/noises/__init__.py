@@ -1,5 +1,8 @@
-"""Corruptions of images."""
+"""Corruptions of images, one family per file. Every public module of this folder is imported."""
 
+from bench.core.registry import import_modules
 from bench.noises.base import Noise, noises
+
+import_modules(__name__, __path__)
 
 __all__ = ["Noise", "noises"]

@@ -117,7 +117,7 @@ BROKEN: dict[str, tuple[str | bytes, list[str]]] = {
     "no words": ("raise RuntimeError\n", ["line 1: RuntimeError: no message"]),
     "name taken": (
         TAKEN,
-        ["line 4", "noise 'gaussian' is already registered by bench.noises.base.Gaussian", "names taken:"],
+        ["line 4", "noise 'gaussian' is already registered by bench.noises.gaussian.Gaussian", "names taken:"],
     ),
     "no dataclass": (
         TAKEN.replace("@dataclass(frozen=True)\n", "").replace("gaussian", "new"),

@@ -22,7 +22,7 @@ bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 MODELS = "[conv, {median: {size: [3, 5]}}, identity]"
 noise_of = "- gaussian: {sigma: 0.1}"
-NOISES = "Valid: gaussian, masking, salt_and_pepper"
+NOISES = "Valid: block_masking, blur, compose, gaussian"
 
 # Each: a spec, the exit code, and words that its message must hold.
 SPECS: dict[str, tuple[str | bytes, int, list[str]]] = {

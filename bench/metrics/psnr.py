@@ -1,0 +1,21 @@
+"""Peak signal-to-noise ratio."""
+
+from dataclasses import dataclass
+
+from bench.core.lazy import torch
+from bench.metrics.base import Pair, PairMetric, metrics
+
+
+@metrics.register("psnr")
+@dataclass(frozen=True)
+class Psnr(PairMetric):
+    """Peak signal-to-noise ratio of an image, 10 log10(1 / mse); infinite for a perfect one.
+
+    Source: skimage.metrics.peak_signal_noise_ratio(data_range=1).
+    """
+
+    title = "PSNR"
+    unit = "dB"
+
+    def measure(self, pair: Pair) -> "torch.Tensor":
+        return -10 * pair.mse.log10()
