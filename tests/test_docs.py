@@ -1,7 +1,9 @@
 """The walk-throughs of CONTRIBUTING.md and the examples of the docs do what they say."""
 
 import csv
+import doctest
 import hashlib
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -18,7 +20,7 @@ from bench.datasets import datasets
 from bench.metrics import metrics
 from bench.models import models
 from bench.noises import noises
-from bench.training import evaluate
+from bench.training.score import score
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "results").glob("*.md")])
@@ -64,8 +66,18 @@ def test_the_walk_throughs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def _mse(network: nn.Module) -> float:
     """What these weights score, without the store, the worker and the plug-in."""
     data = datasets.parse({"photos": {"train": 256, "test": 64}}).load()
-    found = evaluate.score(network.eval(), data, noises.parse("gaussian"), [metrics.parse("mse")])
+    found = score(network.eval(), data, noises.parse("gaussian"), [metrics.parse("mse")])
     return float(found.values["mse"].mean())
+
+
+EXAMPLES = sorted(path for path in (ROOT / "bench").rglob("*.py") if ">>>" in path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_in_docstrings_hold(path: Path) -> None:
+    module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    failed, tried = doctest.testmod(module)
+    assert tried and not failed
 
 
 def test_the_example_spec_is_a_spec() -> None:

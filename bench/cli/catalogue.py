@@ -17,7 +17,7 @@ from bench.noises import noises
 from bench.results.files import write
 
 pictures = Lazy("bench.cli.pictures")
-profile = Lazy("bench.training.profile")
+complexity = Lazy("bench.training.complexity")
 
 REGISTRIES: dict[str, Registry[Any]] = {"noises": noises, "models": models, "datasets": datasets, "metrics": metrics}
 PICTURES = (".png", ".svg", ".pdf")
@@ -57,12 +57,12 @@ def show_model(name: str, size: int, plugins: tuple[str, ...]) -> None:
     _print_keys(models[name])
     rows = [
         (layer.name, layer.kind, " x ".join(map(str, layer.shape)), f"{layer.parameters:,}")
-        for layer in profile.layers(model, size)
+        for layer in complexity.layers(model, size)
     ]
     screen = console()
     screen.print()
     show_table(screen, ("layer", "type", "output (C x H x W)", "parameters"), rows)
-    cost = profile.count(model, size)
+    cost = complexity.complexity(model, size)
     macs = "no multiply-accumulates counted" if cost.macs is None else f"{cost.macs:,} multiply-accumulates per image"
     screen.print(f"{model.label()} at 3 x {size} x {size}: {cost.parameters:,} parameters, {macs}")
 

@@ -20,8 +20,8 @@ from bench.results import tables
 from bench.results.files import as_json, write
 from bench.results.store import CellStore, Store
 from bench.running import engine, forecast
-from bench.spec.plan import Work, resolved, title
-from bench.spec.plan import plan as cells_of
+from bench.spec.cells import Work, title
+from bench.spec.plan import resolved, works_of
 from bench.training.costs import Costs
 
 pictures = Lazy("bench.cli.pictures")
@@ -37,7 +37,7 @@ def run(
     experiment = spec.load(spec_path, overrides)
     experiment, stand_in_for = _with_data(experiment, screen)
     experiment = resolved(experiment)
-    works = cells_of(experiment, forecast.remembered().compiling_pays)
+    works = works_of(experiment, forecast.remembered().compiling_pays)
     store = Store(results / experiment.name)
     store.begin(experiment.node(), tables.describe(experiment, works, stand_in_for))
     ran = failed = False
@@ -75,9 +75,9 @@ def plan(
     known = forecast.remembered()
     if measure:
         used = min(machine.cores(), workers or machine.cores())
-        known = forecast.measure(experiment, cells_of(experiment), used, files)
+        known = forecast.measure(experiment, works_of(experiment), used, files)
         write(forecast.path(), as_json(known.node()))
-    works = cells_of(experiment, known.compiling_pays)
+    works = works_of(experiment, known.compiling_pays)
     store = Store(results / experiment.name)
     left = {work.cell.id: work for work in engine.pending(works, store, experiment.metrics)}
     rows = [_planned(work, experiment.varied, _state(work, left, store)) for work in works]

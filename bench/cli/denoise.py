@@ -9,8 +9,8 @@ from PIL import Image
 from bench.core.errors import BenchError
 from bench.core.lazy import functional, nn, torch
 from bench.results.store import CellStore
-from bench.spec.plan import Cell
-from bench.training.evaluate import network_of
+from bench.spec.cells import Cell
+from bench.training.score import network_of
 
 TILE = 512  # side of a tile for networks that take any size, in pixels
 MARGIN = 32  # at a tile's inner edges that is thrown away: there a network sees what the picture doesn't hold

@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from bench.core.errors import DataError, FieldError, SpecError, shorten
-from bench.core.images import grid, to_float, to_uint8
+from bench.core.images import contact_sheet, to_float, to_uint8
 from bench.core.lazy import Lazy, torch
 from bench.datasets import datasets
 from bench.noises import Noise, noises
-from bench.training.evaluate import test_draw
+from bench.training.score import scoring_draw
 
 figure = Lazy("matplotlib.figure")
 
@@ -43,14 +43,15 @@ def levels(noise: Noise, ending: str) -> bytes:
     clean = to_float(images)
     shown = variants(noise)
     batches = [
-        to_uint8(variant.apply(clean, test_draw(clean.shape, variant, torch.arange(len(images))))) for variant in shown
+        to_uint8(variant.apply(clean, scoring_draw(clean.shape, variant, torch.arange(len(images)))))
+        for variant in shown
     ]
     rows = [images, *batches]
     sheet = figure.Figure(figsize=(8, 1.25 * len(rows) + 0.2), layout="constrained")
     for axes, row, label in zip(
         sheet.subplots(len(rows), 1, squeeze=False)[:, 0], rows, ["original", *(v.label() for v in shown)], strict=True
     ):
-        axes.imshow(grid([row.numpy()]), interpolation="nearest")
+        axes.imshow(contact_sheet([row.numpy()]), interpolation="nearest")
         axes.set_axis_off()
         axes.set_title(label, fontsize=9, loc="left")
     content = io.BytesIO()

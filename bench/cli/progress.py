@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Column
 
 from bench.running.engine import Begun, Done, Event, Failed, Scored, Trained
-from bench.spec.plan import Work, title
+from bench.spec.cells import Work, title
 
 LINE_SECONDS = 10.0  # off a terminal, a cell in training says where it is this often
 

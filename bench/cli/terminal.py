@@ -39,7 +39,7 @@ def show_sections(screen: Console, columns: Row, sections: Mapping[str, Sequence
     found = list(zip(columns, *rows, strict=True))
     widths = [max(map(cell_len, column)) for column in found]
     if screen.is_terminal:
-        widths = _fitted(widths, screen.width - len(indent))
+        widths = _narrowed(widths, screen.width - len(indent))
     numeric = [len(rows) > 1 and all(map(NUMBER.fullmatch, column[1:])) for column in found]
     screen.print("\n".join(indent + line for line in _lines(columns, widths, numeric)), style="bold")
     for title, section in sections.items():
@@ -49,7 +49,7 @@ def show_sections(screen: Console, columns: Row, sections: Mapping[str, Sequence
         screen.print("\n".join(body))
 
 
-def _fitted(widths: Sequence[int], room: int) -> list[int]:
+def _narrowed(widths: Sequence[int], room: int) -> list[int]:
     """The widths, the widest made narrower until all fit."""
     fitted = list(widths)
     while sum(fitted) + len(GAP) * (len(fitted) - 1) > room and max(fitted) > NARROWEST:

@@ -15,7 +15,7 @@ def to_uint8(images: "torch.Tensor") -> "torch.Tensor":
     return images.clamp(0, 1).mul(255).round_().to(torch.uint8)
 
 
-def grid(rows: list[np.ndarray], gap: int = 2) -> np.ndarray:
+def contact_sheet(rows: list[np.ndarray], gap: int = 2) -> np.ndarray:
     """Rows of images as one picture on white.
 
     rows: each (K, 3, H, W) uint8, all of one H and W.

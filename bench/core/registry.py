@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from bench.core.errors import FieldError, shorten, unknown
+from bench.core.labels import Label
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -85,12 +86,12 @@ class Registered:
         """`name(key=value, ...)`: own fields always, inherited ones where they differ from the default."""
         own = self.own_keys()
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        shown = [
-            f"{key}={as_text(getattr(self, key))}"
+        shown = {
+            key: as_text(getattr(self, key))
             for key in sorted(self.field_names(), key=lambda key: key not in own)
             if key not in without and (key in own or getattr(self, key) != defaults[key])
-        ]
-        return f"{self.name}({', '.join(shown)})" if shown else self.name
+        }
+        return str(Label(self.name, shown))
 
     def node(self) -> dict[str, Any]:
         """This as a spec would write it, every key given: {name: {key: value}}."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from bench.core.labels import Label
 from bench.core.lazy import jinja2
 from bench.metrics import Metric, metrics
-from bench.report.figures.names import Label, short
+from bench.report.figures.names import short
 from bench.report.figures.tidy import cleaned, contenders, in_order, over_seeds, remarks, tested
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from bench.report import cards
 from bench.results import tables
 from bench.results.files import as_json, read_json
 from bench.results.store import Store
-from bench.spec.plan import title
+from bench.spec.cells import title
 
 figures = Lazy("bench.report.figures")
 html = Lazy("bench.report.page")

@@ -24,9 +24,10 @@ from bench.core.lazy import Lazy, pandas
 from bench.metrics import Metric, mean
 from bench.noises import Noise
 from bench.results.files import as_json, marker, read_json, sums, update, verified, whole, write
-from bench.spec.plan import Cell, fingerprint, test_id
+from bench.spec.cells import Cell
+from bench.spec.protocol import fingerprint, score_id
 from bench.spec.yaml12 import dump
-from bench.training.evaluate import Score
+from bench.training.score import Score
 from bench.training.train import State
 
 pyarrow = Lazy("pyarrow")
@@ -223,7 +224,7 @@ class CellStore:
 
         Metrics that were computed before are kept beside the new ones.
         """
-        test, cell = test_id(noise, data), self.record()
+        test, cell = score_id(noise, data), self.record()
         assert cell is not None
         before = self.score(test)
         values = {**(self._values(test, before) if before and whole(self._scores, before) else {}), **score.values}

@@ -9,7 +9,8 @@ from bench.metrics import Metric, metrics
 from bench.results.statistics import interval_over_images, interval_over_seeds
 from bench.results.store import Store
 from bench.spec import Experiment
-from bench.spec.plan import Work, fingerprint, test_id, title
+from bench.spec.cells import Work, title
+from bench.spec.protocol import fingerprint, score_id
 
 WHAT = ["dataset", "model", "objective", "train_noise", "test_noise"]
 COSTS = ["parameters", "macs"]
@@ -44,7 +45,7 @@ def describe(experiment: Experiment, works: Sequence[Work], stand_in_for: str = 
                 "match": work.cell.noise.label(without=PROTOCOL) if work.cell.noise else "",
                 "tests": [
                     {
-                        "id": test_id(noise, work.cell.data),
+                        "id": score_id(noise, work.cell.data),
                         "label": noise.label(),
                         "match": noise.label(without=PROTOCOL),
                         "protocol": fingerprint(noise, work.cell.data),

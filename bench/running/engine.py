@@ -17,10 +17,11 @@ from bench.models import Model
 from bench.results.store import CellStore, Store
 from bench.running.pools import Pool, Unit, WorkerDied, open_pool
 from bench.spec import Experiment
-from bench.spec.plan import Cell, Work, test_id
-from bench.training import profile
+from bench.spec.cells import Cell, Work
+from bench.spec.protocol import score_id
+from bench.training import complexity
 from bench.training.train import Diverged, State, finished
-from bench.training.units import Context, profile_step, score_step, train_step
+from bench.training.units import Context, complexity_step, score_step, train_step
 
 STEP_SECONDS = 3.0  # how long one unit of training should take: what an interruption may lose, how often progress shows
 SAVING_SHARE = 40  # a unit takes at least this many times as long as saving its state
@@ -94,7 +95,7 @@ def pending(works: Sequence[Work], store: Store, metrics: Sequence[Metric]) -> l
     found = []
     for work in works:
         folder = store.cell(work.cell.id)
-        tests = tuple(noise for noise in work.tests if folder.lacking(test_id(noise, work.cell.data), metrics))
+        tests = tuple(noise for noise in work.tests if folder.lacking(score_id(noise, work.cell.data), metrics))
         if tests and folder.finished and not folder.intact():
             tests = work.tests
         if tests or not folder.finished:
@@ -148,11 +149,11 @@ def default_workers(experiment: Experiment, todo: Sequence[Work], untrained: Seq
 
 def _profiles(
     models: Iterable[Model], pool: Pool, context: Context, size: int
-) -> "dict[Model, profile.Profile | Exception]":
+) -> "dict[Model, complexity.Complexity | Exception]":
     """What each model costs, or why that can't be told."""
     distinct = list(dict.fromkeys(models))
     for tag, model in enumerate(distinct):
-        pool.start(tag, Unit(profile_step, (context, model.node(), size)))
+        pool.start(tag, Unit(complexity_step, (context, model.node(), size)))
     outcomes = [pool.finish() for _ in distinct]
     return {distinct[tag]: error or found for tag, found, error in outcomes}
 
@@ -204,7 +205,7 @@ def _steps(
     folder: CellStore,
     context: Context,
     experiment: Experiment,
-    cost: "profile.Profile | Exception",
+    cost: "complexity.Complexity | Exception",
 ) -> Steps:
     """One cell from its stored state to its last test."""
     folder.forget_failure()
@@ -273,7 +274,7 @@ def _scoring(work: Work, folder: CellStore, context: Context, metrics: Sequence[
     cell, weights = work.cell, folder.weights()
     reasons: dict[str, str] = {}
     for noise in work.tests:
-        test = test_id(noise, cell.data)
+        test = score_id(noise, cell.data)
         nodes = tuple(metric.node() for metric in folder.lacking(test, metrics))
         try:
             score = yield Unit(score_step, (context, cell.node(), weights, noise.node(), nodes))
@@ -294,7 +295,7 @@ def _epochs_per_step(history: Sequence[Mapping[str, Any]], saving: float) -> int
     return max(1, round(seconds / max(history[-1]["seconds"], 1e-3)))
 
 
-def _effort(work: Work, cost: "profile.Profile | Exception") -> float:
+def _effort(work: Work, cost: "complexity.Complexity | Exception") -> float:
     """What sorts cells, longest first."""
     epochs = work.cell.epochs * max(1, len(work.cell.trials()))
     macs = 0 if isinstance(cost, Exception) else cost.macs or 0

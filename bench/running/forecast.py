@@ -9,7 +9,8 @@ from bench.datasets.cache import cache_dir
 from bench.results.files import read_json
 from bench.running.pools import Unit, open_pool
 from bench.spec import Experiment
-from bench.spec.plan import CHUNK, Work
+from bench.spec.cells import Work
+from bench.spec.protocol import CHUNK
 from bench.training.costs import Cost, Costs, scoring_kind, start_kind, training_kind
 from bench.training.units import Context, measure_scoring, measure_training
 

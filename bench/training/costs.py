@@ -11,7 +11,7 @@ from bench.metrics import Metric
 from bench.models import Model
 from bench.noises import Noise
 from bench.spec import Train
-from bench.spec.plan import Cell
+from bench.spec.cells import Cell
 
 SETTINGS = ("batch_size", "optimizer", "precision", "threads", "device")  # of train: those that change the speed
 

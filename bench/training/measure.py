@@ -15,10 +15,11 @@ from bench.datasets import Data
 from bench.metrics import Metric
 from bench.models import Model
 from bench.noises import Noise
-from bench.spec.plan import CHUNK, Cell
+from bench.spec.cells import Cell
+from bench.spec.protocol import CHUNK
 from bench.training import train
 from bench.training.costs import Cost
-from bench.training.evaluate import test_draw
+from bench.training.score import scoring_draw
 
 BATCHES = 8  # of training images
 LONG = 0.5  # seconds that a measurement takes at least
@@ -48,7 +49,7 @@ def scoring(model: Model, noise: Noise, chosen: Sequence[Metric], size: int) -> 
     network = model.build(size).eval().to(memory_format=torch.channels_last)
     count = CHUNK if model.trains else FEW
     clean = to_float(torch.from_numpy(_random(count, size).train))
-    draw = test_draw(clean.shape, noise, torch.arange(count))
+    draw = scoring_draw(clean.shape, noise, torch.arange(count))
 
     def once() -> float:
         started = time.perf_counter()

@@ -21,7 +21,8 @@ from bench.datasets import Data
 from bench.models import TrainableModel
 from bench.noises import Noise
 from bench.spec import Train
-from bench.spec.plan import TEST_SEED, Cell
+from bench.spec.cells import Cell
+from bench.spec.protocol import TEST_SEED
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
 MOMENTUM = 0.9

@@ -14,11 +14,11 @@ from bench.datasets import Data, datasets
 from bench.metrics import metrics
 from bench.models import models
 from bench.noises import noises
-from bench.spec.plan import Cell
-from bench.training import evaluate, measure, profile, train
+from bench.spec.cells import Cell
+from bench.training import complexity, measure, train
+from bench.training.complexity import Complexity
 from bench.training.costs import Cost
-from bench.training.evaluate import Score
-from bench.training.profile import Profile
+from bench.training.score import Score, fit_to_validation, network_of, score
 from bench.training.train import State
 
 
@@ -35,10 +35,10 @@ class Context:
         return _data(json.dumps(self.dataset, sort_keys=True))
 
 
-def profile_step(context: Context, model: Mapping[str, Any], size: int) -> Profile:
+def complexity_step(context: Context, model: Mapping[str, Any], size: int) -> Complexity:
     """What a model costs. Raises whatever it raises when it is built."""
     load_plugins(context.plugins)
-    return profile.count(models.parse(model), size)
+    return complexity.complexity(models.parse(model), size)
 
 
 def measure_training(context: Context, cell: Mapping[str, Any], size: int, compiled: bool) -> Cost:
@@ -78,10 +78,10 @@ def score_step(
     subject = Cell.from_node(cell)
     torch.set_num_threads(subject.train.threads if subject.train else 1)
     met = noises.parse(noise)
-    model = evaluate.fitted(subject.model, data, met)
-    network = evaluate.network_of(replace(subject, model=model), data.test.shape[-1], weights)
+    model = fit_to_validation(subject.model, data, met)
+    network = network_of(replace(subject, model=model), data.test.shape[-1], weights)
     device = subject.train.device if subject.train else "cpu"
-    found = evaluate.score(network, data, met, [metrics.parse(node) for node in chosen], device)
+    found = score(network, data, met, [metrics.parse(node) for node in chosen], device)
     return replace(found, fitted=model.label()) if subject.model.fits else found
 
 

@@ -12,7 +12,7 @@ from bench.models import models
 from bench.noises import Noise, noises
 from bench.running.engine import Begun, Done, Event, Failed, Scored, Trained
 from bench.spec import Train
-from bench.spec.plan import Cell, Work
+from bench.spec.cells import Cell, Work
 
 GAUSSIAN = noises.parse("gaussian")
 MASKING = noises.parse("masking")

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from bench.core.images import grid, to_float, to_uint8
+from bench.core.images import contact_sheet, to_float, to_uint8
 
 
 def test_every_stored_value_survives():
@@ -29,7 +29,7 @@ def test_input_is_not_changed():
 def test_a_grid_places_rows_and_leaves_white_between():
     rows = [np.full((3, 3, 4, 5), 10, np.uint8), np.full((2, 3, 4, 5), 20, np.uint8)]
     rows[0][1, 2] = 99
-    sheet = grid(rows, gap=2)
+    sheet = contact_sheet(rows, gap=2)
     assert sheet.shape == (4 + 2 + 4, 5 + 2 + 5 + 2 + 5, 3)
     assert (sheet[:4, 7:12] == [10, 10, 99]).all()
     assert (sheet[6:, :5] == 20).all()

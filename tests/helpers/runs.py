@@ -20,8 +20,10 @@ from bench.noises import Noise, noises
 from bench.results.store import Store
 from bench.results.tables import VOLATILE, describe
 from bench.spec import Train, load, parse
-from bench.spec.plan import Cell, Work, plan, test_id
-from bench.training.evaluate import Score
+from bench.spec.cells import Cell, Work
+from bench.spec.plan import works_of
+from bench.spec.protocol import score_id
+from bench.training.score import Score
 from bench.training.train import State
 
 SPEC = """\
@@ -99,7 +101,7 @@ def stored(
     score: the values of every test image by metric, or the reason of a failure, or nothing for what wasn't run.
     """
     experiment = load(text) if isinstance(text, Path) else parse(text)
-    works = plan(experiment)
+    works = works_of(experiment)
     store = Store(root)
     store.begin(experiment.node(), describe(experiment, works))
     store.describe_environment({"noise-bench": "0", "cpu": "none", "libraries": {"torch": "0"}})
@@ -113,7 +115,7 @@ def stored(
         for noise in work.tests:
             values = score(work, noise)
             if isinstance(values, str):
-                reasons[test_id(noise, work.cell.data)] = values
+                reasons[score_id(noise, work.cell.data)] = values
             elif values is not None:
                 sample = np.zeros((2, 3, 16, 16), np.uint8)
                 samples = {"original": sample, "noisy": sample, "output": sample}

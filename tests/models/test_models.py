@@ -14,7 +14,7 @@ from bench.core.errors import BenchError
 from bench.models import Model, models
 from bench.models.contractive import jacobian_norm
 from bench.models.conv import conv_size, transposed_size
-from bench.training import profile
+from bench.training import complexity
 from tests.helpers.corrupting import corrupt, draw_for, images_of
 
 HAVE_BM3D = importlib.util.find_spec("bm3d") is not None
@@ -151,7 +151,7 @@ def test_build_depends_on_torchs_seed_alone(node):
 
 @pytest.mark.parametrize("name", [name for name in models if models[name].trains])
 def test_defaults_stay_small(name):
-    assert 10_000 < profile.count(models.parse(name), 32).parameters < 1_000_000
+    assert 10_000 < complexity.complexity(models.parse(name), 32).parameters < 1_000_000
 
 
 # conv
@@ -171,10 +171,10 @@ def test_sizes_are_those_of_torch(kernel, stride, padding):
 
 
 def test_the_studys_network():
-    rows = [row for row in profile.layers(models.parse("conv"), 28) if "Conv" in row.kind]
+    rows = [row for row in complexity.layers(models.parse("conv"), 28) if "Conv" in row.kind]
     assert [row.shape[1] for row in rows] == [28, 14, 7, 7, 7, 14, 28, 28]
     assert [row.shape[0] for row in rows] == [16, 32, 64, 64, 64, 32, 16, 3]
-    assert profile.count(models.parse("conv"), 28).parameters == 121_091
+    assert complexity.complexity(models.parse("conv"), 28).parameters == 121_091
 
 
 @pytest.mark.parametrize("size", [29, 30, 31])
@@ -324,7 +324,7 @@ def test_weights_made_elsewhere_join_as_a_model_that_needs_no_training(tmp_path,
     model = Elsewhere(path=str(tmp_path / "weights.safetensors"))
     assert not model.trains
     assert torch.equal(model.build(32)(clean), made(clean))
-    assert profile.count(model, 32) == profile.Profile(84, 81 * 32 * 32)
+    assert complexity.complexity(model, 32) == complexity.Complexity(84, 81 * 32 * 32)
 
 
 @pytest.mark.skipif(HAVE_BM3D, reason="the package bm3d is installed")

@@ -17,7 +17,7 @@ from bench.noises import noises
 from bench.results import tables
 from bench.results.store import Store
 from bench.running import engine, pools
-from bench.spec import plan
+from bench.spec import cells, plan, protocol
 from bench.training import train
 
 from . import peers
@@ -54,7 +54,7 @@ def grid(
         "seeds": list(range(cells)),
     }
     experiment = plan.resolved(spec.parse(json.dumps(content)))
-    works = plan.plan(experiment)
+    works = plan.works_of(experiment)
     store = Store(Path(results))
     store.begin(experiment.node(), tables.describe(experiment, works))
     started = time.perf_counter()
@@ -97,7 +97,7 @@ def beside_bare(images: int, epochs: int, batch: int, pairs: int) -> dict[str, A
     asked = spec.Train(epochs=1 + epochs * pairs, batch_size=batch, threads=1, device="cpu", keep="last", compile="off")
     settings = plan.resolve(asked)
     model = models.parse("conv")
-    cell = plan.Cell(model, noises.parse(NOISE), 0, settings, {"train": images})
+    cell = cells.Cell(model, noises.parse(NOISE), 0, settings, {"train": images})
     bare = peers.bare(train.build(model, SIZE, 0), batch, settings.precision)
     state = train.advance(cell, data, train.State(), 1)
     bare(images // batch)
@@ -138,10 +138,10 @@ def _half(folder: str, rows: tuple[int, int], barrier: Barrier, answers: Any) ->
         torch.from_numpy(np.load(Path(folder) / f"{name}.npy", mmap_mode="r")[slice(*rows)].copy())
         for name in ("images", "targets")
     )
-    metrics.compute(chosen, images[: plan.CHUNK], targets[: plan.CHUNK])  # what is built at first use
+    metrics.compute(chosen, images[: protocol.CHUNK], targets[: protocol.CHUNK])  # what is built at first use
     barrier.wait()
     started = time.monotonic()
-    chunks = list(zip(images.split(plan.CHUNK), targets.split(plan.CHUNK), strict=True))
+    chunks = list(zip(images.split(protocol.CHUNK), targets.split(protocol.CHUNK), strict=True))
     for _ in range(PASSES):
         parts = [metrics.compute(chosen, *chunk) for chunk in chunks]
     ended = time.monotonic()

@@ -17,7 +17,7 @@ from bench.core.machine import cores, environment
 from bench.datasets import datasets
 from bench.metrics import metrics
 from bench.noises import noises
-from bench.training import evaluate
+from bench.training.score import score
 
 from . import script
 
@@ -54,9 +54,9 @@ def run(root: Path, threads: int, epochs: int) -> None:
         loss, seconds = next(running)
         if epoch % SCORED_EVERY and epoch not in (1, *range(epochs - LAST + 1, epochs + 1)):
             continue
-        score = evaluate.score(network.eval(), held_out, noise, [psnr]).values["psnr"].mean()
-        rows.append(f"{epoch},{loss:.7f},{score:.4f}")
-        print(f"epoch {epoch}/{epochs}: loss {loss:.6f}, PSNR {score:.3f} dB, {seconds:.1f} s", flush=True)
+        quality = score(network.eval(), held_out, noise, [psnr]).values["psnr"].mean()
+        rows.append(f"{epoch},{loss:.7f},{quality:.4f}")
+        print(f"epoch {epoch}/{epochs}: loss {loss:.6f}, PSNR {quality:.3f} dB, {seconds:.1f} s", flush=True)
     said = _conditions(root.name, len(pictures), len(held_out.test), threads)
     CURVE.write_text("\n".join([f"# {said}", "epoch,train_loss,psnr", *rows]) + "\n", encoding="utf-8")
 

@@ -20,9 +20,10 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
+from bench.core.labels import Label
 from bench.metrics import Metric
 from bench.report import figures
-from bench.report.figures.names import Label, fitted, wrapped
+from bench.report.figures.names import wrap_all, wrapped
 from bench.report.figures.quality import MOST_COLUMNS, MOST_ROWS
 from bench.report.figures.style import looks, luminance, themed
 from bench.report.figures.tidy import cleaned, contenders, over_seeds, remarks
@@ -332,7 +333,7 @@ def test_twelve_models_have_twelve_markers() -> None:
 names = st.sampled_from(["conv", "unet", "salt_and_pepper"])
 values = st.sampled_from(["1", "0.1", "element", "[a(b=1, c=2), d]", "0.0..0.2"])
 labels = st.builds(
-    lambda name, params, rest: Label(name, params, rest).text(),
+    lambda name, params, rest: str(Label(name, params, rest)),
     names,
     st.dictionaries(st.sampled_from("pqr"), values),
     st.sampled_from(["", ", autoencode", " trained on gaussian(sigma=0.1)"]),
@@ -345,7 +346,7 @@ def test_short_names_are_unique_and_stay_short(given: list[str], keep: int) -> N
     assert list(brief) == given
     assert len(set(brief.values())) == len(given)
     assert all(len(name) <= len(label) for label, name in brief.items())
-    assert all(Label.parse(label).text() == label for label in given)
+    assert all(str(Label.parse(label)) == label for label in given)
 
 
 def test_short_drops_what_does_not_vary() -> None:
@@ -369,7 +370,7 @@ def test_names_break_where_their_parts_end() -> None:
 
 @given(st.lists(words, unique=True), st.integers(8, 20), st.integers(1, 3))
 def test_fitted_names_fit(given: list[str], width: int, lines: int) -> None:
-    fit = fitted(given, width, lines)
+    fit = wrap_all(given, width, lines)
     for text in fit.values():
         assert len(text.splitlines()) <= lines
         assert max(map(len, text.splitlines())) <= width + 4, "room for a number"
@@ -379,7 +380,7 @@ def test_names_too_long_keep_both_ends_and_stay_apart() -> None:
     assert wrapped("unet(width=16, " + "x" * 100 + "=7)", 20, 1).startswith("unet(wid")
     assert wrapped("unet(width=16, " + "x" * 100 + "=7)", 20, 1).endswith("xx=7)")
     twins = ["a" * 40 + "b" + "a" * 40, "a" * 40 + "c" + "a" * 40]
-    assert len(set(fitted(twins, 20, 1).values())) == 2
+    assert len(set(wrap_all(twins, 20, 1).values())) == 2
 
 
 def test_contenders_say_what_sets_them_apart() -> None:

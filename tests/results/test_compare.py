@@ -11,7 +11,7 @@ import pytest
 from bench.noises import Noise
 from bench.results.compare import Comparison, NotComparable, compare, for_readers
 from bench.results.store import Store
-from bench.spec.plan import Work
+from bench.spec.cells import Work
 from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures("cache")

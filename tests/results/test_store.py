@@ -16,8 +16,8 @@ from bench.noises import noises
 from bench.results import files, store
 from bench.results.files import DamagedResult, NotWritable, read_json, update, write
 from bench.results.store import HISTORY, STATE, WEIGHTS, CellStore, Store
-from bench.spec.plan import test_id as id_of
-from bench.training.evaluate import Score
+from bench.spec.protocol import score_id as id_of
+from bench.training.score import Score
 from bench.training.train import State
 from tests.helpers import runs
 

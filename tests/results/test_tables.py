@@ -15,7 +15,8 @@ from bench.report import rebuild
 from bench.results import tables
 from bench.results.store import Store
 from bench.spec import load
-from bench.spec.plan import Work, plan
+from bench.spec.cells import Work
+from bench.spec.plan import works_of
 from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -225,7 +226,7 @@ def test_latex_stays_a_table_whatever_the_cells_hold() -> None:
 
 def test_a_stand_in_is_named_in_the_dataset_column(tmp_path: Path) -> None:
     experiment = load(runs.spec(tmp_path))
-    described = tables.describe(experiment, plan(experiment), "cifar10")
+    described = tables.describe(experiment, works_of(experiment), "cifar10")
     assert described["dataset"] == "folder:images (stand-in for cifar10)"
 
 

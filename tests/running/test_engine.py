@@ -20,8 +20,8 @@ from bench.running import engine, pools
 from bench.running.engine import Begun, Done, Failed, Scored, Trained
 from bench.running.pools import Inline, Processes, Unit
 from bench.spec import Experiment
-from bench.spec.plan import plan, resolved
-from bench.spec.plan import test_id as id_of
+from bench.spec.plan import resolved, works_of
+from bench.spec.protocol import score_id as id_of
 from bench.training import units
 from bench.training.train import State
 from tests.helpers import runs
@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def run(experiment: Experiment, store: Store, workers: int = 1) -> list[engine.Event]:
-    return list(engine.run(experiment, plan(experiment), store, workers))
+    return list(engine.run(experiment, works_of(experiment), store, workers))
 
 
 def of(events: list[engine.Event], kind: type[Any]) -> list[Any]:
@@ -77,7 +77,7 @@ def test_a_run_trains_and_scores_everything_once(experiment: Experiment, store: 
     assert len(of(events, Scored)) == 4
     assert len(of(events, Done)) == 3
     assert not of(events, Failed)
-    assert not engine.pending(plan(experiment), store, experiment.metrics)
+    assert not engine.pending(works_of(experiment), store, experiment.metrics)
     assert not list(store.root.rglob("state.safetensors"))
 
 
@@ -122,7 +122,7 @@ def test_an_interrupted_training_goes_on_where_it_was(
     run(experiment, store)
     other = Store(tmp_path / "results" / "interrupted")
     monkeypatch.setattr(engine, "STEP_SECONDS", 0.0)
-    events = engine.run(experiment, plan(experiment), other, 1)
+    events = engine.run(experiment, works_of(experiment), other, 1)
     for event in events:
         if isinstance(event, Trained):
             break
@@ -153,7 +153,7 @@ def test_a_training_that_fails_is_kept_with_its_reason_and_tried_again(
 def test_a_model_that_cannot_be_built_fails_alone(
     experiment: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failing(monkeypatch, "profile_step", RuntimeError("no plan"), lambda context, model, size: "conv" in model)
+    failing(monkeypatch, "complexity_step", RuntimeError("no plan"), lambda context, model, size: "conv" in model)
     events = run(experiment, store)
     assert [event.reason for event in of(events, Failed)] == ["RuntimeError: no plan"] * 2
     assert [event.work.cell.model.name for event in of(events, Done)] == ["identity"]
@@ -212,12 +212,14 @@ def test_damaged_weights_are_trained_again_before_they_are_scored(
     path.write_bytes(content)
     assert not of(run(experiment, store), Done), "nothing needs them, nothing reads them"
     more = spec.load(tmp_path / "spec.yaml", ["metrics=[mse, psnr, ssim, ssim_uniform]"])
-    (first,) = [work for work in engine.pending(plan(more), store, more.metrics) if work.cell.id == path.parent.name]
+    (first,) = [
+        work for work in engine.pending(works_of(more), store, more.metrics) if work.cell.id == path.parent.name
+    ]
     assert len(first.tests) == 1
     events = run(more, store)
     assert {event.work.cell.id for event in of(events, Trained)} == {path.parent.name}
     assert weights_of(store) == before
-    assert not engine.pending(plan(more), store, more.metrics)
+    assert not engine.pending(works_of(more), store, more.metrics)
 
 
 def test_damaged_weights_that_come_back_otherwise_are_scored_anew(
@@ -233,7 +235,7 @@ def test_damaged_weights_that_come_back_otherwise_are_scored_anew(
     more = spec.load(tmp_path / "spec.yaml", ["test_noises=[gaussian: {sigma: 0.1}, masking: {p: 0.25}, poisson]"])
     run(more, store)
     assert weights_of(store)[path.parent.name] != bytes(content)
-    assert not engine.pending(plan(more), store, more.metrics)
+    assert not engine.pending(works_of(more), store, more.metrics)
 
 
 @pytest.mark.parametrize("name", ["cell.json", WEIGHTS, "history.csv"])
@@ -253,7 +255,7 @@ def test_what_is_fitted_to_each_noise_is_kept_and_better(tmp_path: Path, store: 
     run(fitting, store)
     fitted, fixed = (
         [store.cell(work.cell.id).score(id_of(noise, work.cell.data)) or {} for noise in work.tests]
-        for work in plan(fitting)
+        for work in works_of(fitting)
     )
     assert [score["fitted"] for score in fixed] == ["", ""]
     assert [score["fitted"] for score in fitted] == ["gaussian_filter(sigma=0.8)", "gaussian_filter(sigma=1.0)"]
@@ -277,7 +279,7 @@ def test_little_work_is_done_in_one_process(tmp_path: Path, monkeypatch: pytest.
         for change in ("train.epochs=1", "train.epochs=1000", "train.lr={search: [1e-3, 2e-3]}")
     )
     assert workers(little) == 1 and workers(much) == 8
-    monkeypatch.setattr(engine, "LITTLE", 3 * sum(work.cell.images for work in plan(search)) + 100)
+    monkeypatch.setattr(engine, "LITTLE", 3 * sum(work.cell.images for work in works_of(search)) + 100)
     assert workers(search) == 8, "every learning rate is a training"
 
 
@@ -290,7 +292,7 @@ def test_on_a_gpu_as_many_processes_run_as_fit_its_memory(tmp_path: Path, monkey
 
 
 def workers(experiment: Experiment) -> int:
-    works = plan(experiment)
+    works = works_of(experiment)
     return engine.default_workers(resolved(experiment), works, [work for work in works if work.cell.train])
 
 

@@ -16,7 +16,7 @@ from bench.models import models
 from bench.noises import noises
 from bench.results.files import as_json, write
 from bench.running import forecast
-from bench.spec import Experiment, plan
+from bench.spec import Experiment, cells, plan
 from bench.training import costs, measure
 from bench.training.costs import Cost, Costs
 from tests.helpers import runs
@@ -46,7 +46,7 @@ def test_the_wall_time_of_one_process_is_the_sum_and_of_many_the_longest() -> No
 
 
 def test_every_part_of_a_cell_is_counted(experiment: Experiment) -> None:
-    work, _, median, _ = plan.plan(experiment)
+    work, _, median, _ = plan.works_of(experiment)
     assert work.cell.train
     size, known = experiment.dataset.size, {}
     known[costs.training_kind(work.cell.model, work.cell.noise, work.cell.train, size)] = Cost(1.0)
@@ -63,7 +63,7 @@ def test_every_part_of_a_cell_is_counted(experiment: Experiment) -> None:
 
 
 def test_a_search_and_a_budget_of_seconds_are_counted(experiment: Experiment) -> None:
-    work = plan.plan(experiment)[0]
+    work = plan.works_of(experiment)[0]
     assert work.cell.train
     known = Costs({costs.training_kind(work.cell.model, work.cell.noise, work.cell.train, 16): Cost(1.0)})
 
@@ -80,9 +80,9 @@ def test_a_search_and_a_budget_of_seconds_are_counted(experiment: Experiment) ->
 
 
 def test_measured_costs_are_those_of_the_work(experiment: Experiment) -> None:
-    found = forecast.measure(experiment, plan.plan(experiment), 1)
+    found = forecast.measure(experiment, plan.works_of(experiment), 1)
     assert all(cost.seconds > 0 for cost in found.known.values())
-    left = plan.plan(experiment)
+    left = plan.works_of(experiment)
     assert all((forecast.seconds(experiment, work, False, found) or 0) > forecast.CELL for work in left)
 
 
@@ -93,12 +93,12 @@ def test_a_costlier_model_is_measured_to_be_costlier() -> None:
 
 
 def test_compiling_is_tried_only_where_it_might_pay(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    cell = plan.plan(experiment)[0].cell
+    cell = plan.works_of(experiment)[0].cell
     assert cell.train and cell.train.compile == "off"
     tried: list[str] = []
     real = measure._per_image
 
-    def watched(given: plan.Cell, data: Data) -> tuple[float, float]:
+    def watched(given: cells.Cell, data: Data) -> tuple[float, float]:
         assert given.train
         tried.append(given.train.compile)
         return real(dataclasses.replace(given, train=dataclasses.replace(given.train, compile="off")), data)
@@ -118,7 +118,7 @@ def test_where_compiling_fails_nothing_is_gained(experiment: Experiment, monkeyp
 
     monkeypatch.setattr(measure, "WORTH", 0)
     monkeypatch.setattr("torch.compile", fails)
-    found = measure.training(plan.plan(experiment)[0].cell, 16, True)
+    found = measure.training(plan.works_of(experiment)[0].cell, 16, True)
     assert found.seconds > 0 and found.compiled is None and found.gain(10**9) == 0
 
 
@@ -135,17 +135,17 @@ def test_where_compiling_fails_nothing_is_gained(experiment: Experiment, monkeyp
 def test_auto_compiles_where_a_recorded_measurement_shows_a_gain(
     cost: Cost | None, expected: str, experiment: Experiment
 ) -> None:
-    first = plan.plan(experiment)[0].cell
+    first = plan.works_of(experiment)[0].cell
     assert first.train and first.images == 160
     known = Costs()
     if cost:
         kind = costs.training_kind(first.model, first.noise, first.train, 16)
         known = Costs({kind: cost})
-    now = plan.plan(experiment, known.compiling_pays)[0].cell
+    now = plan.works_of(experiment, known.compiling_pays)[0].cell
     assert now.train and now.train.compile == expected
     assert (now.id == first.id) == (expected == "off"), "kernels of another kind round otherwise"
     off = dataclasses.replace(experiment, train=(dataclasses.replace(experiment.train[0], compile="off"),))
-    fixed = plan.plan(off, known.compiling_pays)
+    fixed = plan.works_of(off, known.compiling_pays)
     assert fixed[0].cell.id == first.id
 
 

@@ -14,8 +14,8 @@ from bench.core.errors import DataError
 from bench.datasets import Dataset
 from bench.models import models
 from bench.noises import noises
-from bench.spec import Experiment, Train, parse, plan
-from bench.spec.plan import Cell, Work
+from bench.spec import Experiment, Train, parse, plan, protocol
+from bench.spec.cells import Cell, Work
 
 DATA = {"name": "made_up", "size": 32, "train": 90, "validation": 10, "test": 20, "source": {"sha256": "0" * 64}}
 TRAIN = Train(epochs=3, precision="float32", device="cpu")
@@ -42,7 +42,7 @@ def cells(*given: str) -> list[tuple[str, str, str, int | None]]:
 
 
 def works(*given: str) -> list[Work]:
-    return plan.plan(experiment(*given))
+    return plan.works_of(experiment(*given))
 
 
 def test_models_come_first_then_noises_then_train_settings_then_seeds() -> None:
@@ -108,7 +108,7 @@ def test_auto_is_resolved_before_a_cell_is_named(monkeypatch: pytest.MonkeyPatch
 def test_data_that_cannot_be_had_are_named_with_their_place(tmp_path: Any) -> None:
     text = f"name: x\nmodels: [identity]\nnoises: [gaussian]\ndataset: {{name: folder, root: {tmp_path}/none}}"
     with pytest.raises(DataError, match=rf"^x.yaml, line 4: dataset folder: {tmp_path}/none does not exist"):
-        plan.plan(parse(text, "x.yaml"))
+        plan.works_of(parse(text, "x.yaml"))
 
 
 # The names of what is stored. Where one of these changes, results of earlier versions are no longer found:
@@ -135,7 +135,7 @@ def test_cells_keep_their_names(cell: Cell, name: str) -> None:
 
 @pytest.mark.parametrize(("node", "name"), GOLDEN_TESTS.items())
 def test_tests_keep_their_names(node: str, name: str) -> None:
-    assert plan.test_id(noises.parse(json.loads(node) if node.startswith("{") else node), DATA) == name
+    assert protocol.score_id(noises.parse(json.loads(node) if node.startswith("{") else node), DATA) == name
 
 
 def other(value: Any) -> Any:
@@ -169,7 +169,7 @@ def test_every_key_of_a_noise_is_part_of_a_cell_and_of_a_test(name: str) -> None
         changed = dataclasses.replace(noise, **{key: _unlike(value, value)})
         assert dataclasses.replace(cell, noise=changed).id != cell.id, key
         if key != "fresh":  # a test draws its noise once
-            assert plan.test_id(changed, DATA) != plan.test_id(noise, DATA), key
+            assert protocol.score_id(changed, DATA) != protocol.score_id(noise, DATA), key
 
 
 def _unlike(candidate: Any, value: Any) -> Any:
@@ -187,14 +187,14 @@ def test_the_data_are_part_of_cells_and_tests() -> None:
         data = {**DATA, key: 1}
         for cell, _ in GOLDEN_CELLS.values():
             assert dataclasses.replace(cell, data=data).id != cell.id
-        assert plan.test_id(noises.parse("gaussian"), data) != plan.test_id(noises.parse("gaussian"), DATA)
+        assert protocol.score_id(noises.parse("gaussian"), data) != protocol.score_id(noises.parse("gaussian"), DATA)
 
 
 def test_seed_noise_and_protocol_are_part_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     cell, name = GOLDEN_CELLS["conv on gaussian"]
     assert dataclasses.replace(cell, seed=1).id != name
     assert dataclasses.replace(cell, noise=None).id != name
-    monkeypatch.setattr(plan, "TRAINING_PROTOCOL", 1000)
+    monkeypatch.setattr("bench.spec.cells.TRAINING_PROTOCOL", 1000)
     assert dataclasses.replace(cell).id != name
 
 
@@ -207,18 +207,18 @@ def test_a_raised_revision_names_cells_and_tests_anew(monkeypatch: pytest.Monkey
             names.add(dataclasses.replace(cell).id)
             assert Cell.from_node(cell.node()) == cell
     assert len(names) == 3
-    before = plan.test_id(noise, DATA)
+    before = protocol.score_id(noise, DATA)
     monkeypatch.setattr(type(noise), "revision", 2)
-    assert plan.test_id(noise, DATA) != before
+    assert protocol.score_id(noise, DATA) != before
 
 
 def test_the_protocol_and_every_part_of_the_fingerprint_name_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = noises.parse("gaussian")
-    before = plan.test_id(noise, DATA)
+    before = protocol.score_id(noise, DATA)
     for constant in ("SCORING_PROTOCOL", "TEST_SEED", "CHUNK"):
         with monkeypatch.context() as patched:
-            patched.setattr(plan, constant, 12345)
-            assert plan.test_id(noise, DATA) != before
+            patched.setattr(protocol, constant, 12345)
+            assert protocol.score_id(noise, DATA) != before
 
 
 values = st.none() | st.booleans() | st.integers(-100, 100) | st.floats(-1, 1) | st.text("ab", max_size=2)
@@ -230,12 +230,12 @@ definitions = st.recursive(
 @given(definitions, definitions)
 def test_equal_definitions_and_only_they_have_equal_names(first: Any, second: Any) -> None:
     same = json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
-    assert (plan.digest(first) == plan.digest(second)) == same
+    assert (protocol.digest(first) == protocol.digest(second)) == same
 
 
 @given(st.dictionaries(st.text(max_size=3), values, max_size=5))
 def test_the_order_of_keys_does_not_name_anything(definition: dict[str, Any]) -> None:
-    assert plan.digest(dict(reversed(definition.items()))) == plan.digest(definition)
+    assert protocol.digest(dict(reversed(definition.items()))) == protocol.digest(definition)
 
 
 @pytest.mark.parametrize("cell", [cell for cell, _ in GOLDEN_CELLS.values()], ids=list(GOLDEN_CELLS))

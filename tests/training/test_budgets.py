@@ -16,7 +16,8 @@ from bench.datasets import Data
 from bench.models import models
 from bench.noises import noises
 from bench.spec import Train
-from bench.spec.plan import Cell, plan
+from bench.spec.cells import Cell
+from bench.spec.plan import works_of
 from bench.training import train
 from bench.training.train import State
 from tests.helpers.runs import bench as run_bench
@@ -136,7 +137,9 @@ def test_a_search_is_written_out_and_read_again() -> None:
     text = "{name: s, dataset: photos, models: [unet], noises: [gaussian], train: {lr: {search: [1e-3, 3e-3, 1e-3]}}}"
     experiment = spec.parse(text)
     assert experiment.train[0].lr_search == (1e-3, 3e-3)
-    assert [w.cell.id for w in plan(spec.parse(json.dumps(experiment.node())))] == [w.cell.id for w in plan(experiment)]
+    assert [w.cell.id for w in works_of(spec.parse(json.dumps(experiment.node())))] == [
+        w.cell.id for w in works_of(experiment)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,7 @@ def test_a_malformed_search_is_refused(lr: str) -> None:
 def test_a_search_without_validation_images_and_a_slow_model_on_many_are_refused() -> None:
     base = "name: s, noises: [gaussian], dataset: {name: photos, train: 100, "
     with pytest.raises(SpecError, match="set validation"):
-        plan(spec.parse(f"{{{base}validation: 0}}, models: [unet], train: {{lr: {{search: [1e-3]}}}}}}"))
+        works_of(spec.parse(f"{{{base}validation: 0}}, models: [unet], train: {{lr: {{search: [1e-3]}}}}}}"))
     with pytest.raises(SpecError, match="test: 200 at most"):
-        plan(spec.parse(f"{{{base}test: 201}}, models: [bm3d]}}"))
-    assert plan(spec.parse(f"{{{base}test: 200}}, models: [bm3d]}}"))
+        works_of(spec.parse(f"{{{base}test: 201}}, models: [bm3d]}}"))
+    assert works_of(spec.parse(f"{{{base}test: 200}}, models: [bm3d]}}"))

@@ -16,7 +16,8 @@ from bench.core.rng import Draw
 from bench.models import TrainableModel, models
 from bench.noises import noises
 from bench.results.store import CellStore
-from bench.spec.plan import TEST_SEED, Cell
+from bench.spec.cells import Cell
+from bench.spec.protocol import TEST_SEED
 from bench.training.train import Diverged, State, advance, build, corrupt
 from tests.helpers import runs
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.core.lazy import mpl_ticker, pandas
-from bench.report.figures.names import fitted, short
+from bench.report.figures.names import short, wrap_all
 from bench.report.figures.style import framed, looks, nothing, panels, scale, themed
 from bench.report.figures.tidy import cleaned, contenders, first_few
 
@@ -37,7 +37,7 @@ def loss_curves(history: "pandas.DataFrame", caption: str) -> "Figure":
     names, further = first_few(shown["contender"].unique(), MOST_LINES, "models")
     styles = looks(names)
     brief = short(noises, keep=1)
-    titles = fitted(brief.values(), 28, 2)
+    titles = wrap_all(brief.values(), 28, 2)
     heads = [titles[brief[noise]] if noise else "clean images" for noise in noises]
     figure, grid = panels(heads, "loss (pixels in [0, 1])", ["epoch"])
     for axes, noise in zip(grid, noises, strict=True):

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.core.labels import Label
 from bench.core.lazy import mpl_ticker, pandas, seaborn
-from bench.report.figures.names import Label, fitted, short, wrapped
+from bench.report.figures.names import short, wrap_all, wrapped
 from bench.report.figures.style import (
     MEDIUM,
     SMALL,
@@ -67,7 +68,7 @@ def _points(
         axes.errorbar(mine["mean"], y, xerr=mine["half"], elinewidth=1.2, capsize=2.5, zorder=3, **style)
     for row in range(1, len(noises), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="0.95", zorder=0)
-    names = fitted(short(noises, keep=1).values(), 26, max(1, int(band / 0.14)))
+    names = wrap_all(short(noises, keep=1).values(), 26, max(1, int(band / 0.14)))
     axes.set_yticks(range(len(noises)), [names[name] for name in short(noises, keep=1).values()])
     axes.set(ylim=(len(noises) - 0.5, -0.5), xlabel=axis_label(metric))
     axes.grid(visible=False, axis="y")
@@ -97,11 +98,11 @@ def _shades(
     shown, more = first_few(order, MOST_ROWS, "models")
     noises, further = first_few(tested(rows, table), MOST_COLUMNS, "test noises")
     values = table.pivot(index="contender", columns="test_noise", values="mean").loc[shown, noises]
-    names, brief = fitted(shown, 60, 1), short(noises, keep=1)
+    names, brief = wrap_all(shown, 60, 1), short(noises, keep=1)
     margin = 1.2 + 0.075 * max(map(len, names.values()))
     cell = max(0.52, (WIDTH - margin) / len(noises))
     across = cell > 0.9  # room for the noises' names beneath one another's cells, not turned
-    columns = fitted(brief.values(), int(cell * 12) if across else 26, 3)
+    columns = wrap_all(brief.values(), int(cell * 12) if across else 26, 3)
     figure = canvas(margin + cell * len(noises), 0.24 * len(shown) + (0.5 if across else 1.9))
     axes = figure.subplots()
     thousandths = table["mean"].max() < 0.1
@@ -184,5 +185,5 @@ def _families(noises: list[str]) -> dict[tuple[str, str, str], dict[str, float]]
         except ValueError:
             continue
         others = {other: value for other, value in parsed.params.items() if other != key}
-        found.setdefault((parsed.name, key, Label("", others).text()), {})[label] = level
+        found.setdefault((parsed.name, key, str(Label("", others))), {})[label] = level
     return {family: levels for family, levels in found.items() if len(levels) >= LEVELS}

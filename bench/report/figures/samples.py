@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.report.figures.names import fitted, short
+from bench.report.figures.names import short, wrap_all
 from bench.report.figures.style import GAP, MEDIUM, SMALL, WIDTH, canvas, framed, themed
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def samples(sheet: Samples, caption: str) -> "Figure":
     each = math.ceil(len(models) / blocks)
     images = len(sheet.original)
     cell = min(1.5, max(0.95, (WIDTH - 2 * GAP) / (each + 2)))
-    heads = fitted(names.values(), max(11, int(cell * 12)), 4)
+    heads = wrap_all(names.values(), max(11, int(cell * 12)), 4)
     header = 0.2 + 0.14 * max(head.count("\n") + 1 for head in [*heads.values(), ""])
     figure = canvas(max(WIDTH, cell * (each + 2) + 2 * GAP), blocks * (images * cell + header))
     for block, parts in enumerate(figure.subfigures(blocks, 1, squeeze=False).flat):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.core.lazy import matplotlib, mpl_figure, mpl_lines, mpl_ticker, seaborn
-from bench.report.figures.names import fitted
+from bench.report.figures.names import wrap_all
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -231,7 +231,7 @@ def _text(figure: "Figure", text: str, room: float, size: float, **style: Any) -
 
 def _legend(figure: "Figure", entries: dict[str, dict[str, Any]], room: float) -> "Legend":
     """A legend in as many columns as fit."""
-    names = fitted(entries, width=int(room * 10), lines=2)
+    names = wrap_all(entries, width=int(room * 10), lines=2)
     handles = [mpl_lines.Line2D([], [], label=names[name], **style) for name, style in entries.items()]
     for columns in range(min(len(handles), 6), 0, -1):
         legend = figure.legend(

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from bench.report.figures.names import fitted, short
+from bench.report.figures.names import short, wrap_all
 from bench.report.figures.style import axis_label, framed, looks, nothing, panels, scale, themed, wide
 from bench.report.figures.tidy import cleaned, contenders, ends, first_few, in_order, over_seeds, remarks, tested
 
@@ -35,7 +35,7 @@ def tradeoff(rows: "pandas.DataFrame", metric: "Metric", caption: str) -> "Figur
     without = table.loc[~(table["parameters"] > 0), "contender"].unique()
     names, further = first_few(without, MOST_LINES, "models without parameters")
     brief = short(noises, keep=1)
-    titles = fitted(brief.values(), 28, 2)
+    titles = wrap_all(brief.values(), 28, 2)
     figure, grid = panels([titles[brief[noise]] for noise in noises], axis_label(metric), ["parameters"])
     for axes, noise in zip(grid, noises, strict=True):
         for _, point in sized[sized["test_noise"] == noise].iterrows():

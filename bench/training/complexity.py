@@ -7,7 +7,7 @@ from bench.models.base import Model
 
 
 @dataclass(frozen=True)
-class Profile:
+class Complexity:
     """The cost of a model.
 
     parameters: numbers among its weights, trained or given.
@@ -28,15 +28,15 @@ class Layer:
     parameters: int
 
 
-def count(model: Model, size: int) -> Profile:
+def complexity(model: Model, size: int) -> Complexity:
     """Parameters and multiply-accumulates of a model at images of (3, size, size)."""
     network = _built(model, size)
     parameters = _parameters(network)
     if not parameters:
-        return Profile(0, None)
+        return Complexity(0, None)
     with torch.inference_mode(), flop_counter.FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, size, size))
-    return Profile(parameters, counter.get_total_flops() // 2)
+    return Complexity(parameters, counter.get_total_flops() // 2)
 
 
 def layers(model: Model, size: int) -> list[Layer]:

@@ -17,8 +17,8 @@ from bench.core.rng import Draw
 from bench.metrics import Metric, mean, metrics
 from bench.models import models
 from bench.noises import Noise, noises
-from bench.spec.plan import CHUNK
-from bench.training.evaluate import SAMPLES, NotFinite, Score, fitted, network_of, score
+from bench.spec.protocol import CHUNK
+from bench.training.score import SAMPLES, NotFinite, Score, fit_to_validation, network_of, score
 from tests.helpers import runs
 
 CHOSEN = [metrics.parse(name) for name in ("mse", "psnr", "ssim", "ssim_uniform")]
@@ -167,10 +167,12 @@ def test_scoring_looks_at_the_test_images_only() -> None:
 def test_fitting_looks_at_the_validation_images_only() -> None:
     data = replace(runs.images(), train=runs.Forbidden(), test=runs.Forbidden())
     model = models.parse("gaussian_filter")
-    strong, weak = (fitted(model, data, noises.parse({"gaussian": {"sigma": sigma}})) for sigma in (0.5, 0.02))
+    strong, weak = (
+        fit_to_validation(model, data, noises.parse({"gaussian": {"sigma": sigma}})) for sigma in (0.5, 0.02)
+    )
     assert strong.params()["sigma"] > weak.params()["sigma"]
-    assert fitted(models.parse("identity"), data, noises.parse("gaussian")) == models.parse("identity")
-    assert fitted(model, replace(data, validation=runs.pictures(1)[:0]), noises.parse("gaussian")) is model
+    assert fit_to_validation(models.parse("identity"), data, noises.parse("gaussian")) == models.parse("identity")
+    assert fit_to_validation(model, replace(data, validation=runs.pictures(1)[:0]), noises.parse("gaussian")) is model
 
 
 def test_samples_are_the_first_test_images() -> None:

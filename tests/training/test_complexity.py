@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.models import models
-from bench.training import profile
+from bench.training import complexity
 from tests.models.test_models import NODES
 
 
@@ -15,7 +15,7 @@ from tests.models.test_models import NODES
 @pytest.mark.parametrize("size", [28, 32])
 def test_counts_are_torchs(node, size):
     network = models.parse(node).build(size).eval()
-    counted = profile.count(models.parse(node), size)
+    counted = complexity.complexity(models.parse(node), size)
     assert counted.parameters == sum(parameter.numel() for parameter in network.parameters())
     if not counted.parameters:
         assert counted.macs is None
@@ -27,9 +27,9 @@ def test_counts_are_torchs(node, size):
 
 @pytest.mark.parametrize("node", NODES, ids=str)
 def test_layers_hold_all_parameters_and_end_at_the_image(node):
-    rows = profile.layers(models.parse(node), 32)
+    rows = complexity.layers(models.parse(node), 32)
     own = _outside_layers(models.parse(node).build(32))
-    assert sum(row.parameters for row in rows) + own == profile.count(models.parse(node), 32).parameters
+    assert sum(row.parameters for row in rows) + own == complexity.complexity(models.parse(node), 32).parameters
     assert math.prod(rows[-1].shape) == 3 * 32 * 32
     assert len({row.name for row in rows}) == len(rows)
 
@@ -38,14 +38,14 @@ def test_macs_of_the_studys_network_by_hand():
     # Output pixels x kernel x channels in x out; a transposed convolution works on its input's pixels.
     encoder = 28**2 * 9 * 3 * 16 + 14**2 * 9 * 16 * 32 + 7**2 * 9 * 32 * 64 + 7**2 * 9 * 64 * 64
     decoder = 7**2 * 9 * 64 * 64 + 7**2 * 9 * 64 * 32 + 14**2 * 9 * 32 * 16 + 28**2 * 9 * 16 * 3
-    assert profile.count(models.parse("conv"), 28).macs == encoder + decoder
+    assert complexity.complexity(models.parse("conv"), 28).macs == encoder + decoder
 
 
 def test_counting_leaves_torchs_random_state_alone():
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    profile.count(models.parse("unet"), 32)
-    profile.layers(models.parse("unet"), 32)
+    complexity.complexity(models.parse("unet"), 32)
+    complexity.layers(models.parse("unet"), 32)
     assert torch.equal(torch.get_rng_state(), before)
 
 

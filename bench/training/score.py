@@ -15,7 +15,8 @@ from bench.datasets import Data
 from bench.metrics import Metric
 from bench.models import Model, TrainableModel
 from bench.noises import Noise
-from bench.spec.plan import CHUNK, TEST_SEED, Cell
+from bench.spec.cells import Cell
+from bench.spec.protocol import CHUNK, TEST_SEED
 from bench.training.train import build, corrupt, load_weights
 
 FITTED_TO = 256  # validation images that an untrained model may be fitted to, at most
@@ -43,7 +44,7 @@ class Score:
     fitted: str = ""
 
 
-def fitted(model: Model, data: Data, noise: Noise) -> Model:
+def fit_to_validation(model: Model, data: Data, noise: Noise) -> Model:
     """The model with the keys it leaves open chosen on validation images under the noise that it is about to meet."""
     if not model.fits or not len(data.validation):
         return model
@@ -113,7 +114,7 @@ def _check_values(values: Mapping[str, np.ndarray], chosen: Sequence[Metric]) ->
             )
 
 
-def test_draw(shape: Sequence[int], noise: Noise, indices: "torch.Tensor") -> Draw:
+def scoring_draw(shape: Sequence[int], noise: Noise, indices: "torch.Tensor") -> Draw:
     """The randomness of a test: it depends on the tests' seed, the kind of noise and the image alone."""
     return Draw(tuple(shape), TEST_SEED, ("test", noise.name), indices)
 
@@ -127,6 +128,6 @@ def _chunks(images: np.ndarray, noise: Noise, device: str) -> "Iterator[tuple[to
         indices = torch.arange(start, start + CHUNK)
         rows = indices.clamp(max=len(images) - 1)
         clean = to_float(torch.from_numpy(images[rows.numpy()]).to(device))
-        noisy = noise.apply(clean, test_draw(clean.shape, noise, indices.to(device)))
+        noisy = noise.apply(clean, scoring_draw(clean.shape, noise, indices.to(device)))
         _check_images(f"the noise {noise.label()}", noisy, clean)
         yield clean, noisy, min(CHUNK, len(images) - start)
