@@ -86,11 +86,11 @@ class Registered:
         """`name(key=value, ...)`: own fields always, inherited ones where they differ from the default."""
         own = self.own_keys()
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        shown = {
-            key: as_text(getattr(self, key))
+        shown = tuple(
+            (key, as_text(getattr(self, key)))
             for key in sorted(self.field_names(), key=lambda key: key not in own)
             if key not in without and (key in own or getattr(self, key) != defaults[key])
-        }
+        )
         return str(Label(self.name, shown))
 
     def node(self) -> dict[str, Any]:

@@ -44,6 +44,12 @@ class Noise(Registered):
         """Every field as plain JSON values; `split` only where it says something, since training has no use for it."""
         return {key: value for key, value in super().params().items() if key != "split" or value != "test"}
 
+    @property
+    def level_value(self) -> float | None:
+        """How strong it is, the value of its level key; None where it has no such key or draws a level per image."""
+        value = getattr(self, self.level) if self.level else None
+        return float(value) if isinstance(value, int | float) else None
+
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         """The corrupted batch, not yet clipped.
 

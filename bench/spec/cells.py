@@ -89,11 +89,6 @@ class Cell:
         }
 
 
-def title(model: str, objective: str) -> str:
-    """A model's label with its objective, where that is not the usual one."""
-    return model if objective in ("", "denoise") else f"{model} [{objective}]"
-
-
 @dataclass(frozen=True)
 class Work:
     """A cell and the test noises it meets, in the plan's order."""
