@@ -64,10 +64,14 @@ def _settings(train: Mapping[str, Any]) -> str:
 
 def _intervals(summaries: Iterable[Summary]) -> str:
     """What the half-widths behind the values are over, as the summaries have it."""
-    over = {interval.over for summary in summaries for interval in summary.intervals.values()} - {""}
+    found = [(interval.over, s.contender.trained) for s in summaries for interval in s.intervals.values()]
+    over = {over for over, _ in found} - {""}
+    if not over:
+        return ""
+    weights = ": about these weights only" if ("images", True) in found else ""
     words = {
         frozenset({"seeds"}): "over seeds",
-        frozenset({"images"}): "over test images: about these weights only",
+        frozenset({"images"}): f"over test images{weights}",
         frozenset({"seeds", "images"}): "over seeds where a row has several, otherwise over test images",
     }
-    return f"; ± is half the width of a 95 % confidence interval {words[frozenset(over)]}" if over else ""
+    return f"; ± is half the width of a 95 % confidence interval {words[frozenset(over)]}"

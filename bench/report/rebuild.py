@@ -73,9 +73,9 @@ def _write_tables(store: Store, found: Results) -> str:
 def _figures_and_report(store: Store, found: Results) -> None:
     plan, leading = found.plan, found.plan.leading
     metrics = [leading, *(metric for metric in plan.metrics if metric != leading)]
-    histories, sheets = list(_histories(store, plan)), _sheets(store, plan)
+    histories = list(_histories(store, plan))
     pictures: list[tuple[str, bytes]] = []
-    for name, figure in figures.everything(found.summaries, histories, sheets, metrics, found.conditions):
+    for name, figure in figures.everything(found.summaries, histories, sheets(store, plan), metrics, found.conditions):
         picture = figures.encoded(figure, "png")
         store.write_figure(f"{name}.png", picture)
         store.write_figure(f"{name}.svg", figures.encoded(figure, "svg"))
@@ -108,7 +108,7 @@ def _histories(store: Store, plan: RunPlan) -> Iterator[History]:
             yield History(cell.contender, cell.seed, tuple(Epoch(**row) for row in rows))
 
 
-def _sheets(store: Store, plan: RunPlan) -> Iterator[Sheet]:
+def sheets(store: Store, plan: RunPlan) -> Iterator[Sheet]:
     """For each test noise, the first test images as each contender, its first seed, restored them."""
     for test in plan.tests:
         cells: dict[Contender, PlannedCell] = {}

@@ -104,7 +104,7 @@ class NoiseTest:
     """A test noise of a run.
 
     id: under which its scores are stored. match: its label without what belongs to the protocol.
-    level: the value of the noise's level key, None where it has none or draws one for each image. level_key: that key.
+    level: the value of the noise's level key; None, and level_key empty, where it has none or draws one for each image.
     protocol: the fingerprint of its scores.
     """
 
@@ -124,7 +124,7 @@ class NoiseTest:
             match=noise.label(without=PROTOCOL),
             protocol=fingerprint(noise, data),
             level=noise.level_value,
-            level_key=noise.level,
+            level_key="" if noise.level_value is None else noise.level,
         )
 
     @classmethod
