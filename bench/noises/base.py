@@ -14,8 +14,9 @@ from annotated_types import Ge, Le
 from bench.core.errors import FieldError, shorten
 from bench.core.images import to_float, to_uint8
 from bench.core.lazy import torch
-from bench.core.registry import Range, Registered, Registry
+from bench.core.registry import Registered, Registry
 from bench.core.rng import Draw
+from bench.noises._levels import Range
 
 Probability = Annotated[float, Ge(0), Le(1)]
 NonNegative = Annotated[float, Ge(0)]

@@ -1,6 +1,5 @@
 """Grids: what one node of a spec, whose keys hold several values each, stands for."""
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,10 +7,12 @@ from itertools import product
 from typing import Any, TypeVar
 
 from bench.core.errors import FieldError, shorten
-from bench.core.registry import Registered, Registry, is_list_field
+from bench.core.registry import Registered, Registry
+from bench.core.settings import Settings
 
 MAX_CELLS = 20_000
 T = TypeVar("T", bound=Registered)
+S = TypeVar("S", bound=Settings)
 Choice = tuple[str, Any, tuple[str | int, ...]]  # a key, a value, and the path that leads to the value
 
 
@@ -35,11 +36,13 @@ def every(registry: Registry[T]) -> Callable[[Any], tuple[T, ...]]:
     return parse_list
 
 
-def sweep(cls: type[Any], params: Mapping[str, Any], make: Callable[[dict[str, Any]], Any], room: int) -> Sequence[Any]:
+def sweep(
+    cls: type[Settings], params: Mapping[str, Any], make: Callable[[dict[str, Any]], S], room: int
+) -> Sequence[S]:
     """Every point of the grid that the params span, the class's first key outermost; at most `room` of them."""
-    keys = cls.accepted() if issubclass(cls, Registered) else [field.name for field in dataclasses.fields(cls)]
+    keys = cls.accepted()
     order = sorted(params, key=lambda key: keys.index(key) if key in keys else len(keys))
-    choices = [_choices(key, params[key], is_list_field(cls, key)) for key in order]
+    choices = [_choices(key, params[key], cls.takes_list(key)) for key in order]
     points = math.prod(len(options) for options in choices)
     if points > room:
         raise FieldError(f"a grid of {points:,} points; one spec runs at most {MAX_CELLS:,} cells")
@@ -61,7 +64,7 @@ def _choices(key: str, value: Any, takes_list: bool) -> list[Choice]:
     return [(key, item, (*steps, position)) for position, item in enumerate(values)]
 
 
-def _point(point: Sequence[Choice], make: Callable[[dict[str, Any]], Any]) -> Any:
+def _point(point: Sequence[Choice], make: Callable[[dict[str, Any]], S]) -> S:
     """One point of a grid; its errors lead to the value's own place."""
     try:
         return make({key: value for key, value, _ in point})

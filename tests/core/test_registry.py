@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from bench.core.errors import FieldError
-from bench.core.registry import Range, Registered, Registry, class_schema, is_list_field
+from bench.core.registry import Registered, Registry
+from bench.core.schema import class_schema
+from bench.core.settings import Settings
 from bench.metrics import metrics
 from bench.models import models
-from bench.noises import noises
+from bench.noises import Range, noises
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ def test_every_key_of_everything_registered_is_documented(registry):
 
 def test_list_fields_are_told_from_grids():
     @dataclass(frozen=True)
-    class Lists:
+    class Lists(Settings):
         a: tuple[int, ...] = ()
         b: list[int] | None = None
         c: Annotated[tuple[float, float], "pair"] = (0, 0)
@@ -221,8 +223,8 @@ def test_list_fields_are_told_from_grids():
         e: str | None = None
         f: Literal["x"] = "x"
 
-    assert [key for key in "abcdef" if is_list_field(Lists, key)] == ["a", "b", "c"]
-    assert not is_list_field(Lists, "unknown")
+    assert [key for key in "abcdef" if Lists.takes_list(key)] == ["a", "b", "c"]
+    assert not Lists.takes_list("unknown")
 
 
 def validator(registry):

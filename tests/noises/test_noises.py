@@ -9,9 +9,8 @@ from scipy import ndimage, stats
 
 from bench.core.errors import FieldError
 from bench.core.images import to_float
-from bench.core.registry import Range
 from bench.core.rng import Draw
-from bench.noises import noises
+from bench.noises import Range, noises
 from tests.helpers.corrupting import corrupt, draw_for, images_of, through_pillow
 
 SEEDS = st.integers(0, 2**40)
