@@ -221,6 +221,19 @@ class TestEach:
         assert len(changed.unique()) > 20  # not only the two ends
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_value_of_the_level_is_a_number_where_there_is_one(name: str) -> None:
+    key = noises[name].level
+    if not key:
+        assert noises.parse(name).level_value is None
+        return
+    ends = RANGES.get(name, [0, 0.5])
+    values = [noises.parse({name: {key: end}}).level_value for end in ends]
+    assert values == ends
+    assert all(type(value) is float for value in values)
+    assert noises.parse({name: {key: {"range": ends}}}).level_value is None
+
+
 def test_the_range_of_levels_is_drawn_uniformly():
     images = torch.full((4000, 3, 16, 16), 0.5)
     residual = corrupt({"gaussian": {"sigma": {"range": [0.1, 0.3]}, "clip": False}}, images) - images
