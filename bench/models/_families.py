@@ -46,7 +46,7 @@ class Bottleneck(TrainableModel):
 
     @property
     def multiple(self) -> int:
-        return conv.Conv.multiple if self.kind == "conv" else 1
+        return conv.MULTIPLE if self.kind == "conv" else 1
 
     def parts(self, size: int) -> tuple["nn.Sequential", "nn.Sequential"]:
         """Encoder and decoder of a code not below 0: (N, 4 width, size/4, size/4) or, dense, (N, 4 width)."""

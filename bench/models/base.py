@@ -29,14 +29,17 @@ class Model(Registered):
     trains: ClassVar[bool] = False
     most_images: ClassVar[int | None] = None  # test images it can be asked for, where it is very slow
 
+    # Which images a built module takes. Families override these two as properties; a plug-in may write the constant,
+    # `any_size = False`.
+
     @property
     def any_size(self) -> bool:
-        """Whether one module takes images of every size."""
+        """Whether it takes images of other sizes than the one it was built for."""
         return True
 
     @property
     def multiple(self) -> int:
-        """What the height and width of its images must be multiples of."""
+        """What their height and width must be multiples of, in pixels."""
         return 1
 
     @property

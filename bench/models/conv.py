@@ -7,6 +7,7 @@ from bench.models.base import TrainableModel, Width, layers, models
 
 KERNEL = 3
 PADDING = 1
+MULTIPLE = 4  # what sides must be multiples of, to be halved twice and doubled back
 
 
 @models.register("conv")
@@ -18,8 +19,11 @@ class Conv(TrainableModel):
     Source: the study's layout (28 -> 7 -> 28); ReLU between layers, batch normalisation after the strided middle ones.
     """
 
-    multiple = 4
     width: Width = 16
+
+    @property
+    def multiple(self) -> int:
+        return MULTIPLE
 
     def build(self, size: int) -> "nn.Module":
         return layers.Autoencoder(encoder(self.width), decoder(self.width, size))

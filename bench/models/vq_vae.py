@@ -25,11 +25,14 @@ class VQVAE(TrainableModel):
     Source: van den Oord et al. 2017, Neural Discrete Representation Learning, arXiv:1711.00937.
     """
 
-    multiple = conv.Conv.multiple
     width: Width = 16
     entries: Annotated[int, Ge(2), Le(65536)] = 256
     commitment: NonNegative = 0.25
     decay: Annotated[float, Ge(0), Lt(1)] = 0.9
+
+    @property
+    def multiple(self) -> int:
+        return conv.MULTIPLE
 
     def build(self, size: int) -> "nn.Module":
         quantizer = layers.VectorQuantizer(self.entries, 4 * self.width, self.decay)
