@@ -1,4 +1,4 @@
-"""The one grammar of what things are called: `name(key=value, ...)`."""
+"""The grammar of labels, `name(key=value, ...)`, written and read here only."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Label:
-    """What a noise, a model, a dataset or a metric is called, with its parameters in order and as text.
+    """The name of a noise, model, dataset or metric, with its parameters in order and as text.
 
     >>> str(Label("masking", {"p": "0.25", "per": "pixel"}))
     'masking(p=0.25, per=pixel)'
     >>> Label.parse("compose(of=[gaussian(sigma=0.1), masking(p=0.2)], clip=false)").params
     {'of': '[gaussian(sigma=0.1), masking(p=0.2)]', 'clip': 'false'}
 
-    rest: what follows the closing bracket.
+    rest: the text after the closing bracket.
     """
 
     name: str
@@ -22,7 +22,7 @@ class Label:
 
     @classmethod
     def parse(cls, text: str) -> "Label":
-        """The parts of a label. Never fails: what doesn't look like one is a name without parameters."""
+        """The parts of a label. Never fails: text of another form is a name without parameters."""
         found = re.match(r"[^()\s,]+\(", text)
         if not found:
             return cls(text)
@@ -38,9 +38,9 @@ class Label:
 
 
 def _split(text: str) -> list[str]:
-    """What stands before the bracket that closes, parted at its commas, and then what comes after that bracket.
+    """The text before the closing bracket, split at its commas, and last the text after that bracket.
 
-    One empty part where no bracket closes.
+    Two empty parts where the bracket is never closed.
     """
     parts, depth = [""], 1
     for position, character in enumerate(text):

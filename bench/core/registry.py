@@ -24,9 +24,9 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclasses.dataclass(frozen=True)
 class Registered(Settings, Written):
-    """What a spec can name. Subclasses are frozen dataclasses; each typed field is a YAML key.
+    """Something that a spec can name. Subclasses are frozen dataclasses; each typed field is a YAML key.
 
-    revision: raised whenever the same keys come to mean something else, so that no older result passes for a new one.
+    revision: raised when the meaning of the same keys changes, so that older results aren't taken for new ones.
     """
 
     name: ClassVar[str] = ""
@@ -81,7 +81,7 @@ T = TypeVar("T", bound=Registered)
 class Registry(Generic[T]):
     """Classes of one kind by name.
 
-    kind: what they are called in messages ("noise").
+    kind: what messages call one of them ("noise").
     base: the class all of them derive from.
     """
 
@@ -92,7 +92,7 @@ class Registry(Generic[T]):
         base.registry = self
 
     def register(self, name: str) -> Callable[[type[T]], type[T]]:
-        """Decorate a class so that specs can name it. Raises ValueError for a name taken or ill-formed."""
+        """Decorate a class so that specs can name it. Raises ValueError for an ill-formed or duplicate name."""
         if not NAME.fullmatch(name):
             raise ValueError(f"{self.kind} name {name!r}: use lower-case letters, digits and underscores")
 
@@ -160,7 +160,7 @@ class Registry(Generic[T]):
 
 
 def import_modules(package: str, folders: Iterable[str]) -> None:
-    """Import every public module of a package, so that whatever they register is found by being there."""
+    """Import every public module of a package, so that everything they register is known."""
     for module in pkgutil.iter_modules(folders):
         if not module.name.startswith("_"):
             importlib.import_module(f"{package}.{module.name}")

@@ -1,4 +1,4 @@
-"""Plain values into a dataclass, strictly typed; what is wrong with them, in plain words."""
+"""Strict validation of plain values by a dataclass's types, with errors in plain words."""
 
 import json
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ PHRASES = {
 def validate(cls: type[T], params: Mapping[str, Any]) -> T:
     """An instance of a dataclass from plain values. Raises FieldError for the first bad one."""
     try:
-        # Through JSON: strict on types, yet a list stands for a tuple.
+        # From JSON pydantic takes a list for a tuple, and is strict about all other types.
         return _adapter(cls).validate_json(json.dumps(params, default=repr))
     except ValidationError as failed:
         raise _field_error(failed.errors()[0]) from None
@@ -57,7 +57,7 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
 
 
 def _phrase(error: Mapping[str, Any]) -> str:
-    """What a field must be."""
+    """What the field must be."""
     limits = {key: _number(value) for key, value in error.get("ctx", {}).items()}
     if phrase := PHRASES.get(error["type"]):
         return phrase.format(**limits)

@@ -28,7 +28,7 @@ class Dense(TrainableModel):
 
 
 def encoder(hidden: int, code: int, size: int) -> "nn.Sequential":
-    """(N, 3, size, size) images to a (N, code) code, not below 0."""
+    """(N, 3, size, size) images to a (N, code) non-negative code."""
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(3 * size * size, hidden),

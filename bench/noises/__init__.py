@@ -1,4 +1,4 @@
-"""Corruptions of images, one family per file. Every public module of this folder is imported."""
+"""Noises, one per file. Every public module of this folder is imported."""
 
 from bench.core.registry import import_modules
 from bench.noises._levels import Range

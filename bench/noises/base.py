@@ -29,12 +29,12 @@ class Noise(Registered):
     """A corruption of images.
 
     clip: clip the corrupted image to [0, 1].
-    quantize: then round it to 8 bits, as a stored picture would be.
-    fresh: in training, draw the noise anew every epoch; if false, each image keeps one corruption for good.
-    split: of a test noise: the images it is scored on. Beside `test`, `train` shows what a model has memorised.
+    quantize: then round it to 8 bits, as saving a picture does.
+    fresh: draw new noise in every epoch of training; if false, each image keeps the same noise throughout.
+    split: for test noises: the images to score on. `train`, compared with `test`, shows what a model has memorised.
     """
 
-    level: ClassVar[str] = ""  # the key that says how strong the noise is
+    level: ClassVar[str] = ""  # the key that sets how strong the noise is
     severities: ClassVar[tuple[float, ...]] = ()  # values of that key for CIFAR-10-C's severities 1-5
 
     clip: bool = True
@@ -43,13 +43,13 @@ class Noise(Registered):
     split: Literal["test", "validation", "train"] = "test"
 
     def params(self) -> dict[str, Any]:
-        """Every field as plain JSON values; `split` only where it says something, since training has no use for it."""
+        """Every field as plain JSON values; `split` only where it isn't `test`, as training has no use for it."""
         return {key: value for key, value in super().params().items() if key != "split" or value != "test"}
 
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         """The corrupted batch, not yet clipped.
 
-        images: (N, 3, H, W) float32 in [0, 1], not to be changed in place.
+        images: (N, 3, H, W) float32 in [0, 1]; not to be modified in place.
         draw: the batch's randomness.
         """
         raise TypeError(f"noise {self.name!r} must define corrupt(images, draw)")
@@ -118,6 +118,6 @@ noises: Registry[Noise] = Registry("noise", Noise)
 
 
 def site_shape(images: "torch.Tensor", per: str) -> tuple[int, ...]:
-    """The shape of one image's sites, which a noise hits or spares: (C, H, W) per element, (1, H, W) per pixel."""
+    """The shape of one image's sites, each of which is hit or not: (C, H, W) per element, (1, H, W) per pixel."""
     channels, height, width = images.shape[1:]
     return (1 if per == "pixel" else channels, height, width)

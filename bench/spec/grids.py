@@ -1,4 +1,4 @@
-"""Grids: what one node of a spec, whose keys hold several values each, stands for."""
+"""Grids: one instance for every combination of the values that a spec gives for each key."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ Choice = tuple[str, Any, tuple[str | int, ...]]  # a key, a value, and the path 
 
 
 def every(registry: Registry[T]) -> Callable[[Any], tuple[T, ...]]:
-    """A parser of a list of nodes of one registry: each instance once, in order, grids written out."""
+    """A parser of lists of nodes of one registry: each instance once, in order, grids expanded."""
 
     def parse_list(value: Any) -> tuple[T, ...]:
         if not isinstance(value, list) or not value:
@@ -39,7 +39,7 @@ def every(registry: Registry[T]) -> Callable[[Any], tuple[T, ...]]:
 def sweep(
     cls: type[Settings], params: Mapping[str, Any], make: Callable[[dict[str, Any]], S], room: int
 ) -> Sequence[S]:
-    """Every point of the grid that the params span, the class's first key outermost; at most `room` of them."""
+    """Every point of the grid that params span, the class's first key outermost. Raises FieldError beyond `room`."""
     keys = cls.accepted()
     order = sorted(params, key=lambda key: keys.index(key) if key in keys else len(keys))
     choices = [_choices(key, params[key], cls.takes_list(key)) for key in order]
@@ -50,7 +50,7 @@ def sweep(
 
 
 def _choices(key: str, value: Any, takes_list: bool) -> list[Choice]:
-    """What a key is given: one value, or those of its grid."""
+    """The values that a key is given: a single one, or those of its grid."""
     steps: tuple[str, ...] = (key,)
     values = value
     if isinstance(value, Mapping) and "grid" in value:
@@ -77,7 +77,7 @@ def _point(point: Sequence[Choice], make: Callable[[dict[str, Any]], S]) -> S:
 
 @contextmanager
 def under(step: str | int) -> Iterator[None]:
-    """Put a step before the path of the errors of what is done inside."""
+    """Put a step before the path of the FieldErrors raised inside."""
     try:
         yield
     except FieldError as error:
@@ -85,5 +85,5 @@ def under(step: str | int) -> Iterator[None]:
 
 
 def unique(values: Sequence[Any]) -> tuple[Any, ...]:
-    """Each value once, where it stood first."""
+    """Each value once, in order of first appearance."""
     return tuple(dict.fromkeys(values))
