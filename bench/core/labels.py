@@ -1,4 +1,4 @@
-"""The one grammar of what things are called: `name(key=value, ...)`."""
+"""The grammar of labels, `name(key=value, ...)`, written and read here only."""
 
 import re
 from collections.abc import Iterable
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Label:
-    """What a noise, model, dataset or metric is called: its name, and its parameters in order, as text.
+    """The name of a noise, model, dataset or metric, with its parameters in order and as text.
 
     >>> str(Label("masking", (("p", "0.25"), ("per", "pixel"))))
     'masking(p=0.25, per=pixel)'
     >>> Label.parse("compose(of=[gaussian(sigma=0.1), masking(p=0.2)], clip=false)").params
     (('of', '[gaussian(sigma=0.1), masking(p=0.2)]'), ('clip', 'false'))
 
-    rest: what follows the closing bracket.
+    rest: the text after the closing bracket.
     """
 
     name: str
@@ -67,9 +67,9 @@ def _varying(labels: list[Label]) -> set[str]:
 
 
 def _split(text: str) -> list[str]:
-    """The parts of `text` up to the bracket that closes, split at its commas, then whatever follows that bracket.
+    """The text before the closing bracket, split at its commas, and last the text after that bracket.
 
-    One empty part where no bracket closes.
+    Two empty parts where the bracket is never closed.
     """
     parts, depth = [""], 1
     for position, character in enumerate(text):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from bench.core.registry import validate
 from bench.models import Model, TrainableModel, models
 from bench.noises import Noise, noises
 from bench.spec.experiment import Train
@@ -46,7 +45,7 @@ class Cell:
             model=models.parse(node["model"]),
             noise=noises.parse(node["noise"]) if node["noise"] else None,
             seed=node["seed"],
-            train=validate(Train, node["train"]) if node["train"] else None,
+            train=Train.from_params(node["train"]) if node["train"] else None,
             data=node["data"],
         )
 

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le
 
 from bench.core.errors import DataError, FieldError, SpecError, shorten, unknown
-from bench.core.registry import CONFIG, class_schema, validate, with_grids
+from bench.core.schema import class_schema, with_grids
+from bench.core.settings import Settings
 from bench.datasets import Dataset, datasets, fallback
 from bench.metrics import Metric, metrics
 from bench.models import Model, models
@@ -26,7 +27,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(Settings):
     """How a model is trained.
 
     epochs: passes over the training images, at most.
@@ -46,8 +47,6 @@ class Train:
     device: cpu, cuda, or auto.
     keep: the weights kept: those of the epoch with the lowest validation loss (best), or the last.
     """
-
-    __pydantic_config__ = CONFIG
 
     epochs: Annotated[int, Ge(1), Le(100_000)] = 10
     images: Annotated[int, Ge(1), Le(10**12)] | None = None
@@ -296,12 +295,12 @@ def _train_point(params: Mapping[str, Any]) -> Train:
                 with under(position):
                     _rate(rate)
         given |= {"lr": rates[0], "lr_search": list(dict.fromkeys(rates))}
-    return validate(Train, given)
+    return Train.from_params(given)
 
 
 def _rate(value: Any) -> None:
     try:
-        validate(Train, {"lr": value})
+        Train.from_params({"lr": value})
     except FieldError as error:
         raise FieldError(error.message) from None
 
