@@ -1,6 +1,7 @@
 """The house keeps its order: imports point down, only the store writes results, training and scoring write nothing."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -9,20 +10,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "bench"
 
-# The rooms of the house, the ground first. Each imports from itself and from those before it.
-ROOMS = [
-    "core",
-    "noises",
-    "models",
-    "datasets",
-    "metrics",
-    "spec",
-    "training",
-    "results",
-    "running",
-    "report",
-    "cli",
-]
+CONTRIBUTING = ROOT.parent / "CONTRIBUTING.md"
+
+
+def described() -> dict[str, str]:
+    """The rooms and what each holds, the ground first, as CONTRIBUTING lists them."""
+    (block,) = re.findall(r"^```rooms\n(.*?)^```", CONTRIBUTING.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return dict(re.findall(r"^(\w+) +(\S.*)$", block, re.MULTILINE))
+
+
+ROOMS = list(described())  # each imports from itself and from those before it
 DOORS = {"bench", "bench.errors", "bench.__main__"}  # the only modules outside a room: names for users, and the start
 
 # Who may touch the disk, and with what in mind.
@@ -87,6 +84,10 @@ def test_every_folder_is_a_room_and_every_module_lies_in_one() -> None:
     folders = {path.parent.name for path in ROOT.glob("*/*.py")}
     assert folders == set(ROOMS)
     assert {name for name in MODULES if name.count(".") < 2} - DOORS == {f"bench.{room}" for room in ROOMS}
+
+
+def test_every_room_says_of_itself_what_contributing_says_of_it() -> None:
+    assert {name: ast.get_docstring(MODULES[f"bench.{name}"]) for name in ROOMS} == described()
 
 
 def test_imports_point_down() -> None:

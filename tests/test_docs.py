@@ -90,12 +90,11 @@ def test_every_experiment_is_a_spec_named_as_its_file(path: Path) -> None:
     assert spec.load(path).name == path.stem
 
 
-def test_the_family_has_every_model() -> None:
-    family = spec.load(ROOT / "experiments/family.yaml")
-    ours = {name for name in models if models[name].__module__.startswith("bench.")}  # the walk-throughs register more
-    assert {model.name for model in family.models} == ours
+def test_the_family_s_page_has_every_model_of_its_spec() -> None:
+    family = {model.name for model in spec.load(ROOT / "experiments/family.yaml").models}
     page = (ROOT / "docs/family.md").read_text()
-    assert all(re.search(rf"^\| {name}\b", page, re.MULTILINE) for name in ours)
+    assert family <= set(models) and len(family) > 15
+    assert all(re.search(rf"^\| {name}\b", page, re.MULTILINE) for name in family)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

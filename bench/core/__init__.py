@@ -1,1 +1,1 @@
-"""Ground: what every room stands on and no spec can name."""
+"""Ground that no spec can name: errors, registry, labels, randomness, pictures, machine, plug-ins."""

@@ -1,4 +1,4 @@
-"""Measures of image quality, one family per file. Every public module of this folder is imported."""
+"""Measures of image quality, one family per file."""
 
 from bench.core.registry import import_modules
 from bench.metrics.base import Metric, compute, mean, metrics

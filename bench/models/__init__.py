@@ -1,4 +1,4 @@
-"""Denoisers, one family per file. Every public module of this folder is imported."""
+"""Denoisers, one family per file."""
 
 from bench.core.registry import import_modules
 from bench.models.base import Model, TrainableModel, models

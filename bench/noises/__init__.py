@@ -1,4 +1,4 @@
-"""Noises, one per file. Every public module of this folder is imported."""
+"""Corruptions of images, one family per file."""
 
 from bench.core.registry import import_modules
 from bench.noises._levels import Range

@@ -1,1 +1,1 @@
-"""The results folder and its numbers."""
+"""The results folder and its numbers: the only writer, typed records, statistics, tables, comparison."""

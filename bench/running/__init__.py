@@ -1,1 +1,1 @@
-"""Who runs what, and where."""
+"""Who runs what, and where: in this process or in local ones."""

@@ -1,1 +1,1 @@
-"""Functions that train, score and measure. Nothing here writes to disk."""
+"""Functions that train, score and measure; nothing here writes to disk."""

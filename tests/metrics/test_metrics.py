@@ -165,8 +165,9 @@ def test_closed_forms_of_constant_images(a, b):
         "pairwise_distance": abs(a - b + 1e-6) * 24**0.5,
         "pairwise_distance(over=image)": abs(a - b + 1e-6) * (3 * 16 * 24) ** 0.5,
     }
-    for column, values in compute(CHOSEN, images, targets).items():
-        assert values.tolist() == pytest.approx([expected[column]] * 2, abs=1e-9)
+    found = compute(CHOSEN, images, targets)
+    for column, value in expected.items():
+        assert found[column].tolist() == pytest.approx([value] * 2, abs=1e-9)
 
 
 def test_one_step_of_eight_bits_is_48_13_db():

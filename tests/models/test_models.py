@@ -188,7 +188,7 @@ def test_build_depends_on_torchs_seed_alone(node: Node) -> None:
 
 @pytest.mark.parametrize("name", [name for name in models if models[name].trains])
 def test_defaults_stay_small(name: str) -> None:
-    assert 10_000 < complexity.complexity(models.parse(name), 32).parameters < 1_000_000
+    assert 0 < complexity.complexity(models.parse(name), 32).parameters < 1_000_000
 
 
 # conv

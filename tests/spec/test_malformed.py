@@ -32,7 +32,7 @@ SPECS: dict[str, tuple[str | bytes, int, list[str]]] = {
     "unknown dataset": (changed("folder", "cifar100"), 2, ["line 2", "'cifar100'", "Did you mean cifar10?", "photos"]),
     "unknown metric": (GOOD + "metrics: [pnsr]", 2, ["line 9: metrics.0", "'pnsr'", "Did you mean psnr?", "ssim"]),
     "unknown fallback": (changed("size: 32", "fallback: foto"), 2, ["dataset.fallback", "Did you mean photos?"]),
-    "fallback a list": (changed("size: 32", "fallback: [photos]"), 2, ["line 2: dataset.fallback", "Valid: cifar10"]),
+    "fallback a list": (changed("size: 32", "fallback: [photos]"), 2, ["line 2: dataset.fallback", "Valid: "]),
     "misspelt key at the top": (changed("seeds", "seed"), 2, ["line 8", "Did you mean seeds?", "Valid: name"]),
     "train key at the top": (GOOD + "epochs: 3", 2, ["line 9", "'epochs'", "belongs inside train"]),
     "misspelt dataset key": (changed("validation", "validaton"), 2, ["line 2", "Did you mean validation?", "root"]),
