@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
-from bench.core.errors import BenchError
 from bench.core.lazy import functional, nn, torch
+from bench.core.pictures import Picture
 from bench.results.store import CellStore
 from bench.spec.cells import Cell
 from bench.training.score import network_of
@@ -16,8 +15,6 @@ TILE = 512  # side of a tile for networks that take any size, in pixels
 MARGIN = 32  # at a tile's inner edges that is thrown away: there a network sees what the picture doesn't hold
 OVERLAP = 96  # of a tile with the next; they are blended where neither's margin lies
 ALIGNED = 32  # tiles start at multiples of this, or networks that halve the side would see another grid
-DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N")
-GREY = ("1", "L", "LA", "La", *DEEP)
 
 
 @dataclass(frozen=True)
@@ -80,45 +77,17 @@ class Cut:
         return self.start + len(self.window)
 
 
-def denoise_picture(denoiser: Denoiser, picture: Image.Image) -> Image.Image:
-    """A picture with its noise removed; grey stays grey, transparency is kept as it is, 16 bits stay 16 bits.
+def denoise_picture(denoiser: Denoiser, picture: Picture) -> Picture:
+    """A picture with its noise removed; grey stays grey, 16 bits stay 16 bits, alpha stays as it is.
 
-    Grey is shown to the network as three equal channels and averaged again. Palettes become colours.
-    Raises BenchError for values without a known range.
+    Grey is shown to the network as three equal channels, whose estimates are averaged.
     """
-    if "transparency" in picture.info and picture.mode not in DEEP:
-        picture = picture.convert("LA" if picture.mode in GREY else "RGBA")
-    alpha = picture.getchannel("A") if "A" in picture.getbands() else None
-    values = _values(picture)
-    output = denoiser(torch.from_numpy(np.ascontiguousarray(np.broadcast_to(values, (3, *values.shape[1:])))))
-    if picture.mode in GREY:
-        output = output.mean(0)
-    most, kind = (65535, np.uint16) if picture.mode in DEEP else (255, np.uint8)
-    scaled = (output.double() * most).round().numpy().astype(kind)
-    clean = Image.fromarray(scaled if scaled.ndim == 2 else np.ascontiguousarray(scaled.transpose(1, 2, 0)))
-    if alpha is not None:
-        clean.putalpha(alpha)
-    if picture.mode == clean.mode and "icc_profile" in picture.info:
-        clean.info["icc_profile"] = picture.info["icc_profile"]
-    return clean
-
-
-def _values(picture: Image.Image) -> np.ndarray:
-    """(1, H, W) for grey and (3, H, W) for colours, float32 in [0, 1]."""
-    if picture.mode in DEEP:
-        deep = np.asarray(picture).astype(np.int64)
-        if deep.min() < 0 or deep.max() > 65535:
-            raise BenchError(f"a picture with values from {deep.min()} to {deep.max()}: save it as 8 or 16 bits first")
-        return (deep / 65535).astype(np.float32)[None]
-    if picture.mode == "F":
-        raise BenchError("a picture of floating-point values has no known range: save it as 8 or 16 bits first")
-    if picture.mode in GREY:
-        return np.asarray(picture.convert("L"), dtype=np.float32)[None] / 255
-    try:
-        colours = picture.convert("RGB")
-    except ValueError:
-        raise BenchError(f"a picture of mode {picture.mode} can't be read as RGB: convert it first") from None
-    return np.asarray(colours, dtype=np.float32).transpose(2, 0, 1) / 255
+    values = picture.values()
+    image = np.ascontiguousarray(np.broadcast_to(values, (3, *values.shape[1:])))
+    clean = denoiser(torch.from_numpy(image))
+    if picture.grey:
+        clean = clean.mean(0, keepdim=True)
+    return picture.with_values(clean.double().numpy())
 
 
 def _extend(image: "torch.Tensor", height: int, width: int) -> "torch.Tensor":

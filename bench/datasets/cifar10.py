@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from PIL import Image
-
-from bench.core import pictures
 from bench.core.errors import DataError
 from bench.core.lazy import torchvision_datasets
+from bench.core.pictures import Picture
 from bench.datasets import cache
 from bench.datasets.base import Dataset, Pixels, Source, datasets
 from bench.datasets.download import Archive, Progress, download, fault
@@ -82,6 +80,6 @@ class Cifar10(Dataset):
                 pixels = torchvision_datasets.CIFAR10(folder, train=train, download=False).data
                 for part in ("train", "validation") if train else ("test",):
                     for position, index in enumerate(chosen[part]):
-                        out[part][position], kinds = pictures.square(Image.fromarray(pixels[index]), self.size)
-                        done.update(kinds)
+                        out[part][position], conversions = Picture.from_array(pixels[index]).square(self.size)
+                        done.update(conversions)
         return done

@@ -239,9 +239,11 @@ def _fill(train: Sequence[str], test: Sequence[str], size: int, chosen: Pixels, 
     def decode(paths: Sequence[str], target: np.ndarray) -> Counter[str]:
         kinds: Counter[str] = Counter()
         for position, path in enumerate(paths):
-            image, conversions = pictures.read(Path(path))
-            target[position], resizing = pictures.square(image, size)
-            kinds.update([*conversions, *resizing])
+            try:
+                target[position], conversions = pictures.read(Path(path)).square(size)
+            except DataError as error:
+                raise DataError(f"{error}; replace or delete it") from None
+            kinds.update(conversions)
         return kinds
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from bench.core import pictures
 from bench.core.errors import DataError
@@ -101,14 +100,14 @@ def _count(photo: Photo, size: int) -> int:
 
 def _crops(photo: Photo, size: int) -> np.ndarray:
     """A photograph's crops of most varied luminance, uint8 (N, 3, size, size)."""
-    image, _ = pictures.read(_folder() / photo.file)
+    picture = pictures.read(_folder() / photo.file)
     crops = [np.empty((0, 3, size, size), np.uint8)]
     spreads = [np.empty(0, np.int64)]
     for width, height, step in _grid(photo, size):
-        scaled = image.resize((width, height), Image.Resampling.BICUBIC)
-        crops.append(_windows(np.asarray(scaled), size, step).reshape(-1, 3, size, size))
+        pixels, grey = picture.scaled(width, height)
+        crops.append(_windows(pixels, size, step).reshape(-1, 3, size, size))
         # In whole numbers, so that no machine's rounding decides which crops are kept.
-        luminance = _windows(np.asarray(scaled.convert("L")), size, step).reshape(-1, size * size).astype(np.int64)
+        luminance = _windows(grey, size, step).reshape(-1, size * size).astype(np.int64)
         spreads.append(size * size * (luminance**2).sum(1) - luminance.sum(1) ** 2)
     order = np.argsort(-np.concatenate(spreads), kind="stable")[: _count(photo, size)]
     kept: np.ndarray = np.concatenate(crops)[np.sort(order)]
