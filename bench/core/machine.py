@@ -1,7 +1,6 @@
 """What this machine has, found without importing torch: its accelerator, whether bf16 is fast, its description."""
 
 import ctypes
-import os
 import platform
 import subprocess
 import sys
@@ -10,14 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.core.lazy import dask_system
+
 LIBRARIES = ("torch", "torchvision", "numpy", "pandas", "scikit-image", "seaborn", "distributed")
 FAST_BF16 = ("avx512_bf16", "amx_bf16")
 CUDA_MAJOR = 75  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
 
 
 def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processors that this process may use, by its affinity and by the CPU quota of its cgroup, rounded up."""
+    return dask_system.cpu_count()
 
 
 def device() -> Literal["cpu", "cuda"]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple, Self
 import numpy as np
 from annotated_types import MinLen
 
-from bench.core import pictures
+from bench.core import machine, pictures
 from bench.core.errors import DataError, FieldError, shorten
 from bench.core.rng import permutation
 from bench.datasets import cache
@@ -246,7 +246,7 @@ def _fill(train: Sequence[str], test: Sequence[str], size: int, chosen: Pixels, 
             kinds.update(conversions)
         return kinds
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(machine.cores()) as pool:
         for part, files in (("train", train), ("validation", train), ("test", test)):
             paths = [files[i] for i in chosen[part]]
             starts = range(0, len(paths), BLOCK)
