@@ -1,8 +1,9 @@
 """What a dataset is: pools of images, of which a fixed choice becomes train, validation and test."""
 
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -54,6 +55,33 @@ class Source:
     test: int
     fill: Callable[[Pixels, Pixels], Counter[str]]
     remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Split:
+    """How many images each part of a dataset takes."""
+
+    train: int
+    validation: int
+    test: int = 0
+
+    @classmethod
+    def of(cls, asked: int, share: float, test: int = 0) -> "Split":
+        """A split of the images asked for, of which a share is held back for validation."""
+        held = round(share * asked)
+        return cls(asked - held, held, test)
+
+    @classmethod
+    def most(cls, source: Source, share: float) -> int:
+        """The most images that can be asked for: up to some number every split fits, beyond it none does."""
+        numbers = range(1, source.train + (source.validation or 0) + 1)
+        return bisect(numbers, False, key=lambda asked: not cls.of(asked, share).fits(source))
+
+    def fits(self, source: Source) -> bool:
+        """Whether the training and validation pools hold that many."""
+        if source.validation is None:
+            return self.train + self.validation <= source.train
+        return self.train <= source.train and self.validation <= source.validation
 
 
 @dataclass(frozen=True)
@@ -109,58 +137,46 @@ class Dataset(Registered):
         return Data(**entry.arrays, label=self.label(), notes=entry.notes)
 
     def _identity(self, source: Source) -> dict[str, Any]:
-        counts = self._counts(source)
+        counts = asdict(self._split(source))
         return {"name": self.name, "protocol": PROTOCOL, "size": self.size, **counts, "source": dict(source.identity)}
 
     def _choice(self, source: Source) -> dict[str, np.ndarray]:
         """Positions in the pools, in a random order that is the same in every run; fewer are the first of more."""
-        counts = self._counts(source)
+        split = self._split(source)
         train = permutation(source.train, SEED, "split", "train")
         if source.validation is None:
-            held = train[counts["train"] :]
+            held = train[split.train :]
         else:
             held = permutation(source.validation, SEED, "split", "validation")
         return {
-            "train": train[: counts["train"]],
-            "validation": held[: counts["validation"]],
-            "test": permutation(source.test, SEED, "split", "test")[: counts["test"]],
+            "train": train[: split.train],
+            "validation": held[: split.validation],
+            "test": permutation(source.test, SEED, "split", "test")[: split.test],
         }
 
-    def _counts(self, source: Source) -> dict[str, int]:
+    def _split(self, source: Source) -> Split:
         """How many images each part takes. Raises SpecError where a pool has too few."""
-        asked = self.train or _most(source, self.validation)
-        held = round(self.validation * asked)
-        test = self.test or source.test
-        pool = source.train if source.validation is None else source.train + held
-        if asked > pool or held > (asked if source.validation is None else source.validation):
+        most = Split.most(source, self.validation)
+        asked = self.train or most
+        split = Split.of(asked, self.validation, self.test or source.test)
+        if not split.fits(source):
             own = "" if source.validation is None else f" and {source.validation} for validation alone"
             raise SpecError(
-                f"dataset {self.label()}: train: {asked} with validation: {self.validation} takes {asked - held} "
-                f"images and {held} for validation; at size {self.size} it has {source.train}{own}. "
-                f"Ask for at most {_most(source, self.validation)}, or leave train out to take them all"
+                f"dataset {self.label()}: train: {asked} with validation: {self.validation} takes {split.train} "
+                f"images and {split.validation} for validation; at size {self.size} it has {source.train}{own}. "
+                f"Ask for at most {most}, or leave train out to take them all"
             )
-        if asked <= held or not test:
+        if not split.train or not split.test:
             raise SpecError(
                 f"dataset {self.label()}: at size {self.size}, with train: {asked} and validation: {self.validation}, "
-                f"there are {asked - held} images to train on and {test} to test on; both need at least one"
+                f"there are {split.train} images to train on and {split.test} to test on; both need at least one"
             )
-        if test > source.test:
+        if split.test > source.test:
             raise SpecError(
-                f"dataset {self.label()}: test: {test} asked, {source.test} available at size {self.size}. "
+                f"dataset {self.label()}: test: {split.test} asked, {source.test} available at size {self.size}. "
                 "Ask for fewer, or leave test out to take them all"
             )
-        return {"train": asked - held, "validation": held, "test": test}
-
-
-def _most(source: Source, share: float) -> int:
-    """The most images before the validation cut."""
-    if source.validation is None or not share:
-        return source.train
-    # Half an image more on either side, since counts are rounded; whole counts decide.
-    most = int(min((source.train + 0.5) / (1 - share), (source.validation + 0.5) / share)) + 1
-    while most and (round(share * most) > source.validation or most - round(share * most) > source.train):
-        most -= 1
-    return most
+        return split
 
 
 datasets: Registry[Dataset] = Registry("dataset", Dataset)
