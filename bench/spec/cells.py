@@ -9,8 +9,8 @@ from typing import Any
 from bench.core.registry import validate
 from bench.models import Model, TrainableModel, models
 from bench.noises import Noise, noises
-from bench.spec.experiment import Train
 from bench.spec.protocol import TRAINING_PROTOCOL, digest, revisions
+from bench.spec.settings import Train
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from bench.core import machine
 from bench.core.errors import SpecError
 from bench.models import TrainableModel
 from bench.spec.cells import Cell, Work
-from bench.spec.experiment import Experiment, Train
+from bench.spec.experiment import Experiment
+from bench.spec.settings import Train
 
 
 def never(cell: Cell) -> bool:
