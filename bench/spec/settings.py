@@ -15,13 +15,13 @@ class Train:
 
     epochs: passes over the training images, at most.
     images: if given, train on this many images in all instead of on whole epochs.
-    seconds: if given, stop after this much training and validation, unless the epochs are done before. Such a result
+    seconds: if given, stop after this much training and validation, unless the epochs are done first. Such a result
         depends on the machine and its load.
     batch_size: images per step.
     optimizer: adam, adamw or sgd (momentum 0.9).
     lr: learning rate at the start; `{search: [...]}` trains with each and keeps the best on validation images.
     lr_search: the learning rates of such a search.
-    weight_decay: as torch's optimizer of that name uses it.
+    weight_decay: as torch's optimiser of that name uses it.
     schedule: learning rate over the budget: constant, or cosine down to 0.
     precision: float32, bfloat16 (autocast), or auto: bfloat16 where the hardware computes in it.
     compile: on trains through torch.compile, off does not; auto: only where `bench plan --measure` has found on this
