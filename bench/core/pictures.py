@@ -1,4 +1,4 @@
-"""Pictures and their files. Whatever knows Pillow is here: modes, 16 bits, transparency, formats, resizing."""
+"""Pictures and their files: all that knows Pillow, its modes and its formats."""
 
 import io
 import struct
@@ -18,6 +18,7 @@ GREY = ("1", "L", "LA", "La")
 GREY_16 = "I;16"
 OTHER_SPACES = ("CMYK", "YCbCr", "LAB", "HSV")
 NAMES = {"1": "black-and-white", "L": "grey", "P": "palette"}
+SCALED = "scaled from 16 to 8 bits"
 
 # What Pillow's decoders raise on damaged files.
 DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
@@ -28,10 +29,10 @@ LITTLE_LOSS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling":
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: grey or RGB, 8 bits per value, with or without alpha; or grey with 16 bits per value.
+    """A picture: 8-bit grey or RGB, with or without alpha, or 16-bit grey.
 
     image: in Pillow's mode L, LA, RGB, RGBA or I;16.
-    conversions: what `square` does to make 8-bit RGB of it, for people: "converted from grey to RGB".
+    conversions: what turns the picture as it was stored into 8-bit RGB, in words: "converted from grey to RGB".
     """
 
     image: Image.Image
@@ -39,24 +40,23 @@ class Picture:
 
     @classmethod
     def of(cls, image: Image.Image, deep: bool = False) -> "Picture":
-        """A Pillow image of any mode. deep: its file has 16 bits per value, whatever Pillow kept of them.
+        """A Pillow image of any mode.
 
-        Raises ValueError for values whose range is unknown and for modes that can't become RGB.
+        deep: whether its file has 16 bits per value; Pillow opens colour of 16 bits as 8 bits.
+        Raises ValueError for values of unknown range and for modes that can't be converted to RGB.
         """
-        scaled = ("scaled from 16 to 8 bits",) if deep or image.mode[0] in "IF" else ()
         if image.mode[0] in "IF":
-            return cls(_sixteen_bits(image), (*scaled, "converted from grey to RGB"))
-        grey = image.mode in GREY
+            return cls(_sixteen_bits(image), (SCALED, "converted from grey to RGB"))
+        scaled = (SCALED,) if deep else ()
+        mode = "L" if image.mode in GREY else "RGB"
         if image.has_transparency_data:
-            plain = _converted(image, "LA" if grey else "RGBA")
-            return cls(plain, (*scaled, "with transparency laid on white"))
-        plain = _converted(image, "L" if grey else "RGB")
-        name = NAMES.get(image.mode, image.mode)
-        return cls(plain, scaled if image.mode == "RGB" else (*scaled, f"converted from {name} to RGB"))
+            return cls(_converted(image, f"{mode}A"), (*scaled, "with transparency laid on white"))
+        converted = () if image.mode == "RGB" else (f"converted from {NAMES.get(image.mode, image.mode)} to RGB",)
+        return cls(_converted(image, mode), (*scaled, *converted))
 
     @classmethod
     def from_array(cls, pixels: np.ndarray) -> "Picture":
-        """uint8 RGB (height, width, 3) or grey (height, width); uint16 grey."""
+        """Pixels as a picture: uint8 RGB (height, width, 3), or uint8 or uint16 grey (height, width)."""
         return cls.of(Image.fromarray(np.ascontiguousarray(pixels)))
 
     @property
@@ -72,10 +72,10 @@ class Picture:
         return self.image.mode in (*GREY, GREY_16)
 
     def square(self, size: int) -> tuple[np.ndarray, tuple[str, ...]]:
-        """As uint8 RGB (3, size, size), transparency laid on white, and the conversions that took.
+        """The central square as uint8 RGB (3, size, size), transparency laid on white; and the conversions made.
 
-        Others are cut to the central square and resized, antialiased bilinear. Pillow's fixed-point resize is the one
-        that torchvision's Resize applies to pictures, and gives the same values on every processor.
+        Resizing is antialiased bilinear. Pillow's fixed-point resize is the one that torchvision's Resize applies to
+        pictures, and it gives the same values on every processor.
         """
         image, done = self._rgb(), list(self.conversions)
         if image.size != (size, size):
@@ -93,14 +93,14 @@ class Picture:
         return np.asarray(image), np.asarray(image.convert("L"))
 
     def values(self) -> np.ndarray:
-        """float32 in [0, 1] without alpha: (1, height, width) for grey, (3, height, width) for RGB."""
+        """The values without alpha, float32 in [0, 1]: (1, height, width) for grey, (3, height, width) for RGB."""
         image = self.image
         pixels = np.asarray(image.convert("L" if self.grey else "RGB") if "A" in image.getbands() else image)
         scaled = pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
         return scaled[None] if self.grey else scaled.transpose(2, 0, 1)
 
     def with_values(self, values: np.ndarray) -> "Picture":
-        """Other values in its place, floating point as `values` gives them; bits, alpha and colour profile stay."""
+        """The picture with other values, shaped as those of `values()`; bits, alpha and colour profile are kept."""
         kind = np.uint16 if self.image.mode == GREY_16 else np.uint8
         pixels = (values * np.iinfo(kind).max).round().astype(kind)
         image = Image.fromarray(pixels[0] if self.grey else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
@@ -122,8 +122,8 @@ def read(path: Path) -> Picture:
     """The first picture in a file, turned upright. Raises DataError where there is none that can be read."""
     try:
         with Image.open(path) as file:
-            deep = any(";16" in str(tile[3]) for tile in getattr(file, "tile", ()))  # colour of 16 bits opens as 8 bits
-            # Pixels are read no later than here, so a file cut short shows up inside this block.
+            deep = any(";16" in str(tile[3]) for tile in getattr(file, "tile", ()))  # the decoder's arguments
+            # Pixels are read no later than here, so a truncated file is noticed inside this block.
             return Picture.of(ImageOps.exif_transpose(file), deep)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
@@ -135,7 +135,7 @@ def read(path: Path) -> Picture:
 
 
 def format_of(suffix: str) -> str:
-    """Pillow's name for a file suffix such as `.png`. Raises SpecError for one it can't write."""
+    """Pillow's name of the format of a suffix such as `.png`. Raises SpecError where Pillow can't write it."""
     name = Image.registered_extensions().get(suffix.lower(), "")
     if name not in Image.SAVE:
         raise SpecError(f"no picture can be written as {shorten(suffix)}; use .png, .jpg, .tif or .webp")
@@ -143,7 +143,7 @@ def format_of(suffix: str) -> str:
 
 
 def encode(picture: Picture, suffix: str) -> bytes:
-    """A picture as a file's bytes; 16 bits become 8 where the format can't hold them. Raises SpecError."""
+    """The bytes of a picture file; 16 bits become 8 where the format can't hold them. Raises SpecError."""
     name, image = format_of(suffix), picture.image
     if image.mode == GREY_16 and name not in FORMATS_OF_16_BITS:
         image = _eight_bits(image)
@@ -165,7 +165,7 @@ def through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:
-    """The image in another mode; its colour profile goes where it describes the values of another colour space."""
+    """The image in another mode, without its colour profile where that describes another colour space."""
     if image.mode == mode:
         return image
     converted = image.convert(mode)
