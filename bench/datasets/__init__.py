@@ -1,4 +1,4 @@
-"""Images to train and test on, one source per file. Every public module of this folder is imported."""
+"""Images to train and test on, one dataset per file. Every public module of this folder is imported."""
 
 from bench.core.registry import import_modules
 from bench.datasets.base import Data, Dataset, Source, datasets, fallback

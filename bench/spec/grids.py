@@ -1,4 +1,4 @@
-"""Grids: what one node of a spec, whose keys hold several values each, stands for."""
+"""Grids: the instances that one node of a spec stands for, where its keys have several values each."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ Choice = tuple[str, Any, tuple[str | int, ...]]  # a key, a value, and the path 
 
 
 def every(registry: Registry[T]) -> Callable[[Any], tuple[T, ...]]:
-    """A parser of a list of nodes of one registry: each instance once, in order, grids written out."""
+    """A parser of a list of nodes of one registry: grids expanded, each instance once, in order."""
 
     def parse_list(value: Any) -> tuple[T, ...]:
         if not isinstance(value, list) or not value:
@@ -36,7 +36,10 @@ def every(registry: Registry[T]) -> Callable[[Any], tuple[T, ...]]:
 
 
 def sweep(cls: type[Any], params: Mapping[str, Any], make: Callable[[dict[str, Any]], Any], room: int) -> Sequence[Any]:
-    """Every point of the grid that the params span, the class's first key outermost; at most `room` of them."""
+    """Every point of the grid that the params span, the class's first key outermost.
+
+    make: an instance from the keys of one point. Raises FieldError for more than `room` points.
+    """
     keys = cls.accepted() if issubclass(cls, Registered) else [field.name for field in dataclasses.fields(cls)]
     order = sorted(params, key=lambda key: keys.index(key) if key in keys else len(keys))
     choices = [_choices(key, params[key], is_list_field(cls, key)) for key in order]
@@ -47,7 +50,7 @@ def sweep(cls: type[Any], params: Mapping[str, Any], make: Callable[[dict[str, A
 
 
 def _choices(key: str, value: Any, takes_list: bool) -> list[Choice]:
-    """What a key is given: one value, or those of its grid."""
+    """The values to try for a key: one, or those of its grid."""
     steps: tuple[str, ...] = (key,)
     values = value
     if isinstance(value, Mapping) and "grid" in value:
@@ -62,7 +65,7 @@ def _choices(key: str, value: Any, takes_list: bool) -> list[Choice]:
 
 
 def _point(point: Sequence[Choice], make: Callable[[dict[str, Any]], Any]) -> Any:
-    """One point of a grid; its errors lead to the value's own place."""
+    """One point of a grid; the paths of its errors lead to the value in the spec."""
     try:
         return make({key: value for key, value, _ in point})
     except FieldError as error:
@@ -74,7 +77,7 @@ def _point(point: Sequence[Choice], make: Callable[[dict[str, Any]], Any]) -> An
 
 @contextmanager
 def under(step: str | int) -> Iterator[None]:
-    """Put a step before the path of the errors of what is done inside."""
+    """Put a step before the path of any FieldError raised inside this block."""
     try:
         yield
     except FieldError as error:
@@ -82,5 +85,5 @@ def under(step: str | int) -> Iterator[None]:
 
 
 def unique(values: Sequence[Any]) -> tuple[Any, ...]:
-    """Each value once, where it stood first."""
+    """The distinct values, in the order of their first appearance."""
     return tuple(dict.fromkeys(values))
