@@ -1,4 +1,4 @@
-"""What a machine is said to have."""
+"""Processors, accelerator, precision and description of the machine."""
 
 import io
 import json

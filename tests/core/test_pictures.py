@@ -146,7 +146,7 @@ def test_a_photograph_taken_sideways_is_turned(mode: str, tmp_path: Path) -> Non
     assert np.array_equal(np.asarray(read(tmp_path / "a.png").image), np.asarray(expected.image))
 
 
-def test_what_is_no_picture_is_said_to_be_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_picture_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = io.BytesIO()
     made_up("RGB").save(content, "PNG")
     for name, text in (("text.png", b"text"), ("cut.png", content.getvalue()[:200]), ("empty.jpg", b"")):

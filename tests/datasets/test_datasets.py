@@ -278,14 +278,14 @@ def test_two_processes_at_once_build_once(own_cache: Path) -> None:
     assert texts[0].splitlines()[-1] == texts[1].splitlines()[-1]
 
 
-def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NOISE_BENCH_CACHE", str(tmp_path / "file"))
     with pytest.raises(DataError, match=r"can't be written.*NOISE_BENCH_CACHE"):
         Photos(train=20, test=10).load()
 
 
-def test_a_full_disk_is_said_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(".")
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage._replace(free=1000))
     with pytest.raises(DataError, match="MB needed, 0 MB free"):

@@ -153,7 +153,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         (f"%YAML 1.{'9' * 5000}\n---\na", "not valid YAML"),
     ],
 )
-def test_what_is_refused_is_said_in_a_line_or_two(text: str, words: str) -> None:
+def test_a_refusal_takes_a_line_or_two(text: str, words: str) -> None:
     with pytest.raises(SpecError) as caught:
         read(text, "x.yaml")
     said = str(caught.value)
