@@ -9,7 +9,9 @@ from bench.cli.terminal import console, show_table
 from bench.core.errors import FieldError, SpecError, unknown
 from bench.core.lazy import Lazy
 from bench.core.plugins import load_plugins
-from bench.core.registry import Registered, Registry, as_text, class_schema
+from bench.core.registry import Registered, Registry
+from bench.core.schema import class_schema
+from bench.core.values import as_text
 from bench.datasets import datasets
 from bench.metrics import metrics
 from bench.models import models

@@ -12,15 +12,17 @@ from bench.cli.progress import Display, Download, duration
 from bench.cli.terminal import console, show_sections, show_table
 from bench.core import machine, pictures
 from bench.core.errors import DataError
-from bench.core.lazy import Lazy, pandas
+from bench.core.lazy import Lazy
 from bench.datasets import Dataset, datasets
 from bench.report import rebuild
+from bench.report.rebuild import Results
 from bench.results import compare as comparison
-from bench.results import tables
 from bench.results.files import as_json, write
+from bench.results.readable import for_readers, to_markdown
+from bench.results.records import Contender, RunPlan, setting
 from bench.results.store import CellStore, Store
 from bench.running import engine, forecast
-from bench.spec.cells import Work, title
+from bench.spec.cells import Work
 from bench.spec.plan import resolved, works_of
 from bench.training.costs import Costs
 
@@ -38,7 +40,7 @@ def run(
     experiment = resolved(experiment)
     works = works_of(experiment, forecast.remembered().compiling_pays)
     store = Store(results / experiment.name)
-    store.begin(experiment.node(), tables.describe(experiment, works, stand_in_for))
+    store.begin(experiment.node(), RunPlan.of(experiment, works, stand_in_for))
     ran = failed = False
     with Display(screen, experiment.varied) as display:
         for event in engine.run(experiment, works, store, workers, files):
@@ -49,8 +51,7 @@ def run(
             failed |= isinstance(event, engine.Failed)
     if not ran:
         screen.print(f"nothing to run: all {len(works)} cells of {experiment.name} are finished")
-    rows, table = rebuild.rebuild(store, force=ran)
-    _print_summary(screen, store, table, rows)
+    _print_summary(screen, rebuild.rebuild(store, force=ran))
     if stand_in_for:
         screen.print(
             f"\nSTAND-IN IMAGES: these numbers are for {experiment.dataset.label()}, not {stand_in_for}.", style="bold"
@@ -112,9 +113,8 @@ def report(folder: Path, plugins: tuple[str, ...]) -> None:
     """Rebuild everything that is derived."""
     plugin_files(plugins)
     store = Store(folder)
-    rows, table = rebuild.rebuild(store)
     screen = console()
-    _print_summary(screen, store, table, rows)
+    _print_summary(screen, rebuild.rebuild(store))
     screen.print(f"tables, figures and report: {store.root}/report.html", markup=False)
 
 
@@ -125,16 +125,16 @@ def compare(
     plugin_files(plugins)
     found = comparison.compare(Store(before), Store(after), max_drop)
     screen = console()
-    _print_differences(screen, found.differences)
+    _print_differences(screen, found)
     for folder, only in ((before, found.only_in_a), (after, found.only_in_b)):
         for row in only:
             screen.print(f"only in {folder}: {row}")
     if csv:
-        write(csv, found.differences.to_csv(index=False, lineterminator="\n"))
+        write(csv, found.frame().to_csv(index=False, lineterminator="\n"))
     if markdown:
-        said = f"A: {before}. B: {after}. PSNR may fall by {max_drop:g} dB."
-        write(markdown, tables.to_markdown(comparison.for_readers(found.differences), said))
-    verdicts = list(found.differences["verdict"])
+        note = f"A: {before}. B: {after}. PSNR may fall by {max_drop:g} dB."
+        write(markdown, to_markdown(comparison.for_readers(found), note))
+    verdicts = [row.verdict for row in found.differences]
     screen.print(
         f"{len(verdicts)} rows: {verdicts.count('better')} better, {verdicts.count('worse')} worse, "
         f"tolerance {max_drop:g} dB PSNR. A: {before}, B: {after}"
@@ -198,14 +198,13 @@ def _prepare(dataset: Dataset, screen: Console) -> None:
 
 def _planned(work: Work, varied: Sequence[str], state: str) -> dict[str, str]:
     """A row of the plan."""
-    labels = work.cell.labels()
+    contender, seed = Contender.of(work.cell, varied), work.cell.seed
     return {
         "cell": work.cell.id,
-        "model": labels["model"],
-        "objective": labels["objective"] if labels["objective"] != "denoise" else "",
-        "trained on": labels["train_noise"],
-        "seed": "" if labels["seed"] is None else str(labels["seed"]),
-        **{key: str(getattr(work.cell.train, key)) if work.cell.train else "" for key in varied},
+        "model": contender.title,
+        "trained on": str(contender.train_noise or ""),
+        "seed": "" if seed is None else str(seed),
+        **{key: "" if value is None else setting(value) for key, value in contender.settings},
         "tests": str(len(work.tests)),
         "state": state,
     }
@@ -223,33 +222,33 @@ def _state(work: Work, left: dict[str, Work], store: Store) -> str:
     return f"failed: {folder.failure()}" if folder.failure() else "to do"
 
 
-def _print_summary(screen: Console, store: Store, table: "pandas.DataFrame", rows: "pandas.DataFrame") -> None:
-    stored = store.plan()
-    text = tables.for_readers(table, tables.chosen_metrics(stored), stored["varied"], mark="{} *")
+def _print_summary(screen: Console, found: Results) -> None:
+    text = for_readers(found.summaries, found.plan, mark="{} *")
     text["trained on"] = text["trained on"].where(text["trained on"] != text["test noise"], "")
     columns = [str(key) for key in text if key == "model" or (key != "test noise" and set(text[key]) - {"", "-"})]
     sections: dict[str, list[Sequence[str]]] = {}
-    for noise, row in zip(text["test noise"], text[columns].itertuples(index=False), strict=True):
-        sections.setdefault(noise, []).append(row)
+    for noise, cells in zip(text["test noise"], text[columns].itertuples(index=False), strict=True):
+        sections.setdefault(noise, []).append(cells)
     show_sections(screen, columns, sections)
-    said = rebuild.conditions(stored, store.environment()) + rebuild.missing(stored, rows)
-    screen.print(f"* best of its test noise; trained on that noise unless said otherwise. {said}")
-    for _, lost in rows[rows["error"] != ""].iterrows():
-        screen.print(f"no result: {lost['model']} on {lost['test_noise']}, seed {lost['seed']}: {lost['error']}")
+    screen.print(f"* best of its test noise; trained on that noise unless stated otherwise. {found.conditions}")
+    for row in found.rows:
+        if row.state == "failed":
+            seed = "" if row.seed is None else f", seed {row.seed}"
+            screen.print(f"no result: {row.contender.title} on {row.test.label}{seed}: {row.error}")
 
 
-def _print_differences(screen: Console, differences: "pandas.DataFrame") -> None:
+def _print_differences(screen: Console, found: comparison.Comparison) -> None:
     """A line per row and metric: metrics side by side, each before, after and its change, would not fit a terminal."""
-    names = [str(column).removesuffix("_change") for column in differences if str(column).endswith("_change")]
     sections: dict[str, list[Sequence[str]]] = {}
-    for row in differences.to_dict("records"):
-        trained = row["train_noise"] if row["train_noise"] != row["test_noise"] else ""
-        settings = "".join(f", {key} {value}" for key, value in row.items() if str(key).startswith("train."))
-        shown = sections.setdefault(row["test_noise"], [])
-        for name in names:
-            first = name == names[0]
-            what = (title(row["model"], row["objective"]) + settings, trained) if first else ("", "")
-            values = (f"{row[f'{name}_a']:.4g}", f"{row[f'{name}_b']:.4g}", f"{row[f'{name}_change']:+.3g}")
-            verdict = f"{row['verdict']} {row['reason']}".strip() if name == comparison.GATE else ""
-            shown.append((*what, name, *values, verdict))
+    for row in found.differences:
+        contender, test = row.key
+        trained = "" if contender.train_noise in (None, test) else str(contender.train_noise)
+        shown = sections.setdefault(str(test), [])
+        for metric in found.metrics:
+            first = metric == found.metrics[0]
+            what = (contender.with_settings(), trained) if first else ("", "")
+            change = row.changes[metric.column]
+            values = (metric.format(change.a), metric.format(change.b), metric.format(change.change, signed=True))
+            verdict = f"{row.verdict} {row.reason}".strip() if metric.column == comparison.GATE else ""
+            shown.append((*what, metric.column, *values, verdict))
     show_sections(screen, ("model", "trained on", "metric", "A", "B", "B - A", "verdict"), sections)

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from bench.results.records import Contender
 from bench.running.engine import Begun, Done, Event, Failed, Scored, Trained
-from bench.spec.cells import Work, title
+from bench.spec.cells import Work
 
 LINE_SECONDS = 10.0  # off a terminal, a cell in training says where it is this often
 
@@ -133,11 +134,10 @@ class Display:
             self.live.remove_task(bar)
 
     def _name(self, work: Work) -> str:
-        labels = work.cell.labels()
-        trained = f" on {labels['train_noise']}" if labels["train_noise"] else ""
-        seed = "" if labels["seed"] is None else f", seed {labels['seed']}"
-        varied = "".join(f", {key} {getattr(work.cell.train, key)}" for key in self.varied if work.cell.train)
-        return f"{title(labels['model'], labels['objective'])}{trained}{seed}{varied}"
+        seed = "" if work.cell.seed is None else f", seed {work.cell.seed}"
+        contender = Contender.of(work.cell, self.varied)
+        trained = f" on {contender.train_noise}" if contender.train_noise else ""
+        return f"{contender.with_settings()}{trained}{seed}"
 
     def _line(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)

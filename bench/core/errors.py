@@ -21,8 +21,8 @@ class DataError(BenchError):
     exit_code = 3
 
 
-class FieldError(BenchError):
-    """A bad value inside a spec.
+class FieldError(BenchError, ValueError):
+    """A bad value inside a spec. A ValueError, since pydantic lets only those through its validation.
 
     path: the keys and indices that lead to the value, outermost first.
     """

@@ -1,66 +1,48 @@
-"""One mechanism for noises, models, datasets and metrics: a name finds a class.
+"""One mechanism for noises, models, datasets and metrics: a name leads to a class.
 
-The name is typed once, at the class's decorator. The class is a frozen dataclass whose typed fields are its YAML keys:
-their defaults, bounds, descriptions (the docstring's `key: text` lines) and JSON Schema all come from there.
+The name is typed once, at the class's decorator; its keys are the class's typed fields (`bench.core.settings`).
 """
 
 import dataclasses
 import importlib
-import json
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Generic, Self, TypeVar, get_origin, get_type_hints
+from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, ValidationError
-from pydantic.json_schema import JsonSchemaValue
+from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from bench.core.errors import FieldError, shorten, unknown
 from bench.core.labels import Label
+from bench.core.schema import class_schema
+from bench.core.settings import Settings
+from bench.core.values import Written, as_text, plain
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 @dataclasses.dataclass(frozen=True)
-class Range:
-    """A level drawn anew for each image, uniformly from [low, high]."""
+class Registered(Settings, Written):
+    """Something that a spec can name. Subclasses are frozen dataclasses; each typed field is a YAML key.
 
-    low: float
-    high: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Registered:
-    """What a spec can name. Subclasses are frozen dataclasses; each typed field is a YAML key.
-
-    revision: raised whenever the same keys come to mean something else, so that no older result passes for a new one.
+    revision: raised when the meaning of the same keys changes, so that older results aren't taken for new ones.
     """
 
-    __pydantic_config__ = CONFIG
     name: ClassVar[str] = ""
     revision: ClassVar[int] = 1
+    registry: ClassVar["Registry[Any]"]  # of the abstract base of each kind, such as Noise
 
     @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """An instance from its YAML keys. Raises FieldError for an unknown key or a bad value."""
-        return validate(cls, params)
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Lets a field typed with the abstract base of a kind hold anything registered of that kind.
 
-    @classmethod
-    def field_names(cls) -> list[str]:
-        """The fields."""
-        return [field.name for field in dataclasses.fields(cls)]
-
-    @classmethod
-    def accepted(cls) -> list[str]:
-        """Every key that YAML may give: the fields, and what a subclass reads besides."""
-        return cls.field_names()
-
-    @classmethod
-    def key_schemas(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        """JSON Schemas of the accepted keys, from those of the fields."""
-        return fields
+        Pydantic calls this. `ref` makes its JSON Schema of such a field a reference to `#/$defs/KIND`.
+        """
+        if "registry" not in vars(cls):
+            return handler(source)
+        anything = core_schema.any_schema(ref=cls.registry.kind)
+        return core_schema.no_info_before_validator_function(cls.registry.parse, anything)
 
     @classmethod
     def own_keys(cls) -> list[str]:
@@ -73,11 +55,6 @@ class Registered:
         }
         return [key for key in cls.field_names() if key not in shared]
 
-    @classmethod
-    def describe(cls) -> tuple[str, dict[str, str]]:
-        """The docstring's first line, and the text that it or a base's docstring has for each key."""
-        return documented(cls)
-
     def params(self) -> dict[str, Any]:
         """Every field as plain JSON values."""
         return {key: plain(getattr(self, key)) for key in self.field_names()}
@@ -86,11 +63,11 @@ class Registered:
         """`name(key=value, ...)`: own fields always, inherited ones where they differ from the default."""
         own = self.own_keys()
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        shown = {
-            key: as_text(getattr(self, key))
+        shown = tuple(
+            (key, as_text(getattr(self, key)))
             for key in sorted(self.field_names(), key=lambda key: key not in own)
             if key not in without and (key in own or getattr(self, key) != defaults[key])
-        }
+        )
         return str(Label(self.name, shown))
 
     def node(self) -> dict[str, Any]:
@@ -104,7 +81,7 @@ T = TypeVar("T", bound=Registered)
 class Registry(Generic[T]):
     """Classes of one kind by name.
 
-    kind: what they are called in messages ("noise").
+    kind: what messages call one of them ("noise").
     base: the class all of them derive from.
     """
 
@@ -112,10 +89,10 @@ class Registry(Generic[T]):
         self.kind = kind
         self.base = base
         self._classes: dict[str, type[T]] = {}
-        _attach(base, self)
+        base.registry = self
 
     def register(self, name: str) -> Callable[[type[T]], type[T]]:
-        """Decorate a class so that specs can name it. Raises ValueError for a name taken or ill-formed."""
+        """Decorate a class so that specs can name it. Raises ValueError for an ill-formed or duplicate name."""
         if not NAME.fullmatch(name):
             raise ValueError(f"{self.kind} name {name!r}: use lower-case letters, digits and underscores")
 
@@ -174,185 +151,16 @@ class Registry(Generic[T]):
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema of a node of a spec that names one of these."""
-        return {
-            "anyOf": [
-                {"enum": list(self), "description": f"a {self.kind} with its defaults"},
-                *(
-                    {
-                        "type": "object",
-                        "properties": {name: class_schema(cls)},
-                        "required": [name],
-                        "additionalProperties": False,
-                    }
-                    for name, cls in ((name, self[name]) for name in self)
-                ),
-            ]
-        }
+        alone = {"enum": list(self), "description": f"a {self.kind} with its defaults"}
+        return {"anyOf": [alone, *(self._keyed_schema(name) for name in self)]}
+
+    def _keyed_schema(self, name: str) -> dict[str, Any]:
+        keys = {name: class_schema(self[name])}
+        return {"type": "object", "properties": keys, "required": [name], "additionalProperties": False}
 
 
 def import_modules(package: str, folders: Iterable[str]) -> None:
-    """Import every public module of a package, so that whatever they register is found by being there."""
+    """Import every public module of a package, so that everything they register is known."""
     for module in pkgutil.iter_modules(folders):
         if not module.name.startswith("_"):
             importlib.import_module(f"{package}.{module.name}")
-
-
-def validate(cls: type[Any], params: Mapping[str, Any]) -> Any:
-    """An instance of a dataclass from plain values, strictly typed. Raises FieldError."""
-    keys = cls.accepted() if issubclass(cls, Registered) else [field.name for field in dataclasses.fields(cls)]
-    for key in params:
-        if key not in keys:
-            raise FieldError(unknown("key", key, keys), (key,))
-    try:
-        # Through JSON: strict on types, yet a list stands for a tuple.
-        return _adapter(cls).validate_json(json.dumps(params, default=repr))
-    except ValidationError as failed:
-        first = failed.errors()[0]
-        nested = first.get("ctx", {}).get("error")
-        path = first["loc"]
-        if isinstance(nested, _Nested):
-            raise nested.error.under(*path) from None
-        if first["type"] == "missing":
-            raise FieldError("must be given", path) from None
-        raise FieldError(f"{_phrase(first)}; got {shorten(first.get('input'))}", path) from None
-
-
-_adapters: dict[type[Any], TypeAdapter[Any]] = {}
-
-
-def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
-    if cls not in _adapters:  # building one takes a millisecond, and a grid has thousands of points
-        _adapters[cls] = TypeAdapter(cls)
-    return _adapters[cls]
-
-
-_PHRASES = {
-    "less_than_equal": "must be at most {le}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be less than {lt}",
-    "greater_than": "must be greater than {gt}",
-    "float_type": "must be a number",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "finite_number": "must be a finite number",
-    "bool_type": "must be true or false",
-    "string_type": "must be text",
-    "tuple_type": "must be a list",
-    "list_type": "must be a list",
-    "too_short": "must be a list of at least {min_length}",
-    "string_too_short": "must be text of at least {min_length} characters",
-}
-
-
-def _phrase(error: Mapping[str, Any]) -> str:
-    """What a field must be, in plain words."""
-    facts = {key: _number(value) for key, value in error.get("ctx", {}).items()}
-    if phrase := _PHRASES.get(error["type"]):
-        return phrase.format(**facts)
-    message: str = error["msg"]
-    return message.replace("Input should be", "must be")
-
-
-def _number(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
-
-
-def is_list_field(cls: type[Any], key: str) -> bool:
-    """Whether a YAML list is one value of this field, not a grid of values."""
-    hint = get_type_hints(cls).get(key)
-    return get_origin(hint) in (tuple, list) or any(
-        get_origin(part) in (tuple, list) for part in getattr(hint, "__args__", ())
-    )
-
-
-def documented(cls: type[Any]) -> tuple[str, dict[str, str]]:
-    """A dataclass's docstring: its first line, and the text of each field's `key: text`, the bases' included."""
-    keys = [field.name for field in dataclasses.fields(cls)]
-    texts: dict[str, str] = {}
-    lines: list[str] = []
-    for base in reversed(cls.__mro__):
-        lines = (base.__doc__ or "").strip().splitlines()
-        key = ""
-        for line in lines[1:]:
-            found = re.match(r"\s*(\w+): (.+)", line)
-            if found and found[1] in keys:
-                key = found[1]
-                texts[key] = found[2].strip()
-            elif key and line.startswith("     ") and not found:
-                texts[key] += " " + line.strip()
-            else:
-                key = ""
-    return (lines[0] if lines else ""), texts
-
-
-def class_schema(cls: type[Any]) -> dict[str, Any]:
-    """JSON Schema of a class's keys, with the docstring's texts and grids allowed."""
-    # The generator resolves every $ref itself, so a reference to another registry travels through it as a comment.
-    schema = json.loads(json.dumps(TypeAdapter(cls).json_schema()).replace('"$comment": "#/', '"$ref": "#/'))
-    values = schema.get("properties", {})
-    summary, texts = documented(cls)
-    if issubclass(cls, Registered):
-        values = cls.key_schemas(values)
-    properties = {}
-    for key, value in values.items():
-        several = with_grids(value, is_list_field(cls, key))
-        properties[key] = {"description": texts.get(key, value.get("description", "")), "anyOf": several}
-    return {"type": ["object", "null"], "description": summary, "properties": properties, "additionalProperties": False}
-
-
-def with_grids(value: dict[str, Any], takes_list: bool = False) -> list[dict[str, Any]]:
-    """JSON Schemas of a value and of the grids that a spec may write in its place."""
-    several = {"type": "array", "items": value, "minItems": 1}
-    grid = {"type": "object", "properties": {"grid": several}, "required": ["grid"], "additionalProperties": False}
-    return [value, grid] if takes_list else [value, several, grid]
-
-
-def plain(value: Any) -> Any:
-    """A field's value as JSON would hold it."""
-    if isinstance(value, Registered):
-        return value.node()
-    if isinstance(value, Range):
-        return {"range": [value.low, value.high]}
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    return value
-
-
-def as_text(value: Any) -> str:
-    """A field's value as labels show it."""
-    if isinstance(value, Registered):
-        return value.label()
-    if isinstance(value, Range):
-        return f"{value.low}..{value.high}"
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(as_text(item) for item in value) + "]"
-    if isinstance(value, bool) or value is None:
-        return json.dumps(value)
-    return str(value)
-
-
-def _attach(base: type[T], registry: Registry[T]) -> None:
-    """Let a dataclass field typed with the abstract base hold anything registered."""
-
-    def parse(value: Any) -> T:
-        try:
-            return registry.parse(value)
-        except FieldError as error:
-            raise _Nested(error) from None
-
-    def schema(cls: type[T], source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(parse) if source is base else handler(source)
-
-    def json_schema(cls: type[T], core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"$comment": f"#/$defs/{registry.kind}"} if core["type"].startswith("function") else handler(core)
-
-    base.__get_pydantic_core_schema__ = classmethod(schema)  # type: ignore[attr-defined]
-    base.__get_pydantic_json_schema__ = classmethod(json_schema)  # type: ignore[attr-defined]
-
-
-class _Nested(ValueError):
-    """Carries a FieldError through the validation library, which lets only ValueError pass."""
-
-    def __init__(self, error: FieldError) -> None:
-        super().__init__(error.message)
-        self.error = error

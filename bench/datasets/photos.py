@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.core import pictures
 from bench.core.errors import DataError
-from bench.core.registry import plain
+from bench.core.values import plain
 from bench.datasets.base import PARTS, Dataset, Pixels, Source, datasets
 from bench.datasets.cache import file_sha256
 

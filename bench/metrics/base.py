@@ -1,7 +1,7 @@
 """Image quality, one value per image, as scikit-image and torch compute it but for whole batches and in float64."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -25,6 +25,7 @@ class Metric(Registered):
     title: ClassVar[str] = ""  # for axes
     unit: ClassVar[str] = ""
     better: ClassVar[str] = "higher"  # or "lower"
+    decimals: ClassVar[int | None] = None  # shown of every value; None: as many as the values at hand need
 
     def values(self, images: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
         """One value per image, (N,) float64; no image may influence another's value.
@@ -36,6 +37,50 @@ class Metric(Registered):
     def measure(self, pair: "Pair") -> "torch.Tensor":
         """The same values, where metrics that are computed together share what the pair has computed already."""
         return self.values(pair.images, pair.targets)
+
+    @property
+    def heading(self) -> str:
+        """Title and unit: `PSNR (dB)`."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    @property
+    def axis_label(self) -> str:
+        """Title, unit and direction: `PSNR (dB), higher is better`."""
+        return f"{self.heading}, {self.better} is better"
+
+    def merit(self, value: float) -> float:
+        """The value with its sign turned where lower is better: the greater, the better; least where it is NaN."""
+        return -math.inf if math.isnan(value) else value if self.better == "higher" else -value
+
+    def best(self, values: Sequence[float], among: Iterable[float] | None = None) -> list[bool]:
+        """Which of the values are the best, as far as the decimals shown tell; none of them where all are NaN.
+
+        among: all values shown beside them, as for `format`.
+        """
+        decimals = self.shown_decimals(values if among is None else among)
+        merits = [self.merit(round(value, decimals) if math.isfinite(value) else value) for value in values]
+        top = max(merits, default=-math.inf)
+        return [merit == top > -math.inf for merit in merits]
+
+    def shown_decimals(self, among: Iterable[float]) -> int:
+        """How many decimals values are shown with: the metric's own, or enough for three digits of the smallest."""
+        sizes = [abs(value) for value in among if math.isfinite(value) and value]
+        if self.decimals is not None or not sizes:
+            return 2 if self.decimals is None else self.decimals
+        return min(8, max(4, 2 - math.floor(math.log10(min(sizes)))))
+
+    def format(self, value: float, among: Iterable[float] | None = None, signed: bool = False) -> str:
+        """A value as text, without its unit.
+
+        among: the values it is shown beside, which get equally many decimals; unless given, it is shown on its own.
+        signed: with a plus sign where it is positive, as a difference is.
+        """
+        if not math.isfinite(value):
+            return "-" if math.isnan(value) else "perfect"
+        sign = "+" if signed else ""
+        if among is None and self.decimals is None:
+            return f"{value:{sign}.4g}"
+        return f"{value:{sign}.{self.shown_decimals(among or ())}f}"
 
     @property
     def column(self) -> str:

@@ -16,6 +16,7 @@ class Psnr(PairMetric):
 
     title = "PSNR"
     unit = "dB"
+    decimals = 2
 
     def measure(self, pair: Pair) -> "torch.Tensor":
         return -10 * pair.mse.log10()

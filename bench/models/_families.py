@@ -1,4 +1,4 @@
-"""What several families share: keys, and the parts of autoencoders with a bottleneck."""
+"""Bases that several families share: their common keys, and the parts of autoencoders with a bottleneck."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,15 +14,15 @@ class Restorer(TrainableModel):
 
     bias: false removes every additive constant, so that the output scales with the input (Mohan et al. 2020,
         arXiv:1906.05478).
-    noise_map: show the network the noise level as a fourth channel, estimated from the image itself; the map is that of
-        FFDNet (Zhang et al. 2018, arXiv:1710.04026).
+    noise_map: give the network the noise level, estimated from the image itself, as a fourth channel, as in FFDNet
+        (Zhang et al. 2018, arXiv:1710.04026).
     """
 
     bias: bool = True
     noise_map: bool = False
 
     def entry(self, width: int) -> "nn.Sequential":
-        """The first convolution, from images to `width` channels, and the noise map before it."""
+        """The first convolution, from images to `width` channels, preceded by the noise map if there is one."""
         if not self.noise_map:
             return nn.Sequential(nn.Conv2d(3, width, 3, padding=1, bias=self.bias), nn.ReLU())
         return nn.Sequential(layers.NoiseMap(), nn.Conv2d(4, width, 3, padding=1, bias=self.bias), nn.ReLU())
@@ -30,7 +30,7 @@ class Restorer(TrainableModel):
 
 @dataclass(frozen=True)
 class Bottleneck(TrainableModel):
-    """An autoencoder whose only way from input to output is its code.
+    """An autoencoder without skips: everything it puts out passes through its code.
 
     kind: `conv`, the layers of the model `conv`, or `dense`, those of `dense`.
     width: conv: channels of the first layer, a quarter of the code's; dense: an eighth of the hidden units, a quarter
@@ -46,10 +46,10 @@ class Bottleneck(TrainableModel):
 
     @property
     def multiple(self) -> int:
-        return conv.Conv.multiple if self.kind == "conv" else 1
+        return conv.MULTIPLE if self.kind == "conv" else 1
 
     def parts(self, size: int) -> tuple["nn.Sequential", "nn.Sequential"]:
-        """Encoder and decoder of a code not below 0: (N, 4 width, size/4, size/4) or, dense, (N, 4 width)."""
+        """Encoder and decoder of a non-negative code: (N, 4 width, size/4, size/4) or, dense, (N, 4 width)."""
         if self.kind == "conv":
             return conv.encoder(self.width), conv.decoder(self.width, size)
         hidden, code = 8 * self.width, 4 * self.width

@@ -34,7 +34,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, features: torch.Tensor, output_size: list[int] | None = None) -> torch.Tensor:
         if self.bias is None or output_size is not None:
             return super().forward(features, output_size)
-        assert not isinstance(self.padding, str)  # torch's transposed convolutions take no such names
+        assert not isinstance(self.padding, str)  # only other convolutions name their padding
         return _BiasGradient.apply(
             functional.conv_transpose2d(
                 features,
@@ -115,8 +115,8 @@ class Quantized(nn.Module):
 class VectorQuantizer(nn.Module):
     """Replaces the vector of channels at each position by the nearest entry of a codebook.
 
-    The codebook follows the vectors it stands for by exponential moving averages, so it has no gradient and is saved
-    as a buffer. Entries hardly used are moved onto vectors of the current batch; at the start all are.
+    Each entry is an exponential moving average of the vectors it replaces, so the codebook has no gradient and is saved
+    as a buffer. Entries that are hardly used are moved onto vectors of the current batch; at the start all are.
 
     entries, channels: size of the codebook. decay: of the averages, per batch.
     Source: van den Oord et al. 2017, arXiv:1711.00937, appendix A.1; restarts: Dhariwal et al. 2020, arXiv:2005.00341.

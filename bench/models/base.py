@@ -1,4 +1,4 @@
-"""What a denoiser is: a class that a spec names, which builds a torch module from images to images."""
+"""What a denoiser is: a class that a spec names, which builds a torch module that maps images to images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,32 +24,35 @@ NonNegative = Annotated[float, Ge(0)]
 
 @dataclass(frozen=True)
 class Model(Registered):
-    """A denoiser. On its own this base stands for one that needs no training."""
+    """A denoiser. Those that need training derive from TrainableModel."""
 
     trains: ClassVar[bool] = False
-    most_images: ClassVar[int | None] = None  # test images it can be asked for, where it is very slow
+    most_images: ClassVar[int | None] = None  # that it is ever tested on, where it is very slow
+
+    # Which images a built module takes. Families override these two as properties; a plug-in may write the constant,
+    # `any_size = False`.
 
     @property
     def any_size(self) -> bool:
-        """Whether one module takes images of every size."""
+        """Whether it takes images of other sizes than the one it was built for."""
         return True
 
     @property
     def multiple(self) -> int:
-        """What the height and width of its images must be multiples of."""
+        """What their height and width must be multiples of, in pixels."""
         return 1
 
     @property
     def fits(self) -> bool:
-        """Whether `fit` has something left to choose."""
+        """Whether a key is null, for `fit` to choose."""
         return False
 
     def fitting(self, images: int) -> int:
-        """How many images `fit` denoises in all, given so many pairs."""
+        """How many images `fit` denoises in total, given this many pairs."""
         return 0
 
     def fit(self, noisy: "torch.Tensor", clean: "torch.Tensor") -> Self:
-        """This denoiser with the keys left open chosen on validation images; itself where none is.
+        """This denoiser with its null key chosen on validation images; itself where none is null.
 
         noisy, clean: (N, 3, H, W) float32, pairs of corrupted and clean images.
         """
@@ -59,7 +62,7 @@ class Model(Registered):
         """A module from corrupted images to estimates of the clean ones.
 
         size: height and width of the images it is built for.
-        The module maps float32 (N, 3, size, size) in [0, 1] to the same shape; scores clip what leaves [0, 1].
+        The module maps float32 (N, 3, size, size) in [0, 1] to the same shape; scoring clips its output to [0, 1].
         """
         raise TypeError(f"model {self.name!r} must define build(size)")
 
@@ -68,7 +71,7 @@ class Model(Registered):
 class TrainableModel(Model):
     """A denoiser with weights to train.
 
-    objective: `denoise` (corrupted in, clean out), `autoencode` (clean in, clean out), or without clean images:
+    objective: `denoise` (corrupted in, clean out), `autoencode` (clean in, clean out), or one without clean images:
         `noise2noise` (corrupted in, another corruption of the same image out; Lehtinen et al. 2018, arXiv:1803.04189)
         or `noise2void` (pixels hidden from the network are predicted from their surroundings; Krull et al. 2019,
         arXiv:1811.10980).
@@ -80,11 +83,11 @@ class TrainableModel(Model):
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """An instance from its YAML keys. Raises FieldError, also where the objective does not suit the family."""
+        """An instance from its YAML keys. Raises FieldError, also for an objective that doesn't suit the family."""
         found = super().from_params(params)
         if found.objective == "noise2void" and cls.loss is not TrainableModel.loss:
             raise FieldError(
-                f"{cls.name} has a loss of its own, and noise2void judges hidden pixels only: "
+                f"{cls.name} has a loss of its own, and noise2void scores hidden pixels only: "
                 "use denoise, autoencode or noise2noise",
                 ("objective",),
             )

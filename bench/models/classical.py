@@ -1,7 +1,7 @@
-"""Denoisers that need no training: nothing at all, filters, and the classics of image processing.
+"""Denoisers without training: the identity, filters, and the classics of image processing.
 
-One key of most of them may be left null. It is then fitted: the value with the least mean squared error on validation
-images corrupted as the test images are; without such images it stands for the key's value as the docstring says.
+One key of most of them may be null. It is then fitted: it takes the value with the lowest mean squared error on
+validation images that are corrupted like the test images, or without such images the value that its docstring names.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ Window = Annotated[int, Ge(1), Le(15)]
 @models.register("identity")
 @dataclass(frozen=True)
 class Identity(Model):
-    """Does nothing: the corrupted image itself, the row that every denoiser must beat."""
+    """Returns its input unchanged: the baseline that every denoiser must beat."""
 
     def build(self, size: int) -> "nn.Module":
         return nn.Identity()
@@ -31,13 +31,13 @@ class Identity(Model):
 
 @dataclass(frozen=True)
 class Fitted(Model):
-    """A denoiser with one key that is fitted on validation images if it is null."""
+    """A denoiser with one key that is fitted to validation images where it is null."""
 
     key: ClassVar[str]
-    unfitted: ClassVar[Any] = 0.1  # stands for null where there is nothing to fit to
-    # What is tried: multiples of the noise's root mean square, which span the best of every library below.
+    unfitted: ClassVar[Any] = 0.1  # used for null where there are no images to fit to
+    # Candidates: multiples of the noise's root mean square, a range that holds the best value for every method below.
     factors: ClassVar[tuple[float, ...]] = (0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.1, 1.4, 1.8, 2.4, 3.2)
-    pairs: ClassVar[int] = 64  # images it is fitted to, at most
+    pairs: ClassVar[int] = 64  # of images it is fitted to, at most
 
     @property
     def fits(self) -> bool:
@@ -45,11 +45,11 @@ class Fitted(Model):
 
     @property
     def value(self) -> Any:
-        """The key's value, fitted or not."""
+        """The key's value, or what is used for null."""
         return self.unfitted if self.fits else getattr(self, self.key)
 
     def candidates(self, noise: float) -> tuple[Any, ...]:
-        """The values tried. noise: root mean square of noisy minus clean."""
+        """The values to try. noise: root mean square of noisy minus clean."""
         return tuple(float(f"{factor * noise:.4g}") for factor in self.factors)
 
     def fitting(self, images: int) -> int:
@@ -131,11 +131,11 @@ class TotalVariation(Fitted):
 @models.register("nlm")
 @dataclass(frozen=True)
 class NonLocalMeans(Fitted):
-    """Non-local means: each pixel becomes the mean of pixels whose surroundings look alike.
+    """Non-local means: each pixel becomes the weighted mean of pixels with similar surroundings.
 
-    h: how unlike they may look, > 0 on the [0, 1] scale; null: fitted, or 0.1 without images to fit to.
+    h: how far similar surroundings may differ, > 0 on the [0, 1] scale; null: fitted, or 0.1 without images to fit to.
     patch: side of the surroundings in pixels, 1 to 15.
-    distance: how far away alike pixels are sought, 1 to 15 pixels.
+    distance: how far away to search for them, 1 to 15 pixels.
     Source: Buades et al. 2005, doi:10.1109/CVPR.2005.38; skimage.restoration.denoise_nl_means, not its fast mode, which
     weights the surroundings evenly and is up to 1 dB worse on small images.
     """
@@ -170,10 +170,11 @@ class Wavelet(Fitted):
 @models.register("bilateral")
 @dataclass(frozen=True)
 class Bilateral(Fitted):
-    """Bilateral filter: each pixel becomes the mean of near pixels of a similar colour.
+    """Bilateral filter: each pixel becomes the weighted mean of nearby pixels of a similar colour.
 
-    color: standard deviation of the similarity on the [0, 1] scale, > 0; null: fitted, or 0.1 without images to fit to.
-    spatial: standard deviation of the nearness in pixels, > 0.
+    color: standard deviation of the weights over colour differences, on the [0, 1] scale, > 0; null: fitted, or 0.1
+        without images to fit to.
+    spatial: standard deviation of the weights over distances, in pixels, > 0.
     Source: Tomasi & Manduchi 1998, doi:10.1109/ICCV.1998.710815; skimage.restoration.denoise_bilateral.
     """
 
@@ -189,7 +190,7 @@ class Bilateral(Fitted):
 @models.register("bm3d")
 @dataclass(frozen=True)
 class BM3D(Fitted):
-    """BM3D: collaborative filtering of groups of patches that look alike; over a second an image, so at most 200.
+    """BM3D: collaborative filtering of groups of similar patches; over a second an image, so at most 200 are tested.
 
     sigma: standard deviation of the noise on the [0, 1] scale, > 0; null: fitted, from 0.75, 1 and 1.25 times the
         noise's root mean square on 8 images, or 0.1 without images to fit to.
@@ -223,7 +224,7 @@ class BM3D(Fitted):
 
 
 def _each(denoise: Callable[[np.ndarray], np.ndarray]) -> "nn.Module":
-    """A function of one (H, W, 3) image as a module of batches."""
+    """A function of one (H, W, 3) image as a module that takes batches."""
 
     def batch(images: np.ndarray) -> np.ndarray:
         pictures = np.ascontiguousarray(images.transpose(0, 2, 3, 1))

@@ -1,4 +1,4 @@
-"""The contractive autoencoder: a code that changes little when the image does."""
+"""The contractive autoencoder: its code changes little when the image does."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -12,11 +12,11 @@ from bench.models.base import NonNegative, layers, models
 @models.register("contractive")
 @dataclass(frozen=True)
 class Contractive(Bottleneck):
-    """Contractive autoencoder: the loss has the squared Frobenius norm of the encoder's Jacobian added.
+    """Contractive autoencoder: the squared Frobenius norm of the encoder's Jacobian is added to the loss.
 
-    penalty: weight of that norm, divided by the number of code units, beside the mean squared error, >= 0.
-    The norm is estimated without bias from one random direction u of the code per image and step, as ||J^T u||^2 with
-    u ~ N(0, 1) (Hutchinson 1990, doi:10.1080/03610919008812866), which costs one backward pass through the encoder.
+    penalty: weight of that norm, divided by the number of code units, relative to the mean squared error, >= 0.
+    The norm is estimated, without bias, as ||J^T u||^2 with one random direction u ~ N(0, 1) of the code per image and
+    step (Hutchinson 1990, doi:10.1080/03610919008812866), which costs one backward pass through the encoder.
     Source: Rifai et al. 2011, ICML.
     """
 
@@ -27,7 +27,7 @@ class Contractive(Bottleneck):
 
     def loss(self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         parts = cast("layers.Autoencoder", network)
-        # The penalty is itself a gradient, so it needs them where validation has switched them off.
+        # The penalty is itself a gradient, which must be computed even where validation has disabled gradients.
         with torch.inference_mode(False), torch.enable_grad():
             images = inputs.clone().requires_grad_()
             code = parts.encoder(images)
@@ -38,7 +38,7 @@ class Contractive(Bottleneck):
 def jacobian_norm(images: "torch.Tensor", code: "torch.Tensor", draw: Draw) -> "torch.Tensor":
     """An estimate of the batch's mean squared Frobenius norm of d code / d image, per code unit; a scalar.
 
-    images: (N, ...), requiring gradients. code: (N, ...), computed from them. draw: gives the random directions.
+    images: (N, ...), requiring gradients. code: (N, ...), computed from them. draw: for the random directions.
     """
     direction = draw.normal(tuple(code.shape[1:]))
     (gradient,) = torch.autograd.grad((code.float() * direction).sum(), images, create_graph=True)

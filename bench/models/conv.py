@@ -7,6 +7,7 @@ from bench.models.base import TrainableModel, Width, layers, models
 
 KERNEL = 3
 PADDING = 1
+MULTIPLE = 4  # what sides must be multiples of, to be halved twice and doubled back
 
 
 @models.register("conv")
@@ -18,27 +19,30 @@ class Conv(TrainableModel):
     Source: the study's layout (28 -> 7 -> 28); ReLU between layers, batch normalisation after the strided middle ones.
     """
 
-    multiple = 4
     width: Width = 16
+
+    @property
+    def multiple(self) -> int:
+        return MULTIPLE
 
     def build(self, size: int) -> "nn.Module":
         return layers.Autoencoder(encoder(self.width), decoder(self.width, size))
 
 
 def conv_size(size: int, stride: int = 1, kernel: int = KERNEL, padding: int = PADDING) -> int:
-    """Side of what a convolution makes: floor((size + 2 padding - kernel) / stride) + 1, in pixels."""
+    """Output side of a convolution: floor((size + 2 padding - kernel) / stride) + 1, in pixels."""
     return (size + 2 * padding - kernel) // stride + 1
 
 
 def transposed_size(
     size: int, stride: int = 1, kernel: int = KERNEL, padding: int = PADDING, output_padding: int = 0
 ) -> int:
-    """Side of what a transposed one makes: (size - 1) stride - 2 padding + kernel + output_padding, in pixels."""
+    """Output side of a transposed convolution: (size - 1) stride - 2 padding + kernel + output_padding, in pixels."""
     return (size - 1) * stride - 2 * padding + kernel + output_padding
 
 
 def encoder(width: int) -> "nn.Sequential":
-    """(N, 3, S, S) images to a (N, 4 width, S/4, S/4) code, not below 0."""
+    """(N, 3, S, S) images to a (N, 4 width, S/4, S/4) non-negative code."""
     return nn.Sequential(
         nn.Conv2d(3, width, KERNEL, padding=PADDING),
         nn.ReLU(),
@@ -70,6 +74,6 @@ def decoder(width: int, size: int) -> "nn.Sequential":
 
 
 def _upwards(channels: int, to: int, size: int, wanted: int) -> "nn.Module":
-    """The stride-2 transposed convolution that undoes a convolution from side `wanted` to side `size`."""
+    """A stride-2 transposed convolution from side `size` to side `wanted`, in pixels."""
     missing = wanted - transposed_size(size, stride=2)
     return layers.ConvTranspose2d(channels, to, KERNEL, stride=2, padding=PADDING, output_padding=missing)

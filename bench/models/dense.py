@@ -16,16 +16,19 @@ class Dense(TrainableModel):
     Source: Hinton & Salakhutdinov 2006, doi:10.1126/science.1127647; trained on corrupted input as Vincent et al. 2010.
     """
 
-    any_size = False
     hidden: Width = 128
     code: Width = 64
+
+    @property
+    def any_size(self) -> bool:
+        return False
 
     def build(self, size: int) -> "nn.Module":
         return layers.Autoencoder(encoder(self.hidden, self.code, size), decoder(self.hidden, self.code, size))
 
 
 def encoder(hidden: int, code: int, size: int) -> "nn.Sequential":
-    """(N, 3, size, size) images to a (N, code) code, not below 0."""
+    """(N, 3, size, size) images to a (N, code) non-negative code."""
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(3 * size * size, hidden),

@@ -49,7 +49,7 @@ class NAFNet(TrainableModel):
 
 
 def _spatial(width: int) -> "nn.Module":
-    """The half of a block that looks around: a depthwise convolution, a gate, attention over the channels."""
+    """The spatial half of a block: a depthwise convolution, a gate, attention over the channels."""
     inner = nn.Sequential(
         layers.ChannelNorm(width, eps=1e-6),
         nn.Conv2d(width, 2 * width, 1),
@@ -62,7 +62,7 @@ def _spatial(width: int) -> "nn.Module":
 
 
 def _pointwise(width: int) -> "nn.Module":
-    """The half of a block that mixes the channels of each pixel."""
+    """The pointwise half of a block, which mixes the channels of each pixel."""
     inner = nn.Sequential(
         layers.ChannelNorm(width, eps=1e-6),
         nn.Conv2d(width, 2 * width, 1),

@@ -1,4 +1,4 @@
-"""Autoencoders with a sparse code: by a penalty, or by keeping the largest activations only."""
+"""Autoencoders with a sparse code: by a penalty, or by keeping only the largest activations."""
 
 from dataclasses import dataclass
 from typing import Annotated, cast
@@ -14,9 +14,9 @@ from bench.models.base import NonNegative, layers, models
 @models.register("sparse")
 @dataclass(frozen=True)
 class Sparse(Bottleneck):
-    """Sparse autoencoder: the loss has the mean magnitude of the code (L1) added.
+    """Sparse autoencoder: the mean magnitude of the code (L1) is added to the loss.
 
-    penalty: weight of that mean beside the mean squared error, >= 0.
+    penalty: weight of that mean relative to the mean squared error, >= 0.
     Source: Goodfellow, Bengio & Courville 2016, Deep Learning, section 14.2.1.
     """
 
@@ -35,9 +35,9 @@ class Sparse(Bottleneck):
 @models.register("k_sparse")
 @dataclass(frozen=True)
 class KSparse(Bottleneck):
-    """k-sparse autoencoder: of each code vector only the k largest units stay, the others are 0.
+    """k-sparse autoencoder: only the k largest units of each code vector are kept, the others are set to 0.
 
-    k: how many units stay active; of the dense code, or at each position of the convolutional one.
+    k: units kept, of the dense code or at each position of the convolutional one.
     Source: Makhzani & Frey 2013, arXiv:1312.5663.
     """
 

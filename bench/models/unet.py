@@ -45,7 +45,7 @@ class UNet(Restorer):
         return nn.Sequential(*self._way(width), layers.Residual(below), *self._way(width))
 
     def _way(self, width: int) -> list["nn.Module"]:
-        """What features pass at one resolution, once on the way down and once on the way up."""
+        """The layers at one resolution, once on the way down and once on the way up."""
         if not self.blocks:
             return [self._convolution(width), nn.ReLU()]
         return [

@@ -14,7 +14,7 @@ from bench.models.base import NonNegative, layers, models
 @models.register("vae")
 @dataclass(frozen=True)
 class VAE(Bottleneck):
-    """Variational autoencoder: the code is a normal distribution, held near N(0, 1); images are decoded from its mean.
+    """Variational autoencoder: the code is a normal distribution close to N(0, 1); images are decoded from its mean.
 
     beta: weight of the divergence between the code's distribution and N(0, 1); 1 is the evidence lower bound.
     deviation: of the normal distribution that the decoder predicts for each element, in (0, 1] on the [0, 1] scale.
@@ -46,7 +46,7 @@ class VAE(Bottleneck):
 @models.register("beta_vae")
 @dataclass(frozen=True)
 class BetaVAE(VAE):
-    """beta-VAE: a variational autoencoder whose code is held closer to N(0, 1).
+    """beta-VAE: a variational autoencoder whose code is kept closer to N(0, 1).
 
     Source: Higgins et al. 2017, beta-VAE: Learning Basic Visual Concepts, ICLR.
     """

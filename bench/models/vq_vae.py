@@ -1,4 +1,4 @@
-"""The vector-quantised autoencoder: a code of entries of a learnt codebook."""
+"""The vector-quantised autoencoder: its code consists of entries of a learnt codebook."""
 
 from dataclasses import dataclass
 from typing import Annotated, cast
@@ -18,22 +18,25 @@ class VQVAE(TrainableModel):
 
     width: channels of the first layer; the codebook's entries have four times as many.
     entries: size of the codebook, 2 to 65536; a position carries log2(entries) bits.
-    commitment: weight of the distance between code and entry beside the mean squared error, >= 0.
-    decay: of the moving averages that the codebook follows, per batch, in [0, 1); the paper has 0.99, which leaves most
-        entries behind in trainings as short as ours.
+    commitment: weight of the squared distance between code and entries relative to the mean squared error, >= 0.
+    decay: of the moving averages that update the codebook, per batch, in [0, 1); the paper's 0.99 leaves most entries
+        unused in trainings this short.
     Gradients pass the quantisation unchanged (straight-through).
     Source: van den Oord et al. 2017, Neural Discrete Representation Learning, arXiv:1711.00937.
     """
 
-    multiple = conv.Conv.multiple
     width: Width = 16
     entries: Annotated[int, Ge(2), Le(65536)] = 256
     commitment: NonNegative = 0.25
     decay: Annotated[float, Ge(0), Lt(1)] = 0.9
 
+    @property
+    def multiple(self) -> int:
+        return conv.MULTIPLE
+
     def build(self, size: int) -> "nn.Module":
         quantizer = layers.VectorQuantizer(self.entries, 4 * self.width, self.decay)
-        # Without its last ReLU: entries may lie anywhere.
+        # Without the encoder's last ReLU, so that codes may be negative.
         return layers.Quantized(conv.encoder(self.width)[:-1], quantizer, conv.decoder(self.width, size))
 
     def loss(self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor", draw: Draw) -> "torch.Tensor":

@@ -1,10 +1,10 @@
-"""Quantiles of distributions, vectorised: what a normal draw stands for."""
+"""Quantile functions of distributions, vectorised, to turn normal draws into draws from them."""
 
 from bench.core.lazy import torch
 
 
 def poisson_quantile(rate: "torch.Tensor", score: "torch.Tensor") -> "torch.Tensor":
-    """The Poisson quantile at the normal score: how many events a standard normal draw stands for.
+    """The Poisson count at the quantile of a standard normal value, so that a normal draw becomes a Poisson draw.
 
     rate: expected counts, >= 0. score: standard normal, same shape. Returns whole numbers as float32.
     Source: Giles 2016, Algorithm 955 (doi:10.1145/2699466): asymptotic inverse for large rates, summation for small.

@@ -16,7 +16,7 @@ class BlockMasking(Noise):
     """Patches of a regular grid are set to `fill`, each with probability p.
 
     p: share of patches masked, in [0, 1].
-    block: side of a patch in pixels; patches at the right and lower border may be cut.
+    block: side of a patch in pixels; those at the right and bottom edge may be cut off.
     fill: the value they take, in [0, 1].
     Source: He et al. 2022, Masked Autoencoders Are Scalable Vision Learners, arXiv:2111.06377 (patch masking).
     """

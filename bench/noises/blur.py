@@ -15,7 +15,7 @@ WIDEST_BLUR = 10.0
 @noises.register("blur")
 @dataclass(frozen=True)
 class Blur(Noise):
-    """Gaussian blur, edges extended by their nearest pixel.
+    """Gaussian blur; beyond the edge, the nearest pixel is repeated.
 
     sigma: standard deviation of the kernel in pixels, from 0 to 10; the kernel is cut at 4 sigma.
     Source: skimage.filters.gaussian(mode="nearest", truncate=4); severities of CIFAR-10-C's gaussian_blur.
@@ -32,8 +32,8 @@ class Blur(Noise):
 
 
 def _blur_matrix(side: int, sigma: "torch.Tensor") -> "torch.Tensor":
-    """(K, side, side) matrices that blur a line; sigma: (K, 1) float64."""
-    # One reach for every sigma: a batch's widest kernel would change the rounding of the others.
+    """(K, side, side) matrices that blur one row or column; sigma: (K, 1) float64."""
+    # The reach is fixed: if it followed the batch's widest kernel, the rounding of all others would depend on it.
     reach = int(4 * WIDEST_BLUR + 0.5)
     offsets = torch.arange(-reach, reach + 1, device=sigma.device)
     weights = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-6)) ** 2)

@@ -17,7 +17,7 @@ from bench.noises.masking import Masking
 class Compose(Noise):
     """Several noises, one after the other; each clips and rounds by its own keys.
 
-    of: the noises, first applied first.
+    of: the noises, in the order they are applied.
     Source: torchvision.transforms.Compose, for the name.
     """
 

@@ -1,36 +1,42 @@
-"""Model cards: what stored weights are, what they were trained on, what they scored and how to use them."""
+"""Model cards: what stored weights are, what they were trained on, how they scored and how to use them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.core.lazy import pandas
-from bench.results import tables
+from bench.results.readable import to_markdown
+from bench.results.records import PlannedCell, ResultRow, RunPlan
 from bench.results.store import WEIGHTS, Store
 
 
-def all_cards(
-    store: Store, plan: Mapping[str, Any], rows: "pandas.DataFrame", conditions: str
-) -> Iterator[tuple[str, str]]:
+def all_cards(store: Store, plan: RunPlan, rows: Sequence[ResultRow], conditions: str) -> Iterator[tuple[str, str]]:
     """Cell id and card, in Markdown, of every cell that has weights and a score."""
-    columns = ["test_noise", "n_images", *(metric.column for metric in tables.chosen_metrics(plan))]
-    for entry in plan["cells"]:
-        record = store.cell(entry["id"]).record()
-        scores = rows[(rows["cell"] == entry["id"]) & (rows["error"] == "")][columns]
-        if record is not None and WEIGHTS in record["checksums"] and not scores.empty:
-            shown = scores.map(lambda cell: f"{cell:.5g}" if isinstance(cell, float) else str(cell))
-            yield entry["id"], _card(entry, record) + tables.to_markdown(shown, conditions)
+    scored: dict[str, list[ResultRow]] = {}
+    for row in rows:
+        if row.state == "scored":
+            scored.setdefault(row.cell.id, []).append(row)
+    for cell in plan.cells:
+        record = store.cell(cell.id).record()
+        if record is not None and WEIGHTS in record["checksums"] and cell.id in scored:
+            yield cell.id, _card(cell, record) + to_markdown(_scores(scored[cell.id], plan), conditions)
 
 
-def _card(entry: Mapping[str, Any], record: Mapping[str, Any]) -> str:
-    labels = entry["labels"]
-    noise = labels["train_noise"] or "clean images"
+def _card(cell: PlannedCell, record: Mapping[str, Any]) -> str:
+    contender = cell.contender
     lines = [
-        f"# {labels['model']}",
+        f"# {contender.model}",
         "",
-        f"- Objective: {labels['objective']}; trained on {noise}, seed {labels['seed']}",
+        f"- Objective: {contender.objective}; trained on {contender.trained_on}, seed {cell.seed}",
         f"- Epochs: {record['epochs']}, weights of {record['kept_epoch']}; {record['train_seconds']:.0f} s of training",
         f"- Cost: {record['parameters']:,} parameters, {record['macs']:,} multiply-accumulates per image",
         f"- Weights: {WEIGHTS}, SHA-256 {record['checksums'][WEIGHTS]}",
         "- Use: `bench denoise IMAGE --with THIS_FOLDER -o OUT`",
     ]
     return "\n".join([*lines, "", ""])
+
+
+def _scores(rows: Sequence[ResultRow], plan: RunPlan) -> "pandas.DataFrame":
+    table = {"test_noise": [str(row.test.label) for row in rows], "n_images": [str(row.n_images) for row in rows]}
+    for metric in plan.metrics:
+        table[metric.column] = [metric.format(row.means[metric.column]) for row in rows]
+    return pandas.DataFrame(table)

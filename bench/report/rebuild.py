@@ -1,149 +1,133 @@
 """All that is derived from stored results: tables, figures, model cards and the report. Nothing is trained here."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from bench.core.lazy import Lazy, pandas
-from bench.report import cards
-from bench.results import tables
+from bench.metrics import Metric
+from bench.report import cards, figures
+from bench.report.conditions import Conditions, conditions
+from bench.report.figures import Column, Sheet
+from bench.report.page import Facts, page
 from bench.results.files import as_json, read_json
+from bench.results.names import contender_names
+from bench.results.readable import for_readers, to_latex, to_markdown
+from bench.results.records import Contender, History, NoiseTest, PlannedCell, ResultRow, RunPlan
+from bench.results.rows import read_rows
 from bench.results.store import Store
-from bench.spec.cells import title
-
-figures = Lazy("bench.report.figures")
-html = Lazy("bench.report.page")
+from bench.results.summary import Summary, summarise
+from bench.results.tables import results_frame, summary_frame
+from bench.training.state import Epoch
 
 ROWS_SHOWN = 4  # test images per samples figure
 SHOWN = "shown.json"  # beside the figures: what they were drawn from
 
 
-def conditions(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
-    """What a number of this folder holds for, in a few sentences."""
-    data = plan["data"]
-    train = {key: value for key, value in plan["train"].items() if key not in ("threads", "device", "keep")}
-    if isinstance(train["lr"], Mapping):
-        train["lr"] = f"the best on validation images of {train['lr']['search']}"
-    if train["images"]:
-        del train["epochs"]
-    settings = ", ".join(f"{key} {value}" for key, value in train.items() if value)
-    seeds = plan["seeds"]
-    torch_version = environment.get("libraries", {}).get("torch")
-    version = environment.get("noise-bench") or environment.get("git_commit")
-    standin = f"STAND-IN IMAGES, not {plan['stand_in_for']}. " if plan["stand_in_for"] else ""
-    return (
-        f"{standin}Data: {plan['dataset']}, {data['size']}x{data['size']} RGB, {data['train']:,} training, "
-        f"{data['validation']:,} validation and {data['test']:,} test images. "
-        f"Training: {settings}. {len(seeds)} seed{'s' if len(seeds) > 1 else ''}. "
-        "Scores: means over the test images; outputs clipped to [0, 1], noise too unless its label says clip=false; "
-        f"± is half a 95 % interval over {'seeds' if len(seeds) > 1 else 'images, these weights only'}. "
-        f"noise-bench {version}, torch {torch_version}, {environment.get('cpu')}."
-    )
+@dataclass(frozen=True)
+class Results:
+    """A results folder as it was read: its plan, its rows, those over seeds taken together, and what they hold for."""
+
+    plan: RunPlan
+    rows: list[ResultRow]
+    summaries: list[Summary]
+    conditions: Conditions
 
 
-def rebuild(store: Store, force: bool = True) -> "tuple[pandas.DataFrame, pandas.DataFrame]":
-    """Write tables, cards, figures and the report anew. Returns all rows and their summary.
+def read(store: Store) -> Results:
+    """What a folder holds. Raises BenchError where nothing was run."""
+    plan = store.plan()
+    rows = read_rows(store, plan)
+    summaries = summarise(rows, plan.metrics)
+    return Results(plan, rows, summaries, conditions(plan, store.environment(), rows, summaries))
+
+
+def rebuild(store: Store, force: bool = True) -> Results:
+    """Write tables, cards, figures and the report anew, and return what they show.
 
     force: if false, figures and report are left alone when the tables they show have not changed.
     """
-    plan = store.plan()
-    chosen = tables.chosen_metrics(plan)
-    rows = tables.results(store)
-    table = tables.summary(rows, chosen, plan["varied"])
-    said = conditions(plan, store.environment()) + missing(plan, rows)
-    readable = tables.for_readers(table, chosen, plan["varied"])
-    results = rows.to_csv(index=False, lineterminator="\n")
-    store.write_table("results.csv", results)
-    store.write_table("summary.csv", table.to_csv(index=False, lineterminator="\n"))
-    store.write_table("summary.md", tables.to_markdown(readable, said))
-    store.write_table("summary.tex", tables.to_latex(readable, said))
-    shown = {"results": hashlib.sha256(results.encode()).hexdigest(), "conditions": said}
+    found = read(store)
+    digest = _write_tables(store, found)
+    shown = {"results": digest, "conditions": str(found.conditions)}
     if force or read_json(store.root / "figures" / SHOWN) != shown:
-        for cell, text in cards.all_cards(store, plan, rows, said):
+        for cell, text in cards.all_cards(store, found.plan, found.rows, str(found.conditions)):
             store.cell(cell).write_card(text)
-        _figures_and_report(store, plan, rows, table, said)
+        _figures_and_report(store, found)
         store.write_figure(SHOWN, as_json(shown).encode())
-    return rows, table
+    return found
 
 
-def missing(plan: Mapping[str, Any], rows: "pandas.DataFrame") -> str:
-    """What the tables lack, for whoever reads them."""
-    failed, left = int((rows["error"] != "").sum()), tables.planned(plan) - len(rows)
-    said = f" {failed} of {tables.planned(plan)} rows failed." if failed else ""
-    return f"{said} UNFINISHED: {left} of {tables.planned(plan)} rows are still to be run." if left else said
+def _write_tables(store: Store, found: Results) -> str:
+    """Write the tables; returns the checksum of results.csv."""
+    results = results_frame(found.rows, found.plan).to_csv(index=False, lineterminator="\n")
+    summary = summary_frame(found.summaries, found.plan).to_csv(index=False, lineterminator="\n")
+    readable, text = for_readers(found.summaries, found.plan), str(found.conditions)
+    store.write_table("results.csv", results)
+    store.write_table("summary.csv", summary)
+    store.write_table("summary.md", to_markdown(readable, text))
+    store.write_table("summary.tex", to_latex(readable, text))
+    return hashlib.sha256(results.encode()).hexdigest()
 
 
-def _figures_and_report(
-    store: Store, plan: Mapping[str, Any], rows: "pandas.DataFrame", table: "pandas.DataFrame", said: str
-) -> None:
-    chosen = tables.chosen_metrics(plan)
+def _figures_and_report(store: Store, found: Results) -> None:
+    plan, leading = found.plan, found.plan.leading
+    metrics = [leading, *(metric for metric in plan.metrics if metric != leading)]
+    histories = list(_histories(store, plan))
     pictures: list[tuple[str, bytes]] = []
-    for name, figure in figures.everything(rows, _histories(store, plan), list(_samples(store, plan)), chosen, said):
+    for name, figure in figures.everything(found.summaries, histories, sheets(store, plan), metrics, found.conditions):
         picture = figures.encoded(figure, "png")
         store.write_figure(f"{name}.png", picture)
         store.write_figure(f"{name}.svg", figures.encoded(figure, "svg"))
         pictures.append((name, picture))
     store.keep_figures([SHOWN, *(f"{name}.{kind}" for name, _ in pictures for kind in ("png", "svg"))])
-    warnings = (
-        [f"These are stand-in images ({plan['dataset']}), not {plan['stand_in_for']}."] if plan["stand_in_for"] else []
-    )
-    facts = {"conditions": said, **_facts(plan, store.environment())}
-    store.write_report(html.page(plan["name"], facts, table, rows, pictures, warnings))
+    facts = _facts(plan, store.environment())
+    store.write_report(page(plan, found.rows, found.summaries, pictures, found.conditions, facts))
 
 
-def _facts(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "dataset": plan["dataset"],
-        "training": ", ".join(f"{key} {value}" for key, value in plan["train"].items()),
-        "seeds": ", ".join(map(str, plan["seeds"])),
-        "noise-bench": environment.get("noise-bench"),
-        "git commit": environment.get("git_commit"),
-        "libraries": ", ".join(f"{key} {value}" for key, value in environment.get("libraries", {}).items()),
+def _facts(plan: RunPlan, environment: Mapping[str, Any]) -> Facts:
+    version, commit = (environment.get(key) or "" for key in ("noise-bench", "git_commit"))
+    libraries = environment.get("libraries", {})
+    named = {
+        "dataset": plan.dataset,
+        "training": ", ".join(f"{key} {value}" for key, value in plan.train.items()),
+        "seeds": ", ".join(map(str, plan.seeds)),
+        "noise-bench": version,
+        "git commit": commit,
+        "libraries": ", ".join(f"{key} {value}" for key, value in libraries.items()),
         "machine": f"{environment.get('cpu')}, {environment.get('cores')} cores, {environment.get('platform')}",
     }
+    return Facts(named, version, commit)
 
 
-def _histories(store: Store, plan: Mapping[str, Any]) -> "pandas.DataFrame":
-    found = []
-    for entry in plan["cells"]:
-        history = store.cell(entry["id"]).history()
+def _histories(store: Store, plan: RunPlan) -> Iterator[History]:
+    for cell in plan.cells:
+        history = store.cell(cell.id).history()
         if history is not None:
-            found.append(history.assign(cell=entry["id"], **{k: v for k, v in entry["labels"].items()}))
-    return pandas.concat(found, ignore_index=True) if found else pandas.DataFrame()
+            rows = [{str(key): value for key, value in row.items()} for row in history.to_dict("records")]
+            yield History(cell.contender, cell.seed, tuple(Epoch(**row) for row in rows))
 
 
-def _samples(store: Store, plan: Mapping[str, Any]) -> Iterator[Any]:
-    """For each test noise, what every model (its first seed) makes of the first test images."""
-    for test in {test["id"]: test for entry in plan["cells"] for test in entry["tests"]}.values():
-        outputs: dict[str, np.ndarray] = {}
-        stored: dict[str, np.ndarray] = {}
-        for entry in plan["cells"]:
-            labels, folder = entry["labels"], store.cell(entry["id"])
-            met = test["id"] in [t["id"] for t in entry["tests"]] and folder.score(test["id"]) is not None
-            name = title(labels["model"], labels["objective"])
-            if labels["train_noise"] not in ("", test["label"]):
-                name += f" trained on {labels['train_noise']}"
-            name += "".join(
-                f", {key.removeprefix('train.')} {value}" for key, value in entry["varied"].items() if value is not None
-            )
-            if met and name not in outputs:
-                stored = {key: value[:ROWS_SHOWN] for key, value in folder.samples(test["id"]).items()}
-                outputs[name] = stored["output"]
-        if outputs:
-            yield figures.Samples(
-                test_noise=test["label"],
-                original=stored["original"],
-                noisy=stored["noisy"],
-                noisy_psnr=_psnr(stored["noisy"], stored["original"]),
-                reconstructions=outputs,
-                psnr={name: _psnr(output, stored["original"]) for name, output in outputs.items()},
-            )
+def sheets(store: Store, plan: RunPlan) -> Iterator[Sheet]:
+    """For each test noise, the first test images as each contender, its first seed, restored them."""
+    for test in plan.tests:
+        cells: dict[Contender, PlannedCell] = {}
+        for cell in plan.cells:
+            if test in cell.tests and store.cell(cell.id).score(test.id) is not None:
+                cells.setdefault(cell.contender, cell)
+        if cells:
+            yield _sheet(store, test, list(cells.values()), plan.leading)
 
 
-def _psnr(images: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """PSNR of the 8-bit pictures shown, (K,)."""
-    error = ((images.astype(np.float64) - targets) / 255) ** 2
-    with np.errstate(divide="ignore"):
-        return -10 * np.log10(error.mean(axis=(1, 2, 3)))
+def _sheet(store: Store, test: NoiseTest, cells: Sequence[PlannedCell], metric: Metric) -> Sheet:
+    crossed = any(cell.contender.train_noise not in (None, test.label) for cell in cells)
+    names = contender_names((cell.contender for cell in cells), by_train_noise=crossed)
+    restored, idle = [], None
+    for cell in cells:
+        folder = store.cell(cell.id)
+        stored, values = folder.samples(test.id), folder.values(test.id)[metric.column].to_numpy()[:ROWS_SHOWN]
+        restored.append(Column(names[cell.contender], stored["output"][:ROWS_SHOWN], values))
+        if cell.contender.model.name == "identity":
+            idle = values
+    original, noisy = (stored[part][:ROWS_SHOWN] for part in ("original", "noisy"))
+    return Sheet(test.label, metric, Column("original", original), Column("noisy", noisy, idle), tuple(restored))

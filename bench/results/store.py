@@ -24,6 +24,7 @@ from bench.core.lazy import Lazy, pandas
 from bench.metrics import Metric, mean
 from bench.noises import Noise
 from bench.results.files import as_json, marker, read_json, sums, update, verified, whole, write
+from bench.results.records import RunPlan
 from bench.spec.cells import Cell
 from bench.spec.protocol import fingerprint, score_id
 from bench.spec.yaml12 import dump
@@ -49,15 +50,15 @@ class Store:
     def cell(self, cell_id: str) -> "CellStore":
         return CellStore(self.root / "cells" / cell_id)
 
-    def begin(self, experiment: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+    def begin(self, experiment: Mapping[str, Any], plan: RunPlan) -> None:
         """Write what is about to be run."""
         update(self.root / "experiment.yaml", dump(dict(experiment)))
-        update(self.root / "plan.json", as_json({"format": FORMAT, **plan}))
+        update(self.root / "plan.json", as_json({"format": FORMAT, **plan.node()}))
 
     def describe_environment(self, environment: Mapping[str, Any]) -> None:
         update(self.root / "environment.json", as_json(environment))
 
-    def plan(self) -> dict[str, Any]:
+    def plan(self) -> RunPlan:
         """What this folder was run for. Raises BenchError where nothing was run, or by another version."""
         path = self.root / "plan.json"
         found = read_json(path)
@@ -71,7 +72,7 @@ class Store:
             raise BenchError(
                 f"{path} was written by another version of noise-bench. Run its spec again; what is finished is kept"
             )
-        return found
+        return RunPlan.from_node(found)
 
     def environment(self) -> dict[str, Any]:
         return read_json(self.root / "environment.json") or {}

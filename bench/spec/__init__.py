@@ -3,6 +3,6 @@
 from bench.spec.experiment import Experiment
 from bench.spec.parsing import load, parse
 from bench.spec.schema import schema
-from bench.spec.settings import Train
+from bench.spec.train_settings import Train
 
 __all__ = ["Experiment", "Train", "load", "parse", "schema"]

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from bench.core.registry import validate
 from bench.models import Model, TrainableModel, models
 from bench.noises import Noise, noises
 from bench.spec.protocol import TRAINING_PROTOCOL, digest, revisions
-from bench.spec.settings import Train
+from bench.spec.train_settings import Train
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Cell:
             model=models.parse(node["model"]),
             noise=noises.parse(node["noise"]) if node["noise"] else None,
             seed=node["seed"],
-            train=validate(Train, node["train"]) if node["train"] else None,
+            train=Train.from_params(node["train"]) if node["train"] else None,
             data=node["data"],
         )
 
@@ -95,15 +94,6 @@ class Work:
 
     cell: Cell
     tests: tuple[Noise, ...]
-
-
-def title(model: str, objective: str) -> str:
-    """A model's label, with its objective where that is not the usual one.
-
-    >>> title("conv(width=16)", "denoise"), title("conv(width=16)", "autoencode")
-    ('conv(width=16)', 'conv(width=16) [autoencode]')
-    """
-    return model if objective in ("", "denoise") else f"{model} [{objective}]"
 
 
 def _in_use(train: Train) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from bench.datasets import Dataset, fallback
 from bench.metrics import Metric, metrics
 from bench.models import Model
 from bench.noises import Noise
-from bench.spec.settings import TRAIN_KEYS, Train
+from bench.spec.train_settings import TRAIN_KEYS, Train
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # of an experiment, and so of a folder
 MAX_SEED = 2**63 - 1
@@ -42,7 +42,7 @@ class Experiment:
     def varied(self) -> tuple[str, ...]:
         """The keys of `train` that take more than one value."""
         first, *others = self.train
-        keys = [key.name for key in dataclasses.fields(Train)]
+        keys = Train.field_names()
         return tuple(key for key in keys if any(getattr(train, key) != getattr(first, key) for train in others))
 
     def with_fallback(self) -> "Experiment":

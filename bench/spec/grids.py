@@ -1,6 +1,5 @@
-"""Grids: the instances that one node of a spec stands for, where its keys have several values each."""
+"""Grids: one instance for every combination of the values that a spec gives for each key."""
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,15 +7,17 @@ from itertools import product
 from typing import Any, TypeVar
 
 from bench.core.errors import FieldError, shorten
-from bench.core.registry import Registered, Registry, is_list_field
+from bench.core.registry import Registered, Registry
+from bench.core.settings import Settings
 
 MAX_CELLS = 20_000
 T = TypeVar("T", bound=Registered)
+S = TypeVar("S", bound=Settings)
 Choice = tuple[str, Any, tuple[str | int, ...]]  # a key, a value, and the path that leads to the value
 
 
 def every(registry: Registry[T]) -> Callable[[Any], tuple[T, ...]]:
-    """A parser of a list of nodes of one registry: grids expanded, each instance once, in order."""
+    """A parser of lists of nodes of one registry: each instance once, in order, grids expanded."""
 
     def parse_list(value: Any) -> tuple[T, ...]:
         if not isinstance(value, list) or not value:
@@ -35,14 +36,13 @@ def every(registry: Registry[T]) -> Callable[[Any], tuple[T, ...]]:
     return parse_list
 
 
-def sweep(cls: type[Any], params: Mapping[str, Any], make: Callable[[dict[str, Any]], Any], room: int) -> Sequence[Any]:
-    """Every point of the grid that the params span, the class's first key outermost.
-
-    make: an instance from the keys of one point. Raises FieldError for more than `room` points.
-    """
-    keys = cls.accepted() if issubclass(cls, Registered) else [field.name for field in dataclasses.fields(cls)]
+def sweep(
+    cls: type[Settings], params: Mapping[str, Any], make: Callable[[dict[str, Any]], S], room: int
+) -> Sequence[S]:
+    """Every point of the grid that params span, the class's first key outermost. Raises FieldError beyond `room`."""
+    keys = cls.accepted()
     order = sorted(params, key=lambda key: keys.index(key) if key in keys else len(keys))
-    choices = [_choices(key, params[key], is_list_field(cls, key)) for key in order]
+    choices = [_choices(key, params[key], cls.takes_list(key)) for key in order]
     points = math.prod(len(options) for options in choices)
     if points > room:
         raise FieldError(f"a grid of {points:,} points; one spec runs at most {MAX_CELLS:,} cells")
@@ -50,7 +50,7 @@ def sweep(cls: type[Any], params: Mapping[str, Any], make: Callable[[dict[str, A
 
 
 def _choices(key: str, value: Any, takes_list: bool) -> list[Choice]:
-    """The values to try for a key: one, or those of its grid."""
+    """The values that a key is given: a single one, or those of its grid."""
     steps: tuple[str, ...] = (key,)
     values = value
     if isinstance(value, Mapping) and "grid" in value:
@@ -64,8 +64,8 @@ def _choices(key: str, value: Any, takes_list: bool) -> list[Choice]:
     return [(key, item, (*steps, position)) for position, item in enumerate(values)]
 
 
-def _point(point: Sequence[Choice], make: Callable[[dict[str, Any]], Any]) -> Any:
-    """One point of a grid; the paths of its errors lead to the value in the spec."""
+def _point(point: Sequence[Choice], make: Callable[[dict[str, Any]], S]) -> S:
+    """One point of a grid; its errors lead to the value's own place."""
     try:
         return make({key: value for key, value, _ in point})
     except FieldError as error:
@@ -77,7 +77,7 @@ def _point(point: Sequence[Choice], make: Callable[[dict[str, Any]], Any]) -> An
 
 @contextmanager
 def under(step: str | int) -> Iterator[None]:
-    """Put a step before the path of any FieldError raised inside this block."""
+    """Put a step before the path of the FieldErrors raised inside."""
     try:
         yield
     except FieldError as error:
@@ -85,5 +85,5 @@ def under(step: str | int) -> Iterator[None]:
 
 
 def unique(values: Sequence[Any]) -> tuple[Any, ...]:
-    """The distinct values, in the order of their first appearance."""
+    """Each value once, in order of first appearance."""
     return tuple(dict.fromkeys(values))

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import FieldError, SpecError, shorten, unknown
-from bench.core.registry import validate
 from bench.datasets import Dataset, datasets
 from bench.metrics import metrics
 from bench.models import models
 from bench.noises import Noise, noises
 from bench.spec.experiment import KEYS, MAX_SEED, NAME, REQUIRED, Experiment
 from bench.spec.grids import MAX_CELLS, every, sweep, under, unique
-from bench.spec.settings import TRAIN_KEYS, Train
+from bench.spec.train_settings import TRAIN_KEYS, Train
 from bench.spec.yaml12 import MAX_CHARACTERS, Document, read
 
 MAX_TESTS = 100_000
@@ -165,7 +164,7 @@ def _settings(params: Mapping[str, Any]) -> Train:
         with under("lr"):
             rates = _searched(given["lr"])
         given |= {"lr": rates[0], "lr_search": list(dict.fromkeys(rates))}
-    return validate(Train, given)
+    return Train.from_params(given)
 
 
 def _searched(value: Mapping[str, Any]) -> list[Any]:
@@ -175,7 +174,7 @@ def _searched(value: Mapping[str, Any]) -> list[Any]:
         raise FieldError(f"expected a number or {{search: [1e-3, 3e-3]}}; got {shorten(value)}")
     for position, rate in enumerate(rates):
         try:
-            validate(Train, {"lr": rate})
+            Train.from_params({"lr": rate})
         except FieldError as error:
             raise FieldError(error.message, ("search", position)) from None
     return rates

@@ -10,7 +10,7 @@ from bench.models import TrainableModel
 from bench.noises import Noise
 from bench.spec.cells import Cell, Work
 from bench.spec.experiment import Experiment
-from bench.spec.settings import Train
+from bench.spec.train_settings import Train
 
 
 def works_of(experiment: Experiment, compiles: Callable[[Cell], bool] = lambda cell: False) -> list[Work]:

@@ -3,13 +3,13 @@
 import dataclasses
 from typing import Any
 
-from bench.core.registry import class_schema, with_grids
+from bench.core.schema import class_schema, with_grids
 from bench.datasets import datasets
 from bench.metrics import metrics
 from bench.models import models
 from bench.noises import noises
 from bench.spec.experiment import KEYS, MAX_SEED, NAME, REQUIRED
-from bench.spec.settings import TRAIN_KEYS, Train
+from bench.spec.train_settings import TRAIN_KEYS, Train
 
 
 def schema() -> dict[str, Any]:

@@ -113,7 +113,7 @@ def test_a_finished_cell_has_no_bar() -> None:
 
 def test_cells_that_differ_in_their_training_have_bars_of_their_own() -> None:
     _, text = show(BEGUN, trained(work(), 1), trained(work(lr=0.01), 2, 2), width=120, varied=("lr",))
-    assert "seed 0, lr 0.001" in text and "seed 0, lr 0.01 " in text
+    assert "conv(width=16), lr=0.001 on" in text and "conv(width=16), lr=0.01 on" in text
 
 
 def test_where_nothing_is_left_to_train_tests_are_counted() -> None:

@@ -1,27 +1,43 @@
-"""Made-up results, shaped as a results folder holds them."""
+"""Made-up results, as they are read from a results folder."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-import pandas as pd
 
+from bench.core.labels import Label
 from bench.metrics import metrics
-from bench.report.figures import Samples
+from bench.report.conditions import Conditions
+from bench.report.figures import Column, Sheet
+from bench.results.records import Contender, History, NoiseTest, PlannedCell, ResultRow, RunPlan
+from bench.results.summary import Summary, summarise
+from bench.training.state import Epoch
 
-CAPTION = (
+CAPTION = Conditions(
+    "",
     "Data: CIFAR-10, 32x32 RGB, 9,000 training, 1,000 validation and 1,000 test images. Training: epochs 10, "
     "batch_size 128, optimizer adam, lr 0.001, weight_decay 1e-05, schedule cosine, precision bf16. 3 seeds. Scores: "
-    "means over the test images, outputs clipped to [0, 1]. noise-bench 0.1.0, torch 2.14.1."
+    "means over the test images, outputs clipped to [0, 1]. noise-bench 0.1.0, torch 2.14.1.",
 )
-STAND_IN = f"STAND-IN IMAGES, not CIFAR-10. {CAPTION}"
-PSNR, SSIM, MSE = (metrics.parse(name) for name in ("psnr", "ssim", "mse"))
+STAND_IN = dataclasses.replace(CAPTION, stand_in_for="CIFAR-10")
+MSE, PSNR, SSIM = METRICS = tuple(metrics.parse(name) for name in ("mse", "psnr", "ssim"))
 LONG = "unet(" + ", ".join(f"a_rather_long_parameter_{i}={i / 7:.12f}" for i in range(8)) + ")"
 MODELS = ["conv(width=16)", "unet(width=16)", "dncnn(width=32, depth=7)"]
 PLAIN = ["identity", "median(size=3)"]
 NOISES = ["gaussian(sigma=0.1)", "masking(p=0.25, fill=0.0, per=element)", "salt_and_pepper(p=0.1, salt=0.5)"]
 
 
-def results(
+def noise_test(text: str) -> NoiseTest:
+    """A test noise by its label; its first parameter is its level where that is a number."""
+    return NoiseTest.from_node({"id": text, "label": text, "match": text, "protocol": {}})
+
+
+def contender(model: str, objective: str = "", noise: str = "", **settings: float) -> Contender:
+    train_noise = Label.parse(noise) if noise else None
+    return Contender(Label.parse(model), objective, train_noise, tuple(settings.items()))
+
+
+def rows(
     models: Sequence[str] = MODELS,
     noises: Sequence[str] = NOISES,
     seeds: Sequence[int] = (0, 1, 2),
@@ -29,70 +45,101 @@ def results(
     cross: bool = False,
     autoencode: bool = True,
     failed: int = 0,
-) -> pd.DataFrame:
-    """Rows of results.csv. cross: every model meets every noise. failed: how many of the first rows failed."""
+) -> list[ResultRow]:
+    """Rows of a run. cross: every model is tested on every noise. failed: how many of the first rows failed."""
     draw = np.random.default_rng(0)
-    rows = []
+    found: list[ResultRow] = []
 
-    def add(model: str, objective: str, trained: str, test: str, seed: int | str, size: int, gain: float) -> None:
+    def add(who: Contender, test: str, seed: int | None, size: int, gain: float) -> None:
         psnr = 14 + 3 * (noises.index(test) % 4) + gain + 0.15 * draw.standard_normal()
-        mse = 10 ** (-psnr / 10)
-        rows.append(
-            {
-                "cell": f"{len(rows):012x}", "dataset": "cifar10", "model": model, "objective": objective,
-                "train_noise": trained, "test_noise": test, "seed": seed, "n_images": 1000, "mse": mse, "psnr": psnr,
-                "ssim": 1 - 3 * mse**0.6, "mse_sd": mse / 2, "psnr_sd": 2.5, "ssim_sd": 0.05, "perfect_images": 0,
-                "parameters": size, "macs": size * 300, "train_seconds": 100.0 if objective else "",
-                "evaluate_seconds": 1.0, "latency_ms": 0.5, "error": "",
-            }
-        )  # fmt: skip
+        cell = PlannedCell(f"{len(found):012x}", who, seed, "", (noise_test(test),))
+        found.append(scored(cell, psnr, size))
 
     for i, model in enumerate(models):
         for seed in seeds:
             for trained in noises:
                 for test in noises if cross else [trained]:
-                    add(model, "denoise", trained, test, seed, 40_000 * 2**i, 8 + i - 4 * (trained != test))
+                    who = contender(model, "denoise", trained)
+                    add(who, test, seed, 40_000 * 2**i, 8 + i - 4 * (trained != test))
     for seed in seeds if autoencode and models else ():
         for test in noises:
-            add(models[0], "autoencode", "", test, seed, 40_000, 3.0)
+            add(contender(models[0], "autoencode"), test, seed, 40_000, 3.0)
     for i, model in enumerate(plain):
         for test in noises:
-            add(model, "", "", test, "", 0, 4.0 * i)
-    table = pd.DataFrame(rows)
-    for row in range(failed):
-        table.loc[row, ["mse", "psnr", "ssim", "parameters"]] = np.nan
-        table.loc[row, "error"] = f"loss is not finite after epoch {row} <script>alert(1)</script>"
-    return table
+            add(contender(model), test, None, 0, 4.0 * i)
+    return [*(failure(row, number) for number, row in enumerate(found[:failed])), *found[failed:]]
 
 
-def history(rows: pd.DataFrame, epochs: int = 10) -> pd.DataFrame:
+def scored(cell: PlannedCell, psnr: float, size: int = 0, exact: int = 0) -> ResultRow:
+    """A row with a result around a PSNR. size: its parameters."""
+    mse = 10 ** (-psnr / 10)
+    return ResultRow(
+        cell=cell,
+        test=cell.tests[0],
+        state="scored",
+        n_images=1000,
+        means={"mse": mse, "psnr": psnr, "ssim": 1 - 3 * mse**0.6},
+        deviations={"mse": mse / 2, "psnr": 2.5, "ssim": 0.05},
+        exact=exact,
+        parameters=size,
+        macs=size * 300,
+        train_seconds=100.0 if cell.contender.trained else None,
+        evaluate_seconds=1.0,
+        latency_ms=0.5,
+    )
+
+
+def failure(row: ResultRow, number: int = 0) -> ResultRow:
+    """The row as if it had failed."""
+    error = f"loss is not finite after epoch {number} <script>alert(1)</script>"
+    return ResultRow(row.cell, row.test, "failed", error)
+
+
+def with_means(row: ResultRow, **means: float) -> ResultRow:
+    """The row with other means."""
+    return dataclasses.replace(row, means={**row.means, **means})
+
+
+def with_settings(row: ResultRow, **settings: float) -> ResultRow:
+    """The row of a training with some settings that vary."""
+    who = dataclasses.replace(row.contender, settings=tuple(settings.items()))
+    return dataclasses.replace(row, cell=dataclasses.replace(row.cell, contender=who))
+
+
+def summaries(found: Sequence[ResultRow] | None = None) -> list[Summary]:
+    return summarise(rows() if found is None else found, METRICS)
+
+
+def plan(found: Sequence[ResultRow], name: str = "made up", varied: Sequence[str] = ()) -> RunPlan:
+    """The plan of a run that gave these rows."""
+    cells = tuple({row.cell.id: row.cell for row in found}.values())
+    return RunPlan(name, "cifar10", "", {}, METRICS, tuple(varied), {}, (0,), (), cells)
+
+
+def histories(found: Sequence[ResultRow], epochs: int = 10) -> list[History]:
     """The histories of the rows' cells."""
     draw = np.random.default_rng(1)
-    parts = []
-    for _, row in rows[rows["objective"] != ""].iterrows():
-        loss = 0.02 * np.exp(-np.arange(1, epochs + 1) / 4) + 0.003 * draw.uniform(1, 1.4)
-        parts.append(
-            pd.DataFrame({"epoch": np.arange(1, epochs + 1), "train_loss": loss * 0.9, "validation_loss": loss}).assign(
-                **row[["cell", "model", "objective", "train_noise", "seed"]].to_dict()
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
+
+    def of(floor: float) -> Iterator[Epoch]:
+        for epoch in range(1, epochs + 1):
+            loss = 0.02 * np.exp(-epoch / 4) + 0.003 * floor
+            yield Epoch(epoch, loss * 0.9, loss, 1.0)
+
+    trained = {row.cell.id: row.cell for row in found if row.contender.trained}
+    return [History(cell.contender, cell.seed, tuple(of(draw.uniform(1, 1.4)))) for cell in trained.values()]
 
 
-def sheet(models: Sequence[str], count: int = 3, size: int = 32) -> Samples:
+def sheet(models: Sequence[str], count: int = 3, size: int = 32) -> Sheet:
     """Pictures with smooth shapes in them."""
     draw = np.random.default_rng(2)
     y, x = np.mgrid[:size, :size] / size
     waves = [[np.sin(5 * x * (k + 1) + c) * np.cos(4 * y + k) for c in range(3)] for k in range(count)]
     clean = 127 + 120 * np.array(waves)
 
-    def spoilt(level: float) -> np.ndarray:
-        return np.clip(clean + level * draw.standard_normal(clean.shape), 0, 255).astype(np.uint8)
+    def column(head: str, level: float) -> Column:
+        images = np.clip(clean + level * draw.standard_normal(clean.shape), 0, 255).astype(np.uint8)
+        return Column(head, images, -10 * np.log10((((images - clean) / 255) ** 2).mean((1, 2, 3))))
 
-    def psnr(images: np.ndarray) -> np.ndarray:
-        return -10 * np.log10((((images - clean) / 255) ** 2).mean((1, 2, 3)))
-
-    noisy = spoilt(25)
-    made = {model: spoilt(18 / (1 + i)) for i, model in enumerate(models)}
-    scores = {model: psnr(images) for model, images in made.items()}
-    return Samples(NOISES[0], clean.astype(np.uint8), noisy, psnr(noisy), made, scores)
+    restored = tuple(column(model, 18 / (1 + i)) for i, model in enumerate(models))
+    original = Column("original", clean.astype(np.uint8))
+    return Sheet(Label.parse(NOISES[0]), PSNR, original, column("noisy", 25), restored)

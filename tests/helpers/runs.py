@@ -17,8 +17,9 @@ from bench.cli.main import main
 from bench.datasets import Data
 from bench.models import models
 from bench.noises import Noise, noises
+from bench.results.records import RunPlan
 from bench.results.store import Store
-from bench.results.tables import VOLATILE, describe
+from bench.results.tables import VOLATILE
 from bench.spec import Train, load, parse
 from bench.spec.cells import Cell, Work
 from bench.spec.plan import works_of
@@ -103,7 +104,7 @@ def stored(
     experiment = load(text) if isinstance(text, Path) else parse(text)
     works = works_of(experiment)
     store = Store(root)
-    store.begin(experiment.node(), describe(experiment, works))
+    store.begin(experiment.node(), RunPlan.of(experiment, works))
     store.describe_environment({"noise-bench": "0", "cpu": "none", "libraries": {"torch": "0"}})
     row = {"epoch": 1, "train_loss": 0.5, "validation_loss": 0.25, "seconds": 2.0}
     for work in works:

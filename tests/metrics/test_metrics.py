@@ -258,3 +258,29 @@ def test_the_mean_counts_perfect_images_apart():
     value, perfect = mean(np.full(3, math.inf))
     assert math.isnan(value)
     assert perfect == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "best"),
+    [
+        ("psnr", [20.0, 21.0, 21.004], [False, True, True]),
+        ("psnr", [20.0, math.inf, math.nan], [False, True, False]),
+        ("mse", [0.002, 0.001, 0.003], [False, True, False]),
+        ("mse", [0.0, 0.001], [True, False]),
+        ("ssim", [math.nan, math.nan], [False, False]),
+        ("ssim", [], []),
+    ],
+)
+def test_the_best_follows_the_direction_and_the_decimals_shown(
+    name: str, values: list[float], best: list[bool]
+) -> None:
+    assert metrics.parse(name).best(values) == best
+
+
+def test_values_are_written_alike_everywhere() -> None:
+    psnr, mse = metrics.parse("psnr"), metrics.parse("mse")
+    assert [psnr.format(value) for value in (27.804, math.inf, math.nan)] == ["27.80", "perfect", "-"]
+    assert (psnr.format(0.5, signed=True), psnr.format(-0.5, signed=True)) == ("+0.50", "-0.50")
+    assert mse.format(0.00213456) == "0.002135"
+    assert [mse.format(value, [0.0456, 0.00213]) for value in (0.0456, 0.00213)] == ["0.04560", "0.00213"]
+    assert (psnr.axis_label, mse.axis_label) == ("PSNR (dB), higher is better", "MSE, lower is better")

@@ -10,7 +10,7 @@ from tests.helpers.corrupting import corrupt, images_of
 
 @pytest.mark.parametrize("shape", [(4, 6, 3, 1, 1, 0), (4, 6, 3, 2, 1, 1), (4, 6, 2, 2, 0, 0), (4, 6, 3, 1, 1, 0, 2)])
 @pytest.mark.parametrize("bias", [True, False])
-def test_transposed_convolutions_are_torchs(shape, bias):
+def test_transposed_convolutions_are_torchs(shape: tuple[int, ...], bias: bool) -> None:
     ours, theirs = (kind(*shape, bias=bias).double() for kind in (ConvTranspose2d, nn.ConvTranspose2d))
     theirs.load_state_dict(ours.state_dict())
     features = torch.randn(2, 4, 5, 5, dtype=torch.float64, requires_grad=True)
@@ -21,14 +21,14 @@ def test_transposed_convolutions_are_torchs(shape, bias):
     torch.testing.assert_close(found, expected)
     if bias:  # some losses take gradients of gradients
 
-        def with_bias(values):
+        def with_bias(values: torch.Tensor) -> torch.Tensor:
             return torch.func.functional_call(ours, {"bias": values}, features)
 
         assert torch.autograd.gradgradcheck(lambda values: with_bias(values).sin(), ours.bias)
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.2])
-def test_noise_map_holds_the_noise_level(sigma):
+def test_noise_map_holds_the_noise_level(sigma: float) -> None:
     images = torch.linspace(0.3, 0.7, 64).expand(8, 3, 64, 64)
     noisy = corrupt({"gaussian": {"sigma": sigma, "clip": False}}, images)
     mapped = NoiseMap()(noisy)
@@ -40,7 +40,7 @@ def test_noise_map_holds_the_noise_level(sigma):
 
 
 @pytest.mark.parametrize("size", [(5, 7), (8, 6), (8, 8)])
-def test_padding_is_seen_by_the_network_and_cut_off_again(size):
+def test_padding_is_seen_by_the_network_and_cut_off_again(size: tuple[int, int]) -> None:
     seen = []
     network = PadTo(nn.Identity(), 4)
     network.inner.register_forward_hook(lambda module, inputs, output: seen.append(output))
@@ -50,12 +50,12 @@ def test_padding_is_seen_by_the_network_and_cut_off_again(size):
     assert torch.equal(seen[0][..., -1, -1], images[..., -1, -1])
 
 
-def test_keep_largest_keeps_k_of_equals():
+def test_keep_largest_keeps_k_of_equals() -> None:
     assert (KeepLargest(3)(torch.ones(2, 8, 4, 4)) != 0).sum(1).unique().tolist() == [3]
     assert torch.equal(KeepLargest(9)(torch.ones(2, 8)), torch.ones(2, 8))
 
 
-def test_quantised_codes_are_the_nearest_entries():
+def test_quantised_codes_are_the_nearest_entries() -> None:
     torch.manual_seed(0)
     quantizer = VectorQuantizer(7, 4, 0.9)
     quantizer.codebook.normal_()
@@ -65,7 +65,7 @@ def test_quantised_codes_are_the_nearest_entries():
     assert torch.equal(quantized.movedim(1, -1).reshape(-1, 4), quantizer.codebook[distances.argmin(1)])
 
 
-def test_codebook_finds_the_centres_of_clusters():
+def test_codebook_finds_the_centres_of_clusters() -> None:
     torch.manual_seed(0)
     centres = torch.randn(4, 8) * 5
     quantizer = VectorQuantizer(4, 8, 0.8)

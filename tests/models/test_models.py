@@ -3,7 +3,10 @@
 import copy
 import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -11,14 +14,14 @@ from torch import nn
 from torch.nn import functional
 
 from bench.core.errors import BenchError
-from bench.models import Model, models
+from bench.models import Model, TrainableModel, models
 from bench.models.contractive import jacobian_norm
 from bench.models.conv import conv_size, transposed_size
 from bench.training import complexity
-from tests.helpers.corrupting import corrupt, draw_for, images_of
+from tests.helpers.corrupting import Node, corrupt, draw_for, images_of
 
 HAVE_BM3D = importlib.util.find_spec("bm3d") is not None
-VARIANTS = [
+VARIANTS: list[Node] = [
     {"unet": {"bias": False}},
     {"unet": {"noise_map": True, "depth": 3}},
     {"dncnn": {"bias": False}},
@@ -28,21 +31,26 @@ VARIANTS = [
     {"contractive": {"kind": "dense"}},
     {"vae": {"kind": "dense"}},
 ]
-NODES = [*(name for name in models if name != "bm3d"), *VARIANTS]  # bm3d: an extra that takes a second an image
+USUAL = [name for name in models if name != "bm3d"]  # which is an extra and takes a second an image
+NODES: list[Node] = [*USUAL, *VARIANTS]
 TRAINED = [node for node in NODES if models.parse(node).trains]
 
 
-def built(node, size=32, seed=0):
+def trainable(node: Node) -> TrainableModel:
+    return cast(TrainableModel, models.parse(node))
+
+
+def built(node: Node, size: int = 32, seed: int = 0) -> Any:  # a module whose parts are those of its family
     torch.manual_seed(seed)
     return models.parse(node).build(size)
 
 
-def loss_of(node, network, clean, step=0):
+def loss_of(node: Node, network: nn.Module, clean: torch.Tensor, step: int = 0) -> torch.Tensor:
     noisy = corrupt({"gaussian": {"sigma": 0.1}}, clean, seed=step)
-    return models.parse(node).loss(network, noisy, clean, draw_for(clean, step))
+    return trainable(node).loss(network, noisy, clean, draw_for(clean, step))
 
 
-def trained(node, clean, steps, size=32, lr=1e-3, half=False):
+def trained(node: Node, clean: torch.Tensor, steps: int, size: int = 32, lr: float = 1e-3, half: bool = False) -> Any:
     """The network after some steps on one batch."""
     network = built(node, size).train()
     optimizer = torch.optim.Adam(network.parameters(), lr)
@@ -56,13 +64,13 @@ def trained(node, clean, steps, size=32, lr=1e-3, half=False):
 
 
 @pytest.fixture(scope="module")
-def clean(photos):
+def clean(photos: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(photos[::6].copy()).float() / 255
 
 
 @pytest.mark.parametrize("node", NODES, ids=str)
 @pytest.mark.parametrize("size", [28, 32])
-def test_maps_images_to_finite_images_of_the_same_shape(node, size):
+def test_maps_images_to_finite_images_of_the_same_shape(node: Node, size: int) -> None:
     images = images_of(4, (size, size))
     with torch.inference_mode():
         output = built(node, size).eval()(images)
@@ -72,7 +80,7 @@ def test_maps_images_to_finite_images_of_the_same_shape(node, size):
 
 
 @pytest.mark.parametrize("node", NODES, ids=str)
-def test_any_size_means_any_multiple(node):
+def test_any_size_means_any_multiple(node: Node) -> None:
     model = models.parse(node)
     if not model.any_size:
         with pytest.raises(RuntimeError):
@@ -83,8 +91,37 @@ def test_any_size_means_any_multiple(node):
         assert built(node, 32).eval()(images_of(1, size)).shape == (1, 3, *size)
 
 
+@pytest.mark.parametrize(
+    ("node", "any_size", "multiple"),
+    [
+        ("conv", True, 4),
+        ("vq_vae", True, 4),
+        ("unet", True, 1),
+        ("median", True, 1),
+        ("dense", False, 1),
+        ("vae", True, 4),
+        ({"vae": {"kind": "dense"}}, False, 1),
+    ],
+)
+def test_the_sizes_a_network_takes(node: Node, any_size: bool, multiple: int) -> None:
+    model = models.parse(node)
+    assert (model.any_size, model.multiple) == (any_size, multiple)
+
+
+def test_a_plug_in_may_write_the_sizes_it_takes_as_constants() -> None:
+    @dataclass(frozen=True)
+    class Fixed(Model):
+        any_size = False
+        multiple = 8
+        width: int = 4
+
+    assert (Fixed().any_size, Fixed().multiple) == (False, 8)
+    assert Fixed.field_names() == ["width"]
+    assert Fixed.from_params({"width": 5}) == Fixed(width=5)
+
+
 @pytest.mark.parametrize("node", NODES, ids=str)
-def test_an_image_is_denoised_the_same_in_any_company(node):
+def test_an_image_is_denoised_the_same_in_any_company(node: Node) -> None:
     network = built(node).eval()
     images = images_of(3, (32, 32))
     with torch.inference_mode():
@@ -93,7 +130,7 @@ def test_an_image_is_denoised_the_same_in_any_company(node):
 
 @pytest.mark.parametrize("node", TRAINED, ids=str)
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
-def test_steps_lower_the_loss_on_a_fixed_batch(node, half, clean):
+def test_steps_lower_the_loss_on_a_fixed_batch(node: Node, half: bool, clean: torch.Tensor) -> None:
     network = built(node).train()
     before = loss_of(node, copy.deepcopy(network), clean).item()
     network = trained(node, clean, 4, half=half).train()
@@ -101,7 +138,7 @@ def test_steps_lower_the_loss_on_a_fixed_batch(node, half, clean):
 
 
 @pytest.mark.parametrize("node", TRAINED, ids=str)
-def test_gradients_reach_every_parameter(node, clean):
+def test_gradients_reach_every_parameter(node: Node, clean: torch.Tensor) -> None:
     network = trained(node, clean, 2).train()  # a branch may start switched off
     network.zero_grad()
     loss_of(node, network, clean).backward()
@@ -112,7 +149,7 @@ def test_gradients_reach_every_parameter(node, clean):
 
 
 @pytest.mark.parametrize("node", TRAINED, ids=str)
-def test_stored_weights_give_the_same_output_to_the_bit(node, clean, tmp_path):
+def test_stored_weights_give_the_same_output_to_the_bit(node: Node, clean: torch.Tensor, tmp_path: Path) -> None:
     network = trained(node, clean, 2).eval()
     path = tmp_path / "weights.safetensors"
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
@@ -123,7 +160,7 @@ def test_stored_weights_give_the_same_output_to_the_bit(node, clean, tmp_path):
 
 
 @pytest.mark.parametrize("node", TRAINED, ids=str)
-def test_training_from_stored_state_goes_on_as_if_never_stored(node, clean):
+def test_training_from_stored_state_goes_on_as_if_never_stored(node: Node, clean: torch.Tensor) -> None:
     network = trained(node, clean, 2).train()
     again = built(node, seed=1).train()
     again.load_state_dict(network.state_dict())
@@ -133,7 +170,7 @@ def test_training_from_stored_state_goes_on_as_if_never_stored(node, clean):
 
 
 @pytest.mark.parametrize("node", TRAINED, ids=str)
-def test_validation_loss_needs_no_gradients_and_changes_nothing(node, clean):
+def test_validation_loss_needs_no_gradients_and_changes_nothing(node: Node, clean: torch.Tensor) -> None:
     network = trained(node, clean, 1).eval()
     before = copy.deepcopy(network.state_dict())
     with torch.inference_mode():
@@ -143,14 +180,14 @@ def test_validation_loss_needs_no_gradients_and_changes_nothing(node, clean):
 
 
 @pytest.mark.parametrize("node", TRAINED, ids=str)
-def test_build_depends_on_torchs_seed_alone(node):
+def test_build_depends_on_torchs_seed_alone(node: Node) -> None:
     one, same, other = built(node), built(node), built(node, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
     assert any(not torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("name", [name for name in models if models[name].trains])
-def test_defaults_stay_small(name):
+def test_defaults_stay_small(name: str) -> None:
     assert 10_000 < complexity.complexity(models.parse(name), 32).parameters < 1_000_000
 
 
@@ -160,7 +197,7 @@ def test_defaults_stay_small(name):
 @pytest.mark.parametrize("kernel", [1, 2, 3, 5])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("padding", [0, 1, 2])
-def test_sizes_are_those_of_torch(kernel, stride, padding):
+def test_sizes_are_those_of_torch(kernel: int, stride: int, padding: int) -> None:
     for size in (9, 28, 32):
         image = torch.zeros(1, 1, size, size)
         down = nn.Conv2d(1, 1, kernel, stride, padding)(image).shape[-1]
@@ -170,7 +207,7 @@ def test_sizes_are_those_of_torch(kernel, stride, padding):
             assert transposed_size(size, stride, kernel, padding, extra) == up
 
 
-def test_the_studys_network():
+def test_the_studys_network() -> None:
     rows = [row for row in complexity.layers(models.parse("conv"), 28) if "Conv" in row.kind]
     assert [row.shape[1] for row in rows] == [28, 14, 7, 7, 7, 14, 28, 28]
     assert [row.shape[0] for row in rows] == [16, 32, 64, 64, 64, 32, 16, 3]
@@ -178,7 +215,7 @@ def test_the_studys_network():
 
 
 @pytest.mark.parametrize("size", [29, 30, 31])
-def test_conv_built_for_an_odd_size_fits_it(size):
+def test_conv_built_for_an_odd_size_fits_it(size: int) -> None:
     assert built("conv", size)(images_of(2, (size, size))).shape == (2, 3, size, size)
 
 
@@ -187,7 +224,7 @@ def test_conv_built_for_an_odd_size_fits_it(size):
 
 @pytest.mark.parametrize("node", [{"unet": {"bias": False}}, {"dncnn": {"bias": False}}], ids=str)
 @pytest.mark.parametrize("factor", [0.25, 3.0])
-def test_bias_free_twins_scale_with_their_input(node, factor, clean):
+def test_bias_free_twins_scale_with_their_input(node: Node, factor: float, clean: torch.Tensor) -> None:
     network = trained(node, clean, 3).eval()
     with torch.inference_mode():
         torch.testing.assert_close(network(factor * clean), factor * network(clean), rtol=1e-4, atol=1e-5)
@@ -198,7 +235,7 @@ def test_bias_free_twins_scale_with_their_input(node, factor, clean):
 
 
 @pytest.mark.parametrize("size", [(31, 33), (5, 7), (1, 2)])
-def test_unet_takes_every_size(size):
+def test_unet_takes_every_size(size: tuple[int, int]) -> None:
     assert built("unet")(images_of(1, size)).shape == (1, 3, *size)
 
 
@@ -207,7 +244,7 @@ def test_unet_takes_every_size(size):
 
 @pytest.mark.parametrize("node", [{"k_sparse": {"k": 5}}, {"k_sparse": {"k": 5, "kind": "dense"}}], ids=str)
 @pytest.mark.parametrize("half", [False, True])
-def test_k_sparse_codes_have_at_most_k_active_units(node, half, clean):
+def test_k_sparse_codes_have_at_most_k_active_units(node: Node, half: bool, clean: torch.Tensor) -> None:
     network = trained(node, clean, 3).eval()
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         code = network.encoder(clean)
@@ -216,7 +253,7 @@ def test_k_sparse_codes_have_at_most_k_active_units(node, half, clean):
     assert active.float().mean() > 2
 
 
-def test_sparse_adds_the_mean_magnitude_of_the_code(clean):
+def test_sparse_adds_the_mean_magnitude_of_the_code(clean: torch.Tensor) -> None:
     network = built("sparse").eval()
     plain, weighted = (loss_of({"sparse": {"penalty": penalty}}, network, clean) for penalty in (0.0, 0.5))
     noisy = corrupt({"gaussian": {"sigma": 0.1}}, clean)
@@ -229,7 +266,7 @@ def test_sparse_adds_the_mean_magnitude_of_the_code(clean):
 # Contractive
 
 
-def test_jacobian_norm_is_the_exact_one_on_average():
+def test_jacobian_norm_is_the_exact_one_on_average() -> None:
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.Sigmoid())
     images = torch.rand(2000, 3, 2, 2)[:1].expand(2000, -1, -1, -1).clone().requires_grad_()
@@ -238,10 +275,10 @@ def test_jacobian_norm_is_the_exact_one_on_average():
     assert estimate == pytest.approx(exact, rel=0.05)
 
 
-def test_contractive_codes_change_less(clean):
+def test_contractive_codes_change_less(clean: torch.Tensor) -> None:
     loose, tight = (trained({"contractive": {"penalty": p}}, clean, 30, lr=3e-3).eval() for p in (0.0, 1.0))
 
-    def change(network):
+    def change(network: Any) -> torch.Tensor:
         nearby = clean + 0.01 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
         return (network.encoder(nearby) - network.encoder(clean)).square().mean()
 
@@ -252,7 +289,7 @@ def test_contractive_codes_change_less(clean):
 
 
 @pytest.mark.parametrize("kind", ["conv", "dense"])
-def test_vae_without_beta_at_its_mean_is_the_plain_autoencoder(kind, clean):
+def test_vae_without_beta_at_its_mean_is_the_plain_autoencoder(kind: str, clean: torch.Tensor) -> None:
     node = {"vae": {"beta": 0.0, "kind": kind}}
     network = built(node).eval()
     noisy = corrupt({"gaussian": {"sigma": 0.1}}, clean)
@@ -261,8 +298,8 @@ def test_vae_without_beta_at_its_mean_is_the_plain_autoencoder(kind, clean):
     torch.testing.assert_close(loss_of(node, network, clean), plain, rtol=0, atol=1e-7)
 
 
-def test_vae_draws_its_code_in_training_only(clean):
-    model = models.parse("vae")
+def test_vae_draws_its_code_in_training_only(clean: torch.Tensor) -> None:
+    model = trainable("vae")
     network = built("vae").train()
     losses = [model.loss(network, clean, clean, draw_for(clean, seed)) for seed in (0, 0, 1)]
     assert torch.equal(losses[0], losses[1])
@@ -272,7 +309,7 @@ def test_vae_draws_its_code_in_training_only(clean):
     assert torch.equal(losses[0], losses[1])
 
 
-def test_vae_divergence_is_torchs(clean):
+def test_vae_divergence_is_torchs(clean: torch.Tensor) -> None:
     network = built("vae").eval()
     noisy = corrupt({"gaussian": {"sigma": 0.1}}, clean)
     mean, log_variance = network.posterior(noisy)
@@ -286,7 +323,7 @@ def test_vae_divergence_is_torchs(clean):
 # Vector-quantised
 
 
-def test_vq_vae_uses_more_than_half_of_its_codebook(photos):
+def test_vq_vae_uses_more_than_half_of_its_codebook(photos: np.ndarray) -> None:
     images = torch.from_numpy(photos[::3].copy()).float() / 255
     network = trained("vq_vae", images, 40).eval()
     code = network.encoder(images)
@@ -294,7 +331,7 @@ def test_vq_vae_uses_more_than_half_of_its_codebook(photos):
     assert len(used) > len(network.quantizer.codebook) / 2
 
 
-def test_gradients_pass_the_quantisation_unchanged(clean):
+def test_gradients_pass_the_quantisation_unchanged(clean: torch.Tensor) -> None:
     node = {"vq_vae": {"commitment": 0.0}}
     network = trained(node, clean, 2).eval()
     seen = []
@@ -306,15 +343,38 @@ def test_gradients_pass_the_quantisation_unchanged(clean):
     assert torch.equal(code, passed)
 
 
+@pytest.mark.parametrize("commitment", [0.25, 2.0])
+def test_vq_vae_adds_the_distance_between_code_and_entry(commitment: float, clean: torch.Tensor) -> None:
+    network = trained("vq_vae", clean, 2).eval()
+    noisy = corrupt({"gaussian": {"sigma": 0.1}}, clean)
+    code = network.encoder(noisy)
+    distance = functional.mse_loss(code, network.quantizer(code))
+    assert distance > 1e-3
+    plain, weighted = (loss_of({"vq_vae": {"commitment": weight}}, network, clean) for weight in (0.0, commitment))
+    torch.testing.assert_close(weighted - plain, commitment * distance, rtol=1e-3, atol=0)
+
+
+def test_commitment_draws_the_code_to_its_entries(clean: torch.Tensor) -> None:
+    network = trained("vq_vae", clean, 2).eval()
+    plain, weighted = (loss_of({"vq_vae": {"commitment": weight}}, network, clean) for weight in (0.0, 1.0))
+    code = network.encoder(corrupt({"gaussian": {"sigma": 0.1}}, clean))
+    distance = functional.mse_loss(code, network.quantizer(code))
+    parameters = list(network.encoder.parameters())
+    found, expected = (
+        torch.autograd.grad(loss, parameters, retain_graph=True) for loss in (weighted - plain, distance)
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+
+
 # Models from elsewhere
 
 
-def test_weights_made_elsewhere_join_as_a_model_that_needs_no_training(tmp_path, clean):
+def test_weights_made_elsewhere_join_as_a_model_that_needs_no_training(tmp_path: Path, clean: torch.Tensor) -> None:
     @dataclass(frozen=True)
     class Elsewhere(Model):
         path: str = ""
 
-        def build(self, size):
+        def build(self, size: int) -> nn.Module:
             network = nn.Conv2d(3, 3, 3, padding=1)
             network.load_state_dict(load_file(self.path))
             return network
@@ -328,6 +388,6 @@ def test_weights_made_elsewhere_join_as_a_model_that_needs_no_training(tmp_path,
 
 
 @pytest.mark.skipif(HAVE_BM3D, reason="the package bm3d is installed")
-def test_bm3d_says_what_to_install_and_its_licence():
+def test_bm3d_says_what_to_install_and_its_licence() -> None:
     with pytest.raises(BenchError, match=r"non-commercial.*pip install"):
         models.parse("bm3d").build(32)

@@ -13,10 +13,10 @@ from bench.core.errors import FieldError
 from bench.core.images import to_float
 from bench.noises import noises
 from bench.noises._quantiles import poisson_quantile
-from tests.helpers.corrupting import corrupt, draw_for, images_of, through_pillow
+from tests.helpers.corrupting import Node, corrupt, draw_for, images_of, through_pillow
 
 # Severities as in CIFAR-10-C's make_cifar_c.py (Hendrycks & Dietterich 2019).
-CIFAR10_C = {
+CIFAR10_C: dict[str, tuple[str, list[float]]] = {
     "gaussian": ("sigma", [0.04, 0.06, 0.08, 0.09, 0.10]),
     "poisson": ("peak", [500, 250, 100, 75, 50]),
     "salt_and_pepper": ("p", [0.01, 0.02, 0.03, 0.05, 0.07]),
@@ -27,7 +27,7 @@ CIFAR10_C = {
 
 
 @pytest.mark.parametrize("name", list(noises))
-def test_severities_are_those_of_cifar_10_c(name):
+def test_severities_are_those_of_cifar_10_c(name: str) -> None:
     if name not in CIFAR10_C:
         with pytest.raises(FieldError, match="severity"):
             noises.parse({name: {"severity": 1}})
@@ -38,20 +38,20 @@ def test_severities_are_those_of_cifar_10_c(name):
     ]
 
 
-def psnr(noisy, clean):
+def psnr(noisy: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
     return -10 * torch.log10(((noisy - clean) ** 2).mean((1, 2, 3)))
 
 
 @pytest.mark.parametrize(("sigma", "expected"), [(0.1, 20.0), (0.2, 13.979)])
-def test_unclipped_gaussian_noise_has_its_closed_form_psnr(sigma, expected):
+def test_unclipped_gaussian_noise_has_its_closed_form_psnr(sigma: float, expected: float) -> None:
     images = images_of(200, (32, 32))
     noisy = corrupt({"gaussian": {"sigma": sigma, "clip": False}}, images)
     assert psnr(noisy, images).mean().item() == pytest.approx(expected, abs=0.02)
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.2, 0.5])
-def test_clipped_gaussian_noise_of_uniform_images(sigma):
-    def squared_error(x):
+def test_clipped_gaussian_noise_of_uniform_images(sigma: float) -> None:
+    def squared_error(x: float) -> float:
         # E[(clip(x + n) - x)^2]: inside the range the square, beyond it the distance to the border.
         inside, _ = integrate.quad(lambda n: n * n * stats.norm.pdf(n, scale=sigma), -x, 1 - x)
         return inside + x**2 * stats.norm.sf(x, scale=sigma) + (1 - x) ** 2 * stats.norm.sf(1 - x, scale=sigma)
@@ -63,7 +63,7 @@ def test_clipped_gaussian_noise_of_uniform_images(sigma):
 
 
 @pytest.mark.parametrize(("sigma", "expected"), [(0.1, 20.3), (0.2, 14.8)])
-def test_noisy_cifar_10_has_its_published_psnr(cifar10, sigma, expected):
+def test_noisy_cifar_10_has_its_published_psnr(cifar10: np.ndarray, sigma: float, expected: float) -> None:
     images = to_float(torch.from_numpy(cifar10))
     assert psnr(corrupt({"gaussian": {"sigma": sigma}}, images), images).mean().item() == pytest.approx(
         expected, abs=0.07
@@ -79,7 +79,7 @@ def test_noisy_cifar_10_has_its_published_psnr(cifar10, sigma, expected):
         ({"speckle": {"sigma": 0.3}}, "speckle", {"var": 0.09}),
     ],
 )
-def test_laws_agree_with_scikit_image(node, mode, options):
+def test_laws_agree_with_scikit_image(node: Node, mode: str, options: dict[str, float]) -> None:
     images = images_of(20, (32, 32))
     ours = corrupt(node, images).numpy().ravel()
     theirs = random_noise(images.numpy(), mode, rng=5, **options).ravel()
@@ -90,14 +90,14 @@ def test_laws_agree_with_scikit_image(node, mode, options):
 
 
 @given(sigma=st.floats(0, 10), size=st.tuples(st.integers(2, 40), st.integers(2, 40)), seed=st.integers(0, 2**40))
-def test_blur_is_that_of_scikit_image(sigma, size, seed):
+def test_blur_is_that_of_scikit_image(sigma: float, size: tuple[int, int], seed: int) -> None:
     images = images_of(2, size, seed)
     for image, blurred in zip(images, corrupt({"blur": {"sigma": sigma}}, images), strict=True):
         expected = gaussian(image.double().numpy(), sigma, mode="nearest", truncate=4, channel_axis=0)
         np.testing.assert_allclose(blurred.numpy(), expected, atol=2e-6)
 
 
-def test_blur_of_drawn_levels_is_that_of_the_fixed_ones():
+def test_blur_of_drawn_levels_is_that_of_the_fixed_ones() -> None:
     images = images_of(6, (20, 24))
     noise = noises.parse({"blur": {"sigma": {"range": [0, 4]}}})
     draw = draw_for(images)
@@ -106,7 +106,7 @@ def test_blur_of_drawn_levels_is_that_of_the_fixed_ones():
         assert torch.allclose(corrupt({"blur": {"sigma": sigma.item()}}, image[None])[0], blurred, atol=1e-6)
 
 
-def test_jpeg_is_pillow_s(photos):
+def test_jpeg_is_pillow_s(photos: np.ndarray) -> None:
     images = to_float(torch.from_numpy(photos[::12].copy()))
     for quality in (1, 10, 50, 90, 100):
         expected = torch.stack([through_pillow(image, quality) for image in images])
@@ -117,14 +117,14 @@ SCORES = torch.from_numpy(stats.norm.ppf((np.arange(50_000) + 0.5) / 50_000)).fl
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.5, 1.0, 3.0, 7.7, 9.99])
-def test_small_poisson_quantiles_are_exact(rate):
+def test_small_poisson_quantiles_are_exact(rate: float) -> None:
     rates = torch.full_like(SCORES, rate)
     expected = stats.poisson.ppf(stats.norm.cdf(SCORES.double().numpy()), rates[0].item())
     assert (poisson_quantile(rates, SCORES).numpy() != expected).mean() < 5e-5  # beside a step, by rounding
 
 
 @pytest.mark.parametrize("rate", [10.0, 11.0, 17.0, 50.0, 300.0, 5000.0, 100_000.0])
-def test_large_poisson_quantiles_are_close_and_their_law_closer(rate):
+def test_large_poisson_quantiles_are_close_and_their_law_closer(rate: float) -> None:
     counts = poisson_quantile(torch.full_like(SCORES, rate), SCORES).double().numpy()
     expected = stats.poisson.ppf(stats.norm.cdf(SCORES.double().numpy()), rate)
     assert np.abs(counts - expected).max() <= 1
@@ -134,7 +134,7 @@ def test_large_poisson_quantiles_are_close_and_their_law_closer(rate):
 
 
 @given(rate=st.floats(0, 20, width=32), scores=st.lists(st.floats(-5, 5, width=32), min_size=2, max_size=20))
-def test_poisson_quantiles_never_fall(rate, scores):
+def test_poisson_quantiles_never_fall(rate: float, scores: list[float]) -> None:
     ordered = torch.tensor(sorted(scores))
     counts = poisson_quantile(torch.full_like(ordered, rate), ordered)
     assert (counts >= 0).all()
@@ -142,13 +142,13 @@ def test_poisson_quantiles_never_fall(rate, scores):
     assert (counts.diff() >= 0).all()
 
 
-def test_darkness_has_no_shot_noise():
+def test_darkness_has_no_shot_noise() -> None:
     black = torch.zeros(2, 3, 8, 8)
     assert torch.equal(corrupt("poisson", black), black)
 
 
 @pytest.mark.parametrize("name", ["masking", "salt_and_pepper", "impulse"])
-def test_per_pixel_hits_channels_together(name):
+def test_per_pixel_hits_channels_together(name: str) -> None:
     images = images_of(10, (16, 16)) * 0.5 + 0.25
     hit = corrupt({name: {"p": 0.3, "per": "pixel"}}, images) != images
     assert torch.equal(hit[:, :1].expand_as(hit), hit)
@@ -156,7 +156,7 @@ def test_per_pixel_hits_channels_together(name):
     assert not torch.equal(hit[:, :1].expand_as(hit), hit)
 
 
-def test_hit_channels_agree_only_where_they_should():
+def test_hit_channels_agree_only_where_they_should() -> None:
     images = torch.full((10, 3, 16, 16), 0.5)
     together = corrupt({"salt_and_pepper": {"p": 1, "per": "pixel"}}, images)
     assert torch.equal(together[:, :1].expand_as(together), together)
@@ -164,7 +164,7 @@ def test_hit_channels_agree_only_where_they_should():
     assert not torch.equal(apart[:, :1].expand_as(apart), apart)
 
 
-def test_compose_applies_in_order_and_each_noise_its_own_draw():
+def test_compose_applies_in_order_and_each_noise_its_own_draw() -> None:
     images = images_of(4, (16, 16))
     first, second = {"gaussian": {"sigma": 0.2}}, {"salt_and_pepper": {"p": 0.2}}
     draw = draw_for(images)
@@ -176,7 +176,7 @@ def test_compose_applies_in_order_and_each_noise_its_own_draw():
     assert (twice - images).std().item() == pytest.approx(0.1 * 2**0.5, rel=0.05)
 
 
-def test_inner_noises_clip_by_their_own_keys():
+def test_inner_noises_clip_by_their_own_keys() -> None:
     bright = torch.ones(2, 3, 32, 32)
     inner = {"gaussian": {"sigma": 0.5, "clip": True}}
     assert corrupt({"compose": {"of": [inner], "clip": False}}, bright).max() == 1
@@ -184,7 +184,7 @@ def test_inner_noises_clip_by_their_own_keys():
     assert corrupt({"compose": {"of": [inner], "clip": False}}, bright).max() > 1
 
 
-def test_block_masking_of_cut_patches():
+def test_block_masking_of_cut_patches() -> None:
     noisy = corrupt({"block_masking": {"p": 0.5, "block": 8}}, torch.ones(8, 3, 20, 30))
     for image in noisy:
         for top in range(0, 20, 8):
@@ -209,7 +209,7 @@ def test_block_masking_of_cut_patches():
         ),
     ],
 )
-def test_labels(node, label):
+def test_labels(node: Node, label: str) -> None:
     assert noises.parse(node).label() == label
 
 
@@ -254,7 +254,7 @@ def test_labels(node, label):
         ),
     ],
 )
-def test_mistakes_are_placed_and_explained(node, path, says):
+def test_mistakes_are_placed_and_explained(node: Node, path: tuple[str | int, ...], says: list[str]) -> None:
     with pytest.raises(FieldError) as caught:
         noises.parse(node)
     assert caught.value.path == path

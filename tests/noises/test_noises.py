@@ -1,5 +1,8 @@
 """What every registered noise promises, and that its measured level is the one requested."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +12,11 @@ from scipy import ndimage, stats
 
 from bench.core.errors import FieldError
 from bench.core.images import to_float
-from bench.core.registry import Range
 from bench.core.rng import Draw
-from bench.noises import noises
-from tests.helpers.corrupting import corrupt, draw_for, images_of, through_pillow
+from bench.noises import Range, noises
+from tests.helpers.corrupting import Node, corrupt, draw_for, images_of, through_pillow
+
+Measure = tuple[torch.Tensor, float, float]  # independent values, their expected mean, their variance
 
 SEEDS = st.integers(0, 2**40)
 SHARES = st.floats(0.01, 0.99) | st.sampled_from([0.0, 1.0])
@@ -20,57 +24,57 @@ SIGMAS = st.floats(0.01, 1.0)
 SITES = st.sampled_from(["element", "pixel"])
 
 
-def bernoulli(hits, share):
+def bernoulli(hits: torch.Tensor, share: float) -> Measure:
     return hits, share, share * (1 - share)
 
 
-# Each measure gives (independent values, their expected mean, their variance) from a noise, clean and noisy images.
+# Each gives measures of a noise, from clean and noisy images.
 
 
-def measure_gaussian(noise, clean, noisy):
+def measure_gaussian(noise: Any, clean: torch.Tensor, noisy: torch.Tensor) -> list[Measure]:
     residual = noisy - clean
     return [(residual, 0, noise.sigma**2), (residual**2, noise.sigma**2, 2 * noise.sigma**4)]
 
 
-def measure_speckle(noise, clean, noisy):
+def measure_speckle(noise: Any, clean: torch.Tensor, noisy: torch.Tensor) -> list[Measure]:
     return measure_gaussian(noise, torch.zeros(()), (noisy - clean) / clean)
 
 
-def measure_uniform(noise, clean, noisy):
+def measure_uniform(noise: Any, clean: torch.Tensor, noisy: torch.Tensor) -> list[Measure]:
     residual, a = noisy - clean, noise.amplitude
     assert residual.abs().max() <= a + 1e-6
     return [(residual, 0, a**2 / 3), (residual**2, a**2 / 3, 4 * a**4 / 45)]
 
 
-def sites(noise, values):
+def sites(noise: Any, values: torch.Tensor) -> torch.Tensor:
     return values[:, :1] if noise.per == "pixel" else values
 
 
-def measure_masking(noise, clean, noisy):
+def measure_masking(noise: Any, clean: torch.Tensor, noisy: torch.Tensor) -> list[Measure]:
     assert torch.equal(noisy[noisy != noise.fill], clean[noisy != noise.fill])
     return [bernoulli(sites(noise, noisy == noise.fill), noise.p)]
 
 
-def measure_salt_and_pepper(noise, clean, noisy):
+def measure_salt_and_pepper(noise: Any, clean: torch.Tensor, noisy: torch.Tensor) -> list[Measure]:
     hit = noisy != clean
     assert ((noisy == 0) | (noisy == 1))[hit].all()
     white, black = noise.p * noise.salt, noise.p * (1 - noise.salt)
     return [bernoulli(sites(noise, values), share) for values, share in ((noisy == 1, white), (noisy == 0, black))]
 
 
-def measure_impulse(noise, clean, noisy):
+def measure_impulse(noise: Any, clean: torch.Tensor, noisy: torch.Tensor) -> list[Measure]:
     hit = noisy != clean
     return [bernoulli(sites(noise, hit), noise.p), (noisy[hit], 0.5, 1 / 12), (noisy[hit] ** 2, 1 / 3, 4 / 45)]
 
 
-def measure_poisson(noise, clean, noisy):
+def measure_poisson(noise: Any, clean: torch.Tensor, noisy: torch.Tensor) -> list[Measure]:
     rate = clean.double() * noise.peak
     scaled = (noisy * noise.peak - rate) / rate.sqrt()
     # The fourth central moment of a Poisson count is rate + 3 rate^2.
     return [(scaled, 0, 1), (scaled**2, 1, 2 + (1 / rate).mean().item())]
 
 
-def measure_blur(noise, clean, noisy):
+def measure_blur(noise: Any, clean: torch.Tensor, noisy: torch.Tensor) -> list[Measure]:
     point = torch.zeros(1, 3, 81, 81)
     point[:, :, 40, 40] = 1
     line = noise.apply(point, draw_for(point)).sum(2)
@@ -80,12 +84,12 @@ def measure_blur(noise, clean, noisy):
     return [((line * offsets**2).sum(-1), float((kernel * offsets.numpy() ** 2).sum()), 0)]
 
 
-def measure_jpeg(noise, clean, noisy):
+def measure_jpeg(noise: Any, clean: torch.Tensor, noisy: torch.Tensor) -> list[Measure]:
     expected = torch.stack([through_pillow(image, noise.quality) for image in clean])
     return [((noisy - expected).abs(), 0, 0)]
 
 
-def measure_block_masking(noise, clean, noisy):
+def measure_block_masking(noise: Any, clean: torch.Tensor, noisy: torch.Tensor) -> list[Measure]:
     b = noise.block
     patches = (noisy == noise.fill).float()
     grown = (
@@ -95,18 +99,18 @@ def measure_block_masking(noise, clean, noisy):
     return [bernoulli(patches[:, :1, ::b, ::b], noise.p)]
 
 
-def measure_compose(noise, clean, noisy):
+def measure_compose(noise: Any, clean: torch.Tensor, noisy: torch.Tensor) -> list[Measure]:
     blurred, masked = noise.of
     kept = noisy != 0
     return [bernoulli(~kept, masked.p), *measure_gaussian(blurred, clean[kept], noisy[kept])]
 
 
-def composition(sigma, p):
+def composition(sigma: float, p: float) -> dict[str, Any]:
     return {"of": [{"gaussian": {"sigma": sigma, "clip": False}}, {"masking": {"p": p, "clip": False}}]}
 
 
 # For each noise: its keys, and what is measured.
-MEASURES = {
+MEASURES: dict[str, tuple[st.SearchStrategy[dict[str, Any]], Callable[..., list[Measure]]]] = {
     "gaussian": (st.fixed_dictionaries({"sigma": SIGMAS}), measure_gaussian),
     "masking": (st.fixed_dictionaries({"p": SHARES, "per": SITES, "fill": st.floats(0, 0.2)}), measure_masking),
     "salt_and_pepper": (st.fixed_dictionaries({"p": SHARES, "salt": SHARES, "per": SITES}), measure_salt_and_pepper),
@@ -121,14 +125,14 @@ MEASURES = {
 }
 NAMES = list(noises)
 NO_LEVEL_ZERO = {"poisson", "jpeg"}  # no photons are no picture, and the best JPEG is still one
-RANGES = {
+RANGES: dict[str, list[float]] = {
     "poisson": [1, 60],
     "jpeg": [5, 95],
     "blur": [0, 3.5],
 }
 
 
-def nodes(name):
+def nodes(name: str) -> st.SearchStrategy[Node]:
     """Specs of one noise: levels fixed or drawn, with every inherited key."""
     cls = noises[name]
     plain = MEASURES[name][0]
@@ -137,14 +141,16 @@ def nodes(name):
     return st.tuples(plain | drawn, shared).map(lambda parts: {name: {**parts[0], **parts[1]}})
 
 
-def test_every_registered_noise_is_measured():
+def test_every_registered_noise_is_measured() -> None:
     assert set(NAMES) == set(MEASURES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 class TestEach:
     @given(data=st.data(), count=st.integers(1, 5), size=st.tuples(st.integers(1, 40), st.integers(1, 40)), seed=SEEDS)
-    def test_shape_type_range_and_input(self, name, data, count, size, seed):
+    def test_shape_type_range_and_input(
+        self, name: str, data: st.DataObject, count: int, size: tuple[int, int], seed: int
+    ) -> None:
         node = data.draw(nodes(name))
         noise = noises.parse(node)
         images = images_of(count, size, seed)
@@ -161,7 +167,9 @@ class TestEach:
             assert torch.equal(to_float((noisy * 255).round().to(torch.uint8)), noisy)
 
     @given(data=st.data(), size=st.sampled_from([(32, 32), (28, 28), (17, 33), (7, 5)]), seed=SEEDS)
-    def test_an_image_meets_the_same_noise_in_every_batch(self, name, data, size, seed):
+    def test_an_image_gets_the_same_noise_in_every_batch(
+        self, name: str, data: st.DataObject, size: tuple[int, int], seed: int
+    ) -> None:
         noise = noises.parse(data.draw(nodes(name)))
         images = images_of(30, size, seed)
         whole = noise.apply(images, draw_for(images, seed))
@@ -170,7 +178,7 @@ class TestEach:
         assert torch.equal(part, whole[chosen])
 
     @given(data=st.data(), seed=SEEDS)
-    def test_the_level_is_the_one_requested(self, name, data, seed):
+    def test_the_level_is_the_one_requested(self, name: str, data: st.DataObject, seed: int) -> None:
         keys, measure = MEASURES[name]
         noise = noises.parse({name: {**data.draw(keys), "clip": False}})
         images = images_of(2 if name == "jpeg" else 32, (40, 40), seed) * 0.5 + 0.3
@@ -182,7 +190,7 @@ class TestEach:
                 assert abs(values.double().mean().item() - mean) <= 5 * error + 2e-5 * max(1, abs(mean))
 
     @given(size=st.tuples(st.integers(1, 40), st.integers(1, 40)), seed=SEEDS)
-    def test_level_zero_is_identity(self, name, size, seed):
+    def test_level_zero_is_identity(self, name: str, size: tuple[int, int], seed: int) -> None:
         images = images_of(3, size, seed)
         key = noises[name].level
         if name in NO_LEVEL_ZERO:
@@ -192,7 +200,7 @@ class TestEach:
         zero = {name: {key: 0} if key else {"of": [{"gaussian": {"sigma": 0}}, {"masking": {"p": 0}}]}}
         assert torch.equal(corrupt(zero, images, seed), images)
 
-    def test_other_seeds_and_images_other_noise(self, name):
+    def test_other_seeds_and_images_other_noise(self, name: str) -> None:
         if name in ("blur", "jpeg"):
             return  # nothing is drawn
         images = images_of(1, (32, 32)).expand(2, -1, -1, -1)
@@ -201,14 +209,14 @@ class TestEach:
         assert not torch.equal(first, corrupt(name, images, 2)[0])
 
     @given(data=st.data())
-    def test_parameters_written_out_parse_to_the_same(self, name, data):
+    def test_parameters_written_out_parse_to_the_same(self, name: str, data: st.DataObject) -> None:
         noise = noises.parse(data.draw(nodes(name)))
         again = noises.parse(noise.node())
         assert again == noise
         assert hash(again) == hash(noise)
         assert again.label() == noise.label()
 
-    def test_levels_drawn_as_whole_or_broken_numbers_are_the_same_range(self, name):
+    def test_levels_drawn_as_whole_or_broken_numbers_are_the_same_range(self, name: str) -> None:
         level = noises[name].level
         if not level or name in NO_LEVEL_ZERO:
             return
@@ -222,7 +230,20 @@ class TestEach:
         assert len(changed.unique()) > 20  # not only the two ends
 
 
-def test_the_range_of_levels_is_drawn_uniformly():
+@pytest.mark.parametrize("name", NAMES)
+def test_the_value_of_the_level_is_a_number_where_there_is_one(name: str) -> None:
+    key = noises[name].level
+    if not key:
+        assert noises.parse(name).level_value is None
+        return
+    ends = RANGES.get(name, [0, 0.5])
+    values = [noises.parse({name: {key: end}}).level_value for end in ends]
+    assert values == ends
+    assert all(type(value) is float for value in values)
+    assert noises.parse({name: {key: {"range": ends}}}).level_value is None
+
+
+def test_the_range_of_levels_is_drawn_uniformly() -> None:
     images = torch.full((4000, 3, 16, 16), 0.5)
     residual = corrupt({"gaussian": {"sigma": {"range": [0.1, 0.3]}, "clip": False}}, images) - images
     measured = residual.flatten(1).std(1).numpy()
@@ -231,14 +252,14 @@ def test_the_range_of_levels_is_drawn_uniformly():
     assert abs(shares.mean() - 0.3) < 5 * (0.04 / 12 / 4000 + 0.21 / images.numel()) ** 0.5
 
 
-def test_a_range_given_in_code_draws_from_all_of_it():
+def test_a_range_given_in_code_draws_from_all_of_it() -> None:
     images = torch.full((40, 3, 16, 16), 0.5)
     noise = noises["gaussian"](sigma=Range(0, 1), clip=False)
     spread = (noise.apply(images, draw_for(images)) - images).flatten(1).std(1)
     assert ((spread > 0.1) & (spread < 0.9)).sum() > 20
 
 
-def test_whole_levels_reach_both_ends_and_no_further():
+def test_whole_levels_reach_both_ends_and_no_further() -> None:
     images = images_of(1, (16, 16)).expand(60, -1, -1, -1)
     noisy = corrupt({"jpeg": {"quality": {"range": [1, 3]}}}, images)
     levels = torch.stack([corrupt({"jpeg": {"quality": quality}}, images[:1])[0] for quality in (1, 2, 3)])

@@ -14,7 +14,7 @@ from bench import metrics, spec
 from bench.datasets import Data
 from bench.models import models
 from bench.noises import noises
-from bench.results import tables
+from bench.results.records import RunPlan
 from bench.results.store import Store
 from bench.running import engine, pools
 from bench.spec import cells, plan, protocol
@@ -56,7 +56,7 @@ def grid(
     experiment = plan.resolved(spec.parse(json.dumps(content)))
     works = plan.works_of(experiment)
     store = Store(Path(results))
-    store.begin(experiment.node(), tables.describe(experiment, works))
+    store.begin(experiment.node(), RunPlan.of(experiment, works))
     started = time.perf_counter()
     begin, trained, scored = float("inf"), 0.0, 0.0
     psnr = []

@@ -4,12 +4,12 @@ import io
 import itertools
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,13 +20,15 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from bench.core.labels import Label
 from bench.metrics import Metric
 from bench.report import figures
 from bench.report.figures.names import wrap_all, wrapped
 from bench.report.figures.quality import MOST_COLUMNS, MOST_ROWS
 from bench.report.figures.style import looks, luminance, themed
-from bench.report.figures.tidy import cleaned, contenders, over_seeds, remarks
+from bench.report.figures.view import View
+from bench.results.names import contender_names
+from bench.results.records import History, ResultRow
+from bench.training.state import Epoch
 from tests.helpers import made_up
 from tests.helpers.made_up import CAPTION, MODELS, MSE, NOISES, PLAIN, PSNR, SSIM, STAND_IN
 
@@ -43,16 +45,16 @@ MANY = [
     "compose(of=[gaussian(sigma=0.1), masking(p=0.2, fill=0.0, per=element)])",
 ]
 WIDTHS = [f"{name}(width={width})" for name in ("conv", "unet", "dncnn", "dense") for width in (16, 32)]
-CASES = {
-    "three seeds": lambda: made_up.results(),
-    "one seed": lambda: made_up.results(seeds=(0,)),
-    "one row": lambda: made_up.results(MODELS[:1], NOISES[:1], (0,), (), autoencode=False),
-    "large": lambda: made_up.results(WIDTHS, MANY, (0,)),
-    "every noise meets every model": lambda: made_up.results(noises=LEVELS, cross=True),
-    "failures": lambda: made_up.results(failed=2),
-    "all failed": lambda: made_up.results(MODELS[:1], NOISES[:1], (0,), (), autoencode=False, failed=1),
-    "long names": lambda: made_up.results([made_up.LONG, made_up.LONG.replace("_7=1", "_7=2")], MANY[-2:], (0,)),
-    "dollars": lambda: made_up.results(["conv(name=$_{$)", "conv(name=$b)"], NOISES[:1], (0,)),
+CASES: dict[str, Callable[[], list[ResultRow]]] = {
+    "three seeds": lambda: made_up.rows(),
+    "one seed": lambda: made_up.rows(seeds=(0,)),
+    "one row": lambda: made_up.rows(MODELS[:1], NOISES[:1], (0,), (), autoencode=False),
+    "large": lambda: made_up.rows(WIDTHS, MANY, (0,)),
+    "every noise meets every model": lambda: made_up.rows(noises=LEVELS, cross=True),
+    "failures": lambda: made_up.rows(failed=2),
+    "all failed": lambda: made_up.rows(MODELS[:1], NOISES[:1], (0,), (), autoencode=False, failed=1),
+    "long names": lambda: made_up.rows([made_up.LONG, made_up.LONG.replace("_7=1", "_7=2")], MANY[-2:], (0,)),
+    "dollars": lambda: made_up.rows(["conv(name=$_{$)", "conv(name=$b)"], NOISES[:1], (0,)),
 }
 
 
@@ -114,11 +116,12 @@ def untouched() -> Iterator[None]:
 @pytest.mark.parametrize("case", CASES)
 def test_every_figure_of_a_folder_is_legible(case: str) -> None:
     rows = CASES[case]()
-    sheets = [made_up.sheet(list(dict.fromkeys(rows["model"])), count=2)]
+    sheets = [made_up.sheet(list(dict.fromkeys(str(row.contender.model) for row in rows)), count=2)]
     metrics = [PSNR, MSE] if len(rows) < 100 else [MSE]
     stems: list[str] = []
+    summaries, histories = made_up.summaries(rows), made_up.histories(rows, 5)
     with untouched():
-        for stem, figure in figures.everything(rows, made_up.history(rows, 5), sheets, metrics[::-1], STAND_IN):
+        for stem, figure in figures.everything(summaries, histories, sheets, metrics, STAND_IN):
             stems.append(stem)
             assert "STAND-IN IMAGES, not CIFAR-10" in assert_legible(figure), "no banner"
     assert {"mse_by_noise", "samples_01_gaussian", "loss_curves", f"{metrics[0].column}_by_parameters"} <= set(stems)
@@ -126,97 +129,128 @@ def test_every_figure_of_a_folder_is_legible(case: str) -> None:
     assert stems[0] == f"{metrics[0].column}_by_noise"
 
 
+def quality(rows: list[ResultRow], metric: Metric = PSNR) -> Figure:
+    return figures.quality(made_up.summaries(rows), metric, CAPTION)
+
+
+def view(rows: list[ResultRow], metric: Metric = PSNR) -> View:
+    return View(metric, tuple(made_up.summaries(rows)))
+
+
+def mean_over_seeds(rows: list[ResultRow], metric: Metric = PSNR) -> dict[tuple[object, str], float]:
+    """By contender and test noise, computed apart from the code under test."""
+    found: dict[tuple[object, str], list[float]] = {}
+    for row in rows:
+        found.setdefault((row.contender, row.test.id), []).append(row.means[metric.column])
+    return {key: sum(values) / len(values) for key, values in found.items()}
+
+
 def test_no_figure_is_left_to_pyplot() -> None:
     pyplot = pytest.importorskip("matplotlib.pyplot")
-    figures.quality(made_up.results(), PSNR, CAPTION)
+    quality(made_up.rows())
     assert pyplot.get_fignums() == []
 
 
-def test_a_caption_without_stand_in_has_no_banner() -> None:
-    figure = figures.quality(made_up.results(), PSNR, CAPTION)
+def test_conditions_without_stand_in_have_no_banner() -> None:
+    figure = quality(made_up.rows())
     assert "STAND-IN" not in notes(figure)
     assert "1,000 test images" in notes(figure)
 
 
 def test_points_are_the_means_over_seeds() -> None:
-    rows = made_up.results()
-    means = rows.groupby(["model", "objective", "test_noise"])["psnr"].mean()
-    assert sorted(x for x, _ in points(figures.quality(rows, PSNR, CAPTION))) == pytest.approx(sorted(means))
+    rows = made_up.rows()
+    assert sorted(x for x, _ in points(quality(rows))) == pytest.approx(sorted(mean_over_seeds(rows).values()))
 
 
 def test_error_bars_are_the_summary_s_interval_over_seeds() -> None:
-    rows = made_up.results(MODELS[:1], NOISES[:1], (0, 1, 2), (), autoencode=False)
-    half = 4.302652729749462 * rows["psnr"].std() / np.sqrt(3)  # Student's t, 97.5 %, 2 degrees of freedom
-    assert over_seeds(cleaned(rows), "psnr")["half"].tolist() == pytest.approx([half])
-    (bars,) = (part for part in figures.quality(rows, PSNR, CAPTION).axes[0].containers)
+    rows = made_up.rows(MODELS[:1], NOISES[:1], (0, 1, 2), (), autoencode=False)
+    psnr = [row.means["psnr"] for row in rows]
+    half = 4.302652729749462 * np.std(psnr, ddof=1) / np.sqrt(3)  # Student's t, 97.5 %, 2 degrees of freedom
+    (bars,) = (part for part in quality(rows).axes[0].containers)
     (segment,) = bars.lines[2][0].get_segments()
-    assert segment[:, 0] == pytest.approx([rows["psnr"].mean() - half, rows["psnr"].mean() + half])
+    assert segment[:, 0] == pytest.approx([np.mean(psnr) - half, np.mean(psnr) + half])
+    assert "95 % confidence intervals over seeds." in notes(quality(rows))
 
 
 def test_error_bars_of_one_seed_are_over_images_and_say_so() -> None:
-    rows = made_up.results(seeds=(0,))
-    half = over_seeds(cleaned(rows), "psnr")["half"]
-    assert half.to_numpy() == pytest.approx(1.959963984540054 * 2.5 / np.sqrt(1000))
-    assert "these weights" in notes(figures.quality(rows, PSNR, CAPTION))
+    rows = made_up.rows(seeds=(0,))
+    halves = [point.value.half for point in view(rows).points]
+    assert halves == pytest.approx([1.959963984540054 * 2.5 / np.sqrt(1000)] * len(halves))
+    assert "these weights" in notes(quality(rows))
+    assert "95 % confidence intervals over test images." in notes(quality(rows))
 
 
-def test_intervals_over_seeds_and_over_images_are_never_mixed() -> None:
-    table = over_seeds(cleaned(made_up.results()), "psnr").set_index("contender")
-    assert table.loc["identity", "half"].isna().all()
-    assert table.loc["conv", "half"].notna().all()
+def test_rows_without_seeds_have_error_bars_over_images_beside_others_over_seeds() -> None:
+    found = view(made_up.rows())
+    assert {point.value.over for point in found.of("identity")} == {"images"}
+    assert {point.value.over for point in found.of("conv")} == {"seeds"}
+    figure = quality(made_up.rows())
+    assert "over seeds where a model has several, otherwise over test images" in notes(figure)
+    bars = [part for part in figure.axes[0].containers if isinstance(part, ErrorbarContainer)]
+    segments = [segment for part in bars for segment in part.lines[2][0].get_segments()]
+    assert len(segments) == len(found.points) and np.isfinite(segments).all()
 
 
 @pytest.mark.parametrize(("metric", "label"), [(PSNR, "PSNR (dB), higher"), (SSIM, "SSIM, higher"), (MSE, "MSE, low")])
 def test_axes_name_metric_unit_and_direction(metric: Metric, label: str) -> None:
-    rows = made_up.results(noises=LEVELS)
-    for figure in (figures.quality, figures.by_level, figures.tradeoff):
-        assert label in texts(figure(rows, metric, CAPTION)).replace("\n", " ")
+    summaries = made_up.summaries(made_up.rows(noises=LEVELS))
+    for draw in (figures.quality, figures.by_level, figures.tradeoff):
+        assert label in texts(draw(summaries, metric, CAPTION)).replace("\n", " ")
 
 
 def test_the_winner_follows_the_metric_s_direction() -> None:
     for metric in (PSNR, MSE):
-        assert texts(figures.quality(made_up.results(), metric, CAPTION)).count("best: dncnn") == len(NOISES)
+        assert texts(quality(made_up.rows(), metric)).count("best: dncnn") == len(NOISES)
+
+
+def test_a_perfect_row_wins_and_has_no_point() -> None:
+    rows = made_up.rows(MODELS[:1], NOISES[:1], (0,), autoencode=False)
+    perfect = [made_up.with_means(row, psnr=np.inf) if row.contender.model.name == "identity" else row for row in rows]
+    figure = quality(perfect)
+    assert "best: identity\nperfect" in texts(figure)
+    assert len(points(figure)) == len(rows) - 1
+    assert "1 row not drawn: every image is exact." in notes(figure)
 
 
 def test_many_results_become_a_table_of_shades() -> None:
-    rows = made_up.results(WIDTHS, MANY, (0,))
-    figure = figures.quality(rows, PSNR, CAPTION)
-    values = over_seeds(cleaned(rows), "psnr")
+    rows = made_up.rows(WIDTHS, MANY, (0,))
+    figure = quality(rows)
+    values = mean_over_seeds(rows)
     shown = [text.get_text() for text in figure.axes[0].texts]
-    assert sorted(shown) == sorted(f"{value:.2f}" for value in values["mean"])
+    assert sorted(shown) == sorted(f"{value:.2f}" for value in values.values())
     bold = [text for text in figure.axes[0].texts if text.get_fontweight() == "bold"]
     assert len(bold) == len(MANY)
-    assert {text.get_text() for text in bold} == {f"{v:.2f}" for v in values.groupby("test_noise")["mean"].max()}
+    tops = {noise: max(value for (_, test), value in values.items() if test == noise) for noise in MANY}
+    assert {text.get_text() for text in bold} == {f"{value:.2f}" for value in tops.values()}
 
 
 def test_far_too_many_results_are_cut_and_that_is_said() -> None:
     models = [f"conv(width={width})" for width in range(MOST_ROWS + 1)]
     noises = [f"gaussian(sigma={level / 100})" for level in range(1, MOST_COLUMNS + 2)]
-    rows = made_up.results(models, noises[:1], (0,), (), autoencode=False)
-    assert f"first {MOST_ROWS} of {MOST_ROWS + 1} models" in notes(figures.quality(rows, PSNR, CAPTION))
-    rows = made_up.results(MODELS, noises, (0,), (), autoencode=False)
-    assert f"first {MOST_COLUMNS} of {MOST_COLUMNS + 1} test noises" in notes(figures.quality(rows, PSNR, CAPTION))
+    rows = made_up.rows(models, noises[:1], (0,), (), autoencode=False)
+    assert f"first {MOST_ROWS} of {MOST_ROWS + 1} models" in notes(quality(rows))
+    rows = made_up.rows(MODELS, noises, (0,), (), autoencode=False)
+    assert f"first {MOST_COLUMNS} of {MOST_COLUMNS + 1} test noises" in notes(quality(rows))
 
 
 def test_failed_cells_are_counted_in_the_figure() -> None:
-    rows = made_up.results(failed=2)
-    for figure in (figures.quality(rows, PSNR, CAPTION), figures.tradeoff(rows, PSNR, CAPTION)):
-        assert "2 cells failed" in notes(figure)
-    assert "1 cell failed" in remarks(cleaned(made_up.results(failed=1)), "psnr")[0]
-    assert "failed" not in remarks(cleaned(made_up.results()), "psnr")[0]
+    summaries = made_up.summaries(made_up.rows(failed=2))
+    for draw in (figures.quality, figures.tradeoff):
+        assert "2 cells failed" in notes(draw(summaries, PSNR, CAPTION))
+    assert "1 cell failed" in view(made_up.rows(failed=1)).remarks()
+    assert "failed" not in view(made_up.rows()).remarks()
 
 
-def test_an_infinite_value_is_left_out_and_counted() -> None:
-    rows = made_up.results(seeds=(0,))
-    rows.loc[0, "psnr"] = np.inf
-    figure = figures.quality(rows, PSNR, CAPTION)
-    assert len(points(figure)) == len(rows) - 1
+def test_what_was_not_measured_is_left_out_and_counted() -> None:
+    first, *rest = made_up.rows(seeds=(0,))
+    figure = quality([made_up.with_means(first, psnr=np.nan), *rest])
+    assert len(points(figure)) == len(rest)
     assert "1 value not finite" in notes(figure)
 
 
 def test_levels_of_a_noise_make_a_line_each() -> None:
-    rows = made_up.results(noises=[*LEVELS, "jpeg(quality=50)"])
-    figure = figures.by_level(rows, PSNR, CAPTION)
+    summaries = made_up.summaries(made_up.rows(noises=[*LEVELS, "jpeg(quality=50)"]))
+    figure = figures.by_level(summaries, PSNR, CAPTION)
     assert figure is not None
     (axes,) = figure.axes
     lines = [part.lines[0] for part in axes.containers]
@@ -226,72 +260,90 @@ def test_levels_of_a_noise_make_a_line_each() -> None:
 
 
 def test_levels_need_three_of_one_noise_that_is_otherwise_the_same() -> None:
-    assert figures.by_level(made_up.results(), PSNR, CAPTION) is None
+    assert figures.by_level(made_up.summaries(), PSNR, CAPTION) is None
     mixed = ["masking(p=0.1, fill=0.0)", "masking(p=0.2, fill=0.0)", "masking(p=0.3, fill=1.0)"]
-    assert figures.by_level(made_up.results(noises=mixed), PSNR, CAPTION) is None
+    assert figures.by_level(made_up.summaries(made_up.rows(noises=mixed)), PSNR, CAPTION) is None
 
 
 def test_loss_curves_show_both_losses_of_every_model() -> None:
-    rows = made_up.results(noises=NOISES[:2])
-    history = made_up.history(rows, 6)
-    figure = figures.loss_curves(history, CAPTION)
+    histories = made_up.histories(made_up.rows(noises=NOISES[:2]), 6)
+    figure = figures.loss_curves(histories, CAPTION)
     assert [axes.get_title() for axes in figure.axes] == ["gaussian(sigma=0.1)", "masking(p=0.25)", "clean images"]
     assert [len(axes.lines) for axes in figure.axes] == [2 * len(MODELS), 2 * len(MODELS), 2]
-    mean = history[(history["model"] == MODELS[0]) & (history["train_noise"] == NOISES[0])].groupby("epoch")
-    mean = mean["validation_loss"].mean()
+    first = made_up.contender(MODELS[0], "denoise", NOISES[0])
+    losses = [[epoch.validation_loss for epoch in h.epochs] for h in histories if h.contender == first]
+    mean = np.mean(np.array(losses, dtype=float), axis=0)
     assert any(np.allclose(line.get_ydata(), mean) and line.get_linestyle() == "-" for line in figure.axes[0].lines)
 
 
+def changed_losses(histories: list[History], change: Callable[[Epoch], Epoch]) -> list[History]:
+    return [replace(history, epochs=tuple(map(change, history.epochs))) for history in histories]
+
+
 def test_loss_curves_skip_what_is_not_finite_and_take_negative_losses() -> None:
-    history = made_up.history(made_up.results(seeds=(0,)))
-    history.loc[[3, 4], "train_loss"] = [np.inf, np.nan]
-    figure = figures.loss_curves(history, CAPTION)
+    first, *rest = made_up.histories(made_up.rows(seeds=(0,)))
+    odd = [replace(first.epochs[0], train_loss=np.inf), replace(first.epochs[1], train_loss=np.nan)]
+    histories = [replace(first, epochs=(*odd, *first.epochs[2:])), *rest]
+    figure = figures.loss_curves(histories, CAPTION)
     assert "2 losses not finite" in notes(figure)
     assert figure.axes[0].get_yscale() == "log"
-    history["validation_loss"] -= 1
-    assert figures.loss_curves(history, CAPTION).axes[0].get_yscale() == "linear"
-    history[["train_loss", "validation_loss"]] = np.nan
-    assert "nothing to show" in texts(figures.loss_curves(history, CAPTION))
+    below = changed_losses(histories, lambda epoch: replace(epoch, validation_loss=(epoch.validation_loss or 0) - 1))
+    assert figures.loss_curves(below, CAPTION).axes[0].get_yscale() == "linear"
+    nothing = changed_losses(histories, lambda epoch: replace(epoch, train_loss=np.nan, validation_loss=np.nan))
+    assert "nothing to show" in texts(figures.loss_curves(nothing, CAPTION))
+
+
+def test_losses_of_trainings_without_validation_images_are_not_called_lost() -> None:
+    histories = made_up.histories(made_up.rows(seeds=(0,)))
+    without = changed_losses(histories, lambda epoch: replace(epoch, validation_loss=None))
+    assert "not finite" not in notes(figures.loss_curves(without, CAPTION))
 
 
 def test_varied_settings_tell_loss_curves_apart() -> None:
-    rows = made_up.results(MODELS[:1], NOISES[:1], (0, 1), (), autoencode=False)
-    rows["seed"], rows["train.lr"] = 0, [0.001, 0.01]
-    found = dict(figures.everything(rows, made_up.history(rows), [], [PSNR], CAPTION))
-    assert {"conv, lr=0.001", "conv, lr=0.01"} <= set(texts(found["loss_curves"]).splitlines())
+    rows = made_up.rows(MODELS[:1], NOISES[:1], (0, 1), (), autoencode=False)
+    rows = [made_up.with_settings(row, lr=lr) for row, lr in zip(rows, (0.001, 0.01), strict=True)]
+    found = figures.loss_curves(made_up.histories(rows), CAPTION)
+    assert {"conv, lr=0.001", "conv, lr=0.01"} <= set(texts(found).splitlines())
 
 
-def test_samples_show_each_picture_and_its_psnr() -> None:
+def test_samples_show_each_picture_and_its_stored_value() -> None:
     sheet = made_up.sheet(MODELS, count=3)
     figure = figures.samples(sheet, CAPTION)
     shown = [axes.images[0].get_array() for axes in figure.axes if axes.images]
-    expected = [sheet.original, sheet.noisy, *sheet.reconstructions.values()]
+    expected = [sheet.original, sheet.noisy, *sheet.restored]
     assert len(shown) == 3 * len(expected)
     for row, column in itertools.product(range(3), range(len(expected))):
-        picture = expected[column][row].transpose(1, 2, 0)
+        picture = expected[column].pictures[row].transpose(1, 2, 0)
         assert np.array_equal(shown[row * len(expected) + column], picture)
     badges = [text for axes in figure.axes for text in axes.texts]
-    numbers = [sheet.noisy_psnr, *sheet.psnr.values()]
+    numbers = [column.values for column in (sheet.noisy, *sheet.restored) if column.values is not None]
     assert [badge.get_text() for badge in badges] == [f"{values[row]:.1f} dB" for row in range(3) for values in numbers]
     best = [badge.get_text() for badge in badges if badge.get_fontweight() == "bold"]
-    assert best == [f"{max(values[row] for values in sheet.psnr.values()):.1f} dB" for row in range(3)]
+    assert best == [f"{max(values[row] for values in numbers[1:]):.1f} dB" for row in range(3)]
+
+
+def test_noisy_pictures_without_a_stored_value_have_no_number() -> None:
+    sheet = made_up.sheet(MODELS[:1])
+    without = replace(sheet, noisy=replace(sheet.noisy, values=None))
+    badges = [text for axes in figures.samples(without, CAPTION).axes for text in axes.texts]
+    assert len(badges) == 3
 
 
 def test_the_noisy_picture_itself_is_never_the_winner() -> None:
     sheet = made_up.sheet(MODELS[:1])
-    sheet.psnr[MODELS[0]] = sheet.noisy_psnr
-    badges = [text for axes in figures.samples(sheet, CAPTION).axes for text in axes.texts]
+    same = replace(sheet, restored=(replace(sheet.restored[0], values=sheet.noisy.values),))
+    badges = [text for axes in figures.samples(same, CAPTION).axes for text in axes.texts]
     assert [badge.get_fontweight() for badge in badges] == ["normal", "bold"] * 3
 
 
 def test_a_perfect_picture_is_called_exact() -> None:
     sheet = made_up.sheet(MODELS[:1])
-    sheet.psnr[MODELS[0]][:] = np.inf
-    assert texts(figures.samples(sheet, CAPTION)).splitlines().count("exact") == 3
+    exact = replace(sheet, restored=(replace(sheet.restored[0], values=np.full(3, np.inf)),))
+    assert texts(figures.samples(exact, CAPTION)).splitlines().count("exact") == 3
 
 
 def test_tradeoff_has_a_point_per_sized_model_and_a_line_for_each_other() -> None:
-    figure = figures.tradeoff(made_up.results(), PSNR, CAPTION)
+    figure = figures.tradeoff(made_up.summaries(), PSNR, CAPTION)
     assert len(figure.axes) == len(NOISES)
     assert sorted({x for x, _ in points(figure)}) == [40_000, 80_000, 160_000]
     assert len(points(figure)) == len(NOISES) * (len(MODELS) + 1)
@@ -301,20 +353,19 @@ def test_tradeoff_has_a_point_per_sized_model_and_a_line_for_each_other() -> Non
 
 
 def test_tradeoff_of_crossed_results_keeps_the_noise_of_the_training() -> None:
-    figure = figures.tradeoff(made_up.results(noises=LEVELS, cross=True, autoencode=False), PSNR, CAPTION)
+    rows = made_up.rows(noises=LEVELS, cross=True, autoencode=False)
+    figure = figures.tradeoff(made_up.summaries(rows), PSNR, CAPTION)
     assert len(points(figure)) == len(LEVELS) * len(MODELS)
 
 
-def test_figures_of_a_table_read_from_csv_are_the_same() -> None:
-    rows = made_up.results(failed=1)
-    again = pd.read_csv(io.StringIO(rows.to_csv(index=False)))
-    one, other = (figures.encoded(figures.quality(table, PSNR, CAPTION), "svg") for table in (rows, again))
+def test_the_same_figure_is_the_same_file() -> None:
+    one, other = (figures.encoded(quality(made_up.rows(failed=1)), "svg") for _ in range(2))
     assert one == other
     assert b"<svg" in one
 
 
 def test_a_png_has_150_dots_per_inch_and_keeps_its_contrast_in_grey() -> None:
-    figure = figures.quality(made_up.results(), PSNR, CAPTION)
+    figure = quality(made_up.rows())
     picture = Image.open(io.BytesIO(figures.encoded(figure, "png")))
     assert picture.width == round(figure.get_size_inches()[0] * 150)
     assert picture.info["dpi"][0] == pytest.approx(150, abs=0.1)
@@ -328,36 +379,6 @@ def test_twelve_models_have_twelve_markers() -> None:
     assert len({look.marker for look in looks([str(i) for i in range(12)]).values()}) == 12
     many = looks([str(i) for i in range(24)], ["identity", "median"])
     assert len({(look.marker, look.hollow) for look in many.values()}) == 26
-
-
-names = st.sampled_from(["conv", "unet", "salt_and_pepper"])
-values = st.sampled_from(["1", "0.1", "element", "[a(b=1, c=2), d]", "0.0..0.2"])
-labels = st.builds(
-    lambda name, params, rest: str(Label(name, params, rest)),
-    names,
-    st.dictionaries(st.sampled_from("pqr"), values),
-    st.sampled_from(["", ", autoencode", " trained on gaussian(sigma=0.1)"]),
-)
-
-
-@given(st.lists(labels, unique=True), st.integers(0, 2))
-def test_short_names_are_unique_and_stay_short(given: list[str], keep: int) -> None:
-    brief = figures.short(given, keep)
-    assert list(brief) == given
-    assert len(set(brief.values())) == len(given)
-    assert all(len(name) <= len(label) for label, name in brief.items())
-    assert all(str(Label.parse(label)) == label for label in given)
-
-
-def test_short_drops_what_does_not_vary() -> None:
-    assert figures.short(["conv(width=16, depth=2)", "conv(width=32, depth=2)", "unet(width=16)"]) == {
-        "conv(width=16, depth=2)": "conv(width=16)",
-        "conv(width=32, depth=2)": "conv(width=32)",
-        "unet(width=16)": "unet",
-    }
-    assert figures.short(["masking(p=0.1, fill=0.0)"], keep=1) == {"masking(p=0.1, fill=0.0)": "masking(p=0.1)"}
-    assert figures.short(["a(x=1", "a(x", "b((", ""]) == {"a(x=1": "a(x=1", "a(x": "a(x", "b((": "b((", "": ""}
-    assert figures.short(["a(x=1) on b(y=2)"]) == {"a(x=1) on b(y=2)": "a on b(y=2)"}
 
 
 words = st.text("ab(=, ", min_size=1).map(str.strip).filter(bool)
@@ -384,13 +405,13 @@ def test_names_too_long_keep_both_ends_and_stay_apart() -> None:
 
 
 def test_contenders_say_what_sets_them_apart() -> None:
-    plain = set(contenders(cleaned(made_up.results())))
-    assert plain == {"conv", "unet", "dncnn", "conv, autoencode", "identity", "median"}
-    crossed = set(contenders(cleaned(made_up.results(MODELS[:1], LEVELS[:2], cross=True))))
+    assert set(view(made_up.rows()).shown) == {"conv", "unet", "dncnn", "conv [autoencode]", "identity", "median"}
+    crossed = view(made_up.rows(MODELS[:1], LEVELS[:2], cross=True)).shown
     assert "conv, trained on gaussian(sigma=0.05)" in crossed
-    rows = made_up.results(MODELS[:1], NOISES[:1])
-    rows["train.lr"] = [0.1, 0.2, 0.1, 0.1, 0.1, 0.1, "", None]
-    assert set(contenders(cleaned(rows))) >= {"conv, lr=0.1", "conv, lr=0.2", "identity", "median"}
+    conv, plain = made_up.contender(MODELS[0], "denoise", NOISES[0]), made_up.contender("identity")
+    rates = [replace(conv, settings=(("lr", lr),)) for lr in (0.1, 0.2)]
+    names = contender_names([*rates, replace(plain, settings=(("lr", None),))], by_train_noise=False)
+    assert list(names.values()) == ["conv, lr=0.1", "conv, lr=0.2", "identity"]
 
 
 def test_importing_the_figures_loads_no_drawing_library() -> None:

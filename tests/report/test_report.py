@@ -1,17 +1,22 @@
 """The report: all of the results, nothing from the network, sound and accessible HTML."""
 
 import base64
+import dataclasses
 import io
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
-from bench.report import page
+from bench.report.conditions import Conditions
+from bench.report.page import Facts
+from bench.report.page import page as report_page
+from bench.results.records import ResultRow
+from bench.results.summary import summarise
 from tests.helpers import made_up
-from tests.helpers.made_up import CAPTION, MODELS, NOISES
+from tests.helpers.made_up import CAPTION, MODELS, MSE, NOISES, STAND_IN
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -65,18 +70,14 @@ def png() -> bytes:
     return content.getvalue()
 
 
-def make(rows: pd.DataFrame | None = None, **changed: object) -> str:
-    rows = made_up.results() if rows is None else rows
-    summary = rows.groupby(["model", "test_noise"], sort=False)["mse"].mean().reset_index()
-    given = {
-        "title": "default",
-        "conditions": {"conditions": CAPTION, "seeds": [0, 1], "command": "bench run x.yaml", "noise-bench": "0.1.0"},
-        "summary": summary,
-        "rows": rows,
-        "figures": [("PSNR by test noise", png())],
-        "warnings": [],
-    }
-    return page.page(**{**given, **changed})
+FACTS = Facts({"seeds": "0, 1", "noise-bench": "0.1.0"}, "0.1.0")
+
+
+def make(rows: list[ResultRow] | None = None, **changed: Any) -> str:
+    rows = made_up.rows() if rows is None else rows
+    plan = changed.pop("plan", None) or made_up.plan(rows, "default")
+    given = {"figures": [("PSNR by test noise", png())], "conditions": CAPTION, "facts": FACTS, **changed}
+    return report_page(plan, rows, summarise(rows, plan.metrics), **given)
 
 
 def matrix(html: str) -> dict[tuple[str, str], str]:
@@ -85,16 +86,17 @@ def matrix(html: str) -> dict[tuple[str, str], str]:
 
 
 def test_every_row_of_the_results_is_in_the_page() -> None:
-    rows = made_up.results()
+    rows = made_up.rows()
     table = Page(make(rows)).tables[-1]
     assert len(table) == len(rows) + 1
-    assert [row[table[0].index("cell")] for row in table[1:]] == list(rows["cell"])
-    assert [float(row[table[0].index("psnr")]) for row in table[1:]] == pytest.approx(list(rows["psnr"]), rel=1e-4)
+    assert [row[table[0].index("cell")] for row in table[1:]] == [row.cell.id for row in rows]
+    psnr = [row.means["psnr"] for row in rows]
+    assert [float(row[table[0].index("psnr")]) for row in table[1:]] == pytest.approx(psnr, rel=1e-4)
     assert {"160,000", "conv(width=16)", NOISES[1]} <= {cell for row in table for cell in row}
 
 
 def test_nothing_is_fetched() -> None:
-    html = make(made_up.results(failed=1))
+    html = make(made_up.rows(failed=1))
     page = Page(html)
     assert "http://" not in html
     assert "https://" not in html
@@ -108,11 +110,9 @@ def test_nothing_is_fetched() -> None:
 
 def test_names_and_reasons_are_escaped() -> None:
     evil = '<script>alert("x")</script> & <b>'
-    rows = made_up.results([f"conv(name={evil})"], NOISES[:1], failed=1)
-    html = make(
-        rows, title=evil, conditions={evil: evil}, figures=[(evil, png())], warnings=[evil],
-        summary=pd.DataFrame({evil: [evil]}),
-    )  # fmt: skip
+    rows = made_up.rows([f"conv(name={evil})"], NOISES[:1], failed=1)
+    plan = dataclasses.replace(made_up.plan(rows, evil), dataset=evil)
+    html = make(rows, plan=plan, conditions=Conditions(evil, evil), figures=[(evil, png())], facts=Facts({evil: evil}))
     page = Page(html)
     assert "<script" not in html
     assert page.text().count(evil) >= 7
@@ -131,7 +131,7 @@ def test_figures_are_the_very_pictures_with_a_text_for_each() -> None:
 
 
 def test_tables_have_headers_and_sections_have_names() -> None:
-    page = Page(make(made_up.results(failed=1)))
+    page = Page(make(made_up.rows(failed=1)))
     assert all(header.get("scope") in ("row", "col") for header in page.all("th"))
     assert page.all("html") == [{"lang": "en"}]
     ids = {attributes.get("id") for _, attributes in page.elements}
@@ -139,11 +139,15 @@ def test_tables_have_headers_and_sections_have_names() -> None:
     assert [tag for tag, _ in page.elements].count("h1") == 1
 
 
+def mean_psnr(rows: list[ResultRow], model: str, noise: str) -> float:
+    found = [r.means["psnr"] for r in rows if str(r.contender.model) == model and str(r.test.label) == noise]
+    return sum(found) / len(found)
+
+
 def test_the_headline_says_who_wins_and_what_it_gains_over_doing_nothing() -> None:
-    rows = made_up.results()
+    rows = made_up.rows()
     html = make(rows)
-    means = rows[rows["objective"] != "autoencode"].groupby(["test_noise", "model"])["psnr"].mean()
-    best, idle = means[NOISES[0], MODELS[2]], means[NOISES[0], "identity"]
+    best, idle = (mean_psnr(rows, model, NOISES[0]) for model in (MODELS[2], "identity"))
     cell = matrix(html)["gaussian(sigma=0.1)", "dncnn"]
     assert cell.split() == [f"{best:.2f}", "(best)" + f"{best - idle:+.2f}"]
     assert sum("(best)" in cell for cell in matrix(html).values()) == len(NOISES)
@@ -154,68 +158,73 @@ def test_the_headline_says_who_wins_and_what_it_gains_over_doing_nothing() -> No
 
 
 def test_doing_nothing_may_win_and_losses_are_negative() -> None:
-    rows = made_up.results(MODELS[:1], NOISES[:1], autoencode=False, plain=["identity"])
-    rows.loc[rows["model"] == "identity", "psnr"] = 40.0
-    html = make(rows)
+    rows = made_up.rows(MODELS[:1], NOISES[:1], autoencode=False, plain=["identity"])
+    html = make([made_up.with_means(row, psnr=40.0) if not row.contender.trained else row for row in rows])
     assert "(best)" in matrix(html)["gaussian(sigma=0.1)", "identity"]
     assert "\N{MINUS SIGN}" in matrix(html)["gaussian(sigma=0.1)", "conv"]
     assert "nothing tried here is better than doing nothing" in Page(html).text()
 
 
+def test_a_perfect_row_wins_on_the_page_too() -> None:
+    rows = made_up.rows(MODELS[:1], NOISES[:1], autoencode=False)
+    html = make([made_up.with_means(row, psnr=np.inf) if not row.contender.trained else row for row in rows])
+    assert "perfect" in matrix(html)["gaussian(sigma=0.1)", "identity"]
+    assert "(best)" in matrix(html)["gaussian(sigma=0.1)", "identity"]
+    assert "gaussian(sigma=0.1): identity , perfect; nothing tried here" in Page(html).text()
+
+
 def test_a_margin_within_the_intervals_is_called_so() -> None:
-    rows = made_up.results(MODELS[:2], NOISES[:1], autoencode=False, plain=[])
-    rows["psnr"] = [25.0, 26.0, 27.0, 25.1, 26.1, 27.1]
-    assert "0.10 dB ahead of conv, within their 95 % intervals." in Page(make(rows)).text()
-    rows["psnr"] = [25.0, 25.01, 25.02, 27.0, 27.01, 27.02]
-    assert "within" not in Page(make(rows)).text()
+    rows = made_up.rows(MODELS[:2], NOISES[:1], autoencode=False, plain=[])
+
+    def text(*psnr: float) -> str:
+        return Page(make([made_up.with_means(row, psnr=value) for row, value in zip(rows, psnr, strict=True)])).text()
+
+    assert "0.10 dB ahead of conv, within their 95 % confidence intervals." in text(25.0, 26.0, 27.0, 25.1, 26.1, 27.1)
+    assert "within" not in text(25.0, 25.01, 25.02, 27.0, 27.01, 27.02)
 
 
 def test_without_psnr_the_first_metric_decides_in_its_direction() -> None:
-    rows = made_up.results(MODELS[:2], NOISES[:1], autoencode=False, plain=[]).drop(columns=["psnr", "psnr_sd", "ssim"])
-    html = make(rows)
+    rows = made_up.rows(MODELS[:2], NOISES[:1], autoencode=False, plain=[])
+    html = make(rows, plan=dataclasses.replace(made_up.plan(rows), metrics=(MSE,)))
     assert "MSE, lower is better" in Page(html).text()
     assert "(best)" in matrix(html)["gaussian(sigma=0.1)", "unet"]
 
 
 def test_many_models_stand_below_one_another() -> None:
     levels = ["gaussian(sigma=0.1)", "gaussian(sigma=0.2)"]
-    html = make(made_up.results([f"conv(width={w})" for w in range(8)], levels, cross=True, seeds=(0,)))
+    html = make(made_up.rows([f"conv(width={w})" for w in range(8)], levels, cross=True, seeds=(0,)))
     assert ("conv(width=7), trained on gaussian(sigma=0.2)", "gaussian(sigma=0.1)") in matrix(html)
     assert sum("(best)" in cell for cell in matrix(html).values()) == 2
 
 
 def test_warnings_stand_at_the_top() -> None:
-    page = Page(make(warnings=["These are stand-in images (photos), not cifar10."]))
+    page = Page(make(conditions=STAND_IN))
     assert ("p", {"class": "warning", "role": "note"}) in page.elements
-    assert page.text().index("stand-in images") < page.text().index("Which denoiser wins")
+    assert page.text().index("STAND-IN IMAGES, not CIFAR-10") < page.text().index("Which denoiser wins")
     assert "warning" not in {attributes.get("class") for _, attributes in Page(make()).elements}
 
 
 def test_failures_are_listed_with_their_reasons() -> None:
-    page = Page(make(made_up.results(failed=2)))
+    page = Page(make(made_up.rows(failed=2)))
     assert "loss is not finite after epoch 1" in page.text()
     assert len(page.tables[-1]) == 3
     assert "2 cells failed" in page.text()
     assert "Failures" not in Page(make()).text()
 
 
-@pytest.mark.parametrize("rows", [made_up.results(seeds=(0,), failed=18), made_up.results().iloc[:0]])
-def test_a_page_without_any_result_says_so(rows: pd.DataFrame) -> None:
-    page = Page(make(rows, figures=[]))
-    assert "Nothing has been scored yet, or every cell failed." in page.text()
+def test_a_page_without_any_result_says_so() -> None:
+    for page in (Page(make(made_up.rows(seeds=(0,), failed=18), figures=[])), Page(make([], figures=[]))):
+        assert "Nothing has been scored yet, or every cell failed." in page.text()
 
 
 def test_how_to_reproduce_names_command_version_and_commit() -> None:
-    text = Page(make()).text()
-    assert "noise-bench 0.1.0 , results" in text.replace("0.1.0,", "0.1.0 ,")
-    assert "bench run x.yaml" in text
-    assert "bench run experiment.yaml" in Page(make(conditions={})).text()
+    text = Page(make(facts=Facts({}, "0.1.0", "abc123"))).text()
+    assert "noise-bench 0.1.0 (commit abc123), results" in text
+    assert "bench run experiment.yaml" in text
 
 
 def test_missing_values_are_blank_and_empty_columns_left_out() -> None:
-    rows = made_up.results()
-    rows["note"] = None
-    rows["share"] = [0.25] + [np.nan] * (len(rows) - 1)
-    header, first, second, *_ = Page(make(rows)).tables[-1]
-    assert "note" not in header
-    assert (first[header.index("share")], second[header.index("share")]) == ("0.25", "")
+    rows = made_up.rows()
+    header, *_, last = Page(make(rows)).tables[-1]
+    assert "error" not in header, "nothing failed"
+    assert last[header.index("train_seconds")] == "", "no training"

@@ -44,9 +44,9 @@ def test_a_result_is_no_worse_than_itself(tmp_path: Path) -> None:
     store = stored(tmp_path, "a")
     found = compare(store, store, 0.0)
     assert found.exit_code == 0
-    assert found.differences["verdict"].tolist() == ["same"] * 4
-    assert found.differences["psnr_change"].tolist() == [0.0] * 4
-    assert found.only_in_a == found.only_in_b == []
+    assert found.frame()["verdict"].tolist() == ["same"] * 4
+    assert found.frame()["psnr_change"].tolist() == [0.0] * 4
+    assert found.only_in_a == found.only_in_b == ()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_result_is_no_worse_than_itself(tmp_path: Path) -> None:
 )
 def test_the_tolerance_decides(change: float, verdict: str, code: int, tmp_path: Path) -> None:
     found = judged(tmp_path, flat(25), flat(25 + change), max_drop=0.25)
-    row = found.differences.iloc[0]
+    row = found.frame().iloc[0]
     assert (row["psnr_a"], row["psnr_b"], row["psnr_change"]) == pytest.approx((25, 25 + change, change))
     assert row["verdict"] == verdict
     assert found.exit_code == code
@@ -64,8 +64,8 @@ def test_the_tolerance_decides(change: float, verdict: str, code: int, tmp_path:
 def test_psnr_decides_and_every_metric_is_shown(tmp_path: Path) -> None:
     found = judged(tmp_path, lambda *_: level(25, ssim=0.9), lambda *_: level(25, ssim=0.1))
     assert found.exit_code == 0
-    assert found.differences["ssim_change"].tolist() == pytest.approx([-0.8])
-    assert list(found.differences) == [
+    assert found.frame()["ssim_change"].tolist() == pytest.approx([-0.8])
+    assert list(found.frame()) == [
         *("model", "objective", "train_noise", "test_noise", "seeds_a", "seeds_b"),
         *(f"{column}_{end}" for column in ("mse", "psnr", "ssim") for end in ("a", "b", "change")),
         *("verdict", "reason"),
@@ -78,7 +78,7 @@ def test_seeds_are_averaged(tmp_path: Path) -> None:
         stored(tmp_path, name, CONV, PLAIN, change, scores=lambda work, noise: level(20 + (work.cell.seed or 0)))
         for name, change in zip("ab", seeds, strict=True)
     )
-    row = compare(a, b, 0.1).differences.iloc[0]
+    row = compare(a, b, 0.1).frame().iloc[0]
     assert (row["seeds_a"], row["seeds_b"]) == (2, 3)
     assert (row["psnr_a"], row["psnr_b"], row["psnr_change"]) == pytest.approx((21.5, 25, 3.5))
 
@@ -89,12 +89,12 @@ def test_rows_without_a_partner_are_listed(tmp_path: Path) -> None:
     found = compare(a, b, 0.1)
     masking = "masking(p=0.25, fill=0.0, per=element)"
     assert [row for row in found.only_in_a if "median" not in row] == [
-        "conv(width=4) [denoise] trained on gaussian(sigma=0.1), tested on gaussian(sigma=0.1)",
-        f"conv(width=4) [denoise] trained on {masking}, tested on {masking}",
+        "conv(width=4), trained on gaussian(sigma=0.1), tested on gaussian(sigma=0.1)",
+        f"conv(width=4), trained on {masking}, tested on {masking}",
         f"identity, tested on {masking}",
     ]
     assert len(found.only_in_a) == 5 and len(found.only_in_b) == 3
-    assert found.differences["model"].tolist() == ["identity"]
+    assert found.frame()["model"].tolist() == ["identity"]
     assert found.exit_code == 0
 
 
@@ -102,8 +102,8 @@ def test_metrics_of_one_result_only_are_listed(tmp_path: Path) -> None:
     a = stored(tmp_path, "a", ("cpu}", "cpu}\nmetrics: [psnr, mse]"), CONV)
     b = stored(tmp_path, "b", ("cpu}", "cpu}\nmetrics: [psnr, ssim]"), CONV)
     found = compare(a, b, 0.1)
-    assert (found.only_in_a, found.only_in_b) == (["metric mse"], ["metric ssim"])
-    assert [column for column in found.differences if str(column).endswith("_change")] == ["psnr_change"]
+    assert (found.only_in_a, found.only_in_b) == (("metric mse",), ("metric ssim",))
+    assert [column for column in found.frame() if str(column).endswith("_change")] == ["psnr_change"]
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_both_ways_of_clipping_in_one_result_are_two_rows(tmp_path: Path) -> Non
 
     a, b = stored(tmp_path, "a", both, CONV, PLAIN, scores=scores), stored(tmp_path, "b", CONV, PLAIN, scores=flat(25))
     found = compare(a, b, 0.1)
-    assert found.differences["psnr_a"].tolist() == [25.0]
+    assert found.frame()["psnr_a"].tolist() == [25.0]
     assert len(found.only_in_a) == 1 and "clip=false" in found.only_in_a[0]
-    assert compare(a, a, 0.0).differences["psnr_a"].tolist() == [25.0, 20.0]
+    assert compare(a, a, 0.0).frame()["psnr_a"].tolist() == [25.0, 20.0]
 
 
 def test_varied_settings_are_matched_not_averaged(tmp_path: Path) -> None:
@@ -161,50 +161,49 @@ def test_varied_settings_are_matched_not_averaged(tmp_path: Path) -> None:
 
     a, b = (stored(tmp_path, name, *change, CONV, PLAIN, scores=scores) for name, change in (("a", [rate]), ("b", [])))
     found = compare(a, b, 0.1)
-    assert found.differences["train.lr"].tolist() == [0.002]
-    assert (found.differences["psnr_a"].tolist(), found.differences["psnr_b"].tolist()) == ([22.0], [22.0])
-    assert found.only_in_a == [
-        "conv(width=4) [denoise] trained on gaussian(sigma=0.1), train.lr=0.001, tested on gaussian(sigma=0.1)"
-    ]
-    assert "train.lr" in for_readers(found.differences)
+    assert found.frame()["train.lr"].tolist() == [0.002]
+    assert (found.frame()["psnr_a"].tolist(), found.frame()["psnr_b"].tolist()) == ([22.0], [22.0])
+    (only,) = found.only_in_a
+    assert only == "conv(width=4), lr=0.001, trained on gaussian(sigma=0.1), tested on gaussian(sigma=0.1)"
+    assert "train.lr" in for_readers(found)
 
 
 def test_another_training_is_what_one_compares(tmp_path: Path) -> None:
     a, b = stored(tmp_path, "a", CONV), stored(tmp_path, "b", CONV, ("lr: 2.0e-3", "lr: 1.0e-7"), scores=flat(12))
     found = compare(a, b, 0.1)
     assert found.exit_code == 1
-    assert found.differences["verdict"].tolist() == ["worse"] * 2
+    assert found.frame()["verdict"].tolist() == ["worse"] * 2
 
 
 def test_a_failure_is_worse_than_any_number(tmp_path: Path) -> None:
     found = judged(tmp_path, flat(5), lambda *_: "diverged")
     assert found.exit_code == 1
-    assert found.differences["verdict"].tolist() == ["worse"]
-    assert found.differences["reason"].tolist() == ["diverged"]
-    assert for_readers(found.differences)["verdict"].tolist() == ["worse (diverged)"]
+    assert found.frame()["verdict"].tolist() == ["worse"]
+    assert found.frame()["reason"].tolist() == ["diverged"]
+    assert for_readers(found)["verdict"].tolist() == ["worse (diverged)"]
 
 
 def test_a_failure_that_is_gone_is_better(tmp_path: Path) -> None:
-    assert judged(tmp_path, lambda *_: "diverged", flat(5)).differences["verdict"].tolist() == ["better"]
+    assert judged(tmp_path, lambda *_: "diverged", flat(5)).frame()["verdict"].tolist() == ["better"]
 
 
 def test_failures_on_both_sides_are_neither(tmp_path: Path) -> None:
     found = judged(tmp_path, lambda *_: "diverged", lambda *_: "diverged")
-    assert found.differences["verdict"].tolist() == ["both failed"] and found.exit_code == 0
+    assert found.frame()["verdict"].tolist() == ["both failed"] and found.exit_code == 0
 
 
 def test_one_failed_seed_is_worse(tmp_path: Path) -> None:
     seeds = ("cpu}", "cpu}\nseeds: [1, 2]")
     a = stored(tmp_path, "a", CONV, PLAIN, seeds)
     b = stored(tmp_path, "b", CONV, PLAIN, seeds, scores=lambda work, _: "no" if work.cell.seed == 2 else level(30))
-    assert compare(a, b, 0.1).differences["verdict"].tolist() == ["worse"]
+    assert compare(a, b, 0.1).frame()["verdict"].tolist() == ["worse"]
 
 
 @pytest.mark.parametrize(
     ("a", "b", "verdict"), [(np.inf, 50, "worse"), (50, np.inf, "better"), (np.inf, np.inf, "same")]
 )
 def test_perfect_images_beat_every_number(a: float, b: float, verdict: str, tmp_path: Path) -> None:
-    assert judged(tmp_path, flat(a), flat(b)).differences["verdict"].tolist() == [verdict]
+    assert judged(tmp_path, flat(a), flat(b)).frame()["verdict"].tolist() == [verdict]
 
 
 def test_an_unfinished_result_is_refused(tmp_path: Path) -> None:

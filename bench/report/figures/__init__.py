@@ -1,63 +1,57 @@
-"""Figures: from rows to pictures. Nothing here trains, reads or writes a file."""
+"""Figures: from typed results to pictures. Nothing here trains, reads or writes a file."""
 
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.core.lazy import matplotlib
+from bench.metrics import Metric
+from bench.report.conditions import Conditions
 from bench.report.figures.curves import loss_curves
-from bench.report.figures.names import short
-from bench.report.figures.quality import by_level, quality
-from bench.report.figures.samples import Samples, samples
+from bench.report.figures.levels import by_level
+from bench.report.figures.quality import quality
+from bench.report.figures.samples import Column, Sheet, samples
 from bench.report.figures.style import DPI
-from bench.report.figures.tidy import cleaned, contenders
 from bench.report.figures.tradeoff import tradeoff
+from bench.results.records import History
+from bench.results.summary import Summary
 
 if TYPE_CHECKING:
-    import pandas
     from matplotlib.figure import Figure
 
-    from bench.metrics import Metric
-
 __all__ = [
-    "Samples",
+    "Column",
+    "Sheet",
     "by_level",
-    "cleaned",
-    "contenders",
     "encoded",
     "everything",
     "loss_curves",
     "quality",
     "samples",
-    "short",
     "tradeoff",
 ]
 
 
 def everything(
-    rows: "pandas.DataFrame",
-    history: "pandas.DataFrame",
-    sheets: Iterable[Samples],
-    metrics: Iterable["Metric"],
-    caption: str,
+    summaries: Sequence[Summary],
+    histories: Sequence[History],
+    sheets: Iterable[Sheet],
+    metrics: Sequence[Metric],
+    conditions: Conditions,
 ) -> "Iterator[tuple[str, Figure]]":
-    """What a results folder gets: (file stem, figure), one at a time, PSNR first.
-
-    rows: results.csv. history: the histories of all cells, see loss_curves. caption: the conditions, below each figure.
-    """
-    chosen = sorted(metrics, key=lambda metric: metric.column != "psnr")
-    for metric in chosen:
-        yield f"{_safe(metric.column)}_by_noise", quality(rows, metric, caption)
-        levels = by_level(rows, metric, caption)
+    """The figures of a results folder: (file stem, figure), one at a time. metrics: the leading one first."""
+    for metric in metrics:
+        yield f"{_safe(metric.column)}_by_noise", quality(summaries, metric, conditions)
+        levels = by_level(summaries, metric, conditions)
         if levels is not None:
             yield f"{_safe(metric.column)}_by_level", levels
     for number, sheet in enumerate(sheets, 1):
-        yield f"samples_{number:02d}_{_safe(sheet.test_noise.split('(')[0])}", samples(sheet, caption)
-    if len(history):
-        yield "loss_curves", loss_curves(_with_settings(history, rows), caption)
-    for metric in chosen[:1]:
-        yield f"{_safe(metric.column)}_by_parameters", tradeoff(rows, metric, caption)
+        yield f"samples_{number:02d}_{_safe(sheet.noise.name)}", samples(sheet, conditions)
+    if histories:
+        yield "loss_curves", loss_curves(histories, conditions)
+    for metric in metrics[:1]:
+        yield f"{_safe(metric.column)}_by_parameters", tradeoff(summaries, metric, conditions)
 
 
 def encoded(figure: "Figure", kind: str) -> bytes:
@@ -70,11 +64,3 @@ def encoded(figure: "Figure", kind: str) -> bytes:
 
 def _safe(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")
-
-
-def _with_settings(history: "pandas.DataFrame", rows: "pandas.DataFrame") -> "pandas.DataFrame":
-    """The history with the varied settings of each cell, which tell its lines apart."""
-    settings = [key for key in rows.columns if key.startswith("train.") and key not in history.columns]
-    if not settings:
-        return history
-    return history.merge(rows[["cell", *settings]].drop_duplicates("cell"), on="cell", how="left")

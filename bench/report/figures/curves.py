@@ -1,13 +1,19 @@
 """Loss by epoch."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.core.labels import shortened
 from bench.core.lazy import mpl_ticker, pandas
-from bench.report.figures.names import short, wrap_all
-from bench.report.figures.style import framed, looks, nothing, panels, scale, themed
-from bench.report.figures.tidy import cleaned, contenders, first_few
+from bench.report.conditions import Conditions
+from bench.report.figures.frame import framed, nothing
+from bench.report.figures.names import wrap_all
+from bench.report.figures.style import looks, panels, scale, themed
+from bench.report.figures.view import first_few
+from bench.results.names import contender_names
+from bench.results.records import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,43 +23,60 @@ if TYPE_CHECKING:
 
 MOST_PANELS, MOST_LINES = 24, 16
 KINDS = {"validation_loss": "validation", "train_loss": "training"}
+DASHED = (0, (2, 1.2))
 
 
 @themed()
-def loss_curves(history: "pandas.DataFrame", caption: str) -> "Figure":
+def loss_curves(histories: Sequence[History], conditions: Conditions) -> "Figure":
     """Training and validation loss by epoch: a panel per training noise, a colour and marker per model.
 
-    history: columns cell, model, objective, train_noise, seed, epoch, train_loss, validation_loss; the losses are the
-    objective's own, per element with pixels in [0, 1]. Seeds are averaged, bands show their range.
+    The losses are the objective's own, per element with pixels in [0, 1]. Seeds are averaged, bands show their range.
     """
-    history = cleaned(history)
-    history["contender"] = contenders(history, by_train_noise=False)
-    finite = history[[*KINDS]].apply(pandas.to_numeric, errors="coerce").map(np.isfinite)
-    shown = history[finite.any(axis=1)]
-    notes = [f"{int((~finite).sum().sum())} losses not finite, left out."] if not finite.all().all() else []
+    losses = _frame(histories)
+    finite = losses[[*KINDS]].map(np.isfinite)
+    lost = int((losses[[*KINDS]].notna() & ~finite).sum().sum() + losses["train_loss"].isna().sum())
+    shown = losses[finite.any(axis=1)]
+    notes = [f"{lost} losses not finite, left out."] if lost else []
     if shown.empty:
-        return nothing("Loss by epoch", caption, notes)
-    noises, more = first_few(shown["train_noise"].unique(), MOST_PANELS, "training noises")
+        return nothing("Loss by epoch", conditions, notes)
+    noises, more = first_few(shown["noise"].unique(), MOST_PANELS, "training noises")
     names, further = first_few(shown["contender"].unique(), MOST_LINES, "models")
     styles = looks(names)
-    brief = short(noises, keep=1)
-    titles = wrap_all(brief.values(), 28, 2)
-    heads = [titles[brief[noise]] if noise else "clean images" for noise in noises]
-    figure, grid = panels(heads, "loss (pixels in [0, 1])", ["epoch"])
+    titles = wrap_all(noises, 28, 2)
+    figure, grid = panels([titles[noise] for noise in noises], "loss (pixels in [0, 1])", ["epoch"])
     for axes, noise in zip(grid, noises, strict=True):
         for number, name in enumerate(names):
-            mine = shown[(shown["train_noise"] == noise) & (shown["contender"] == name)]
+            mine = shown[(shown["noise"] == noise) & (shown["contender"] == name)]
             _curves(axes, mine, styles[name], number)
         axes.xaxis.set_major_locator(mpl_ticker.MaxNLocator(4, integer=True))
-    losses = shown[[*KINDS]].to_numpy(dtype=float)
-    positive = bool((losses[np.isfinite(losses)] > 0).all())
-    scale(grid[0].yaxis, losses.ravel(), log=positive)
+    values = shown[[*KINDS]].to_numpy(dtype=float)
+    scale(grid[0].yaxis, values.ravel(), log=bool((values[np.isfinite(values)] > 0).all()))
     legend = {name: {**styles[name].line(), "linestyle": "-"} for name in names}
     legend["validation"] = {"color": "black", "linestyle": "-"}
-    legend["training"] = {"color": "black", "linestyle": (0, (2, 1.2)), "linewidth": 1}
+    legend["training"] = {"color": "black", "linestyle": DASHED, "linewidth": 1}
     seeds = shown["seed"].nunique()
-    spread = f"Mean over up to {seeds} seeds; bands: their range." if seeds > 1 else "One seed."
-    return framed(figure, "Loss by epoch", caption, [" ".join([*more, *further, spread, *notes])], legend)
+    spread = f"Means over up to {seeds} seeds; bands: their range." if seeds > 1 else "One seed."
+    return framed(figure, "Loss by epoch", conditions, [" ".join([*more, *further, spread, *notes])], legend)
+
+
+def _frame(histories: Sequence[History]) -> "pandas.DataFrame":
+    """A row per epoch of every training: contender, noise, seed, epoch and both losses, NaN where there is none."""
+    names = contender_names((history.contender for history in histories), by_train_noise=False)
+    noises = shortened((h.contender.train_noise for h in histories if h.contender.train_noise), keep=1)
+    rows = [
+        {
+            "contender": names[history.contender],
+            "noise": str(noises[noise]) if (noise := history.contender.train_noise) else "clean images",
+            "seed": history.seed,
+            "epoch": epoch.epoch,
+            "train_loss": epoch.train_loss,
+            "validation_loss": np.nan if epoch.validation_loss is None else epoch.validation_loss,
+        }
+        for history in histories
+        for epoch in history.epochs
+    ]
+    columns = ["contender", "noise", "seed", "epoch", *reversed(KINDS)]
+    return pandas.DataFrame(rows, columns=columns).astype(dict.fromkeys(KINDS, "float64"))
 
 
 def _curves(axes: "Axes", mine: "pandas.DataFrame", look: "Look", number: int) -> None:
@@ -64,7 +87,7 @@ def _curves(axes: "Axes", mine: "pandas.DataFrame", look: "Look", number: int) -
         table = line.agg(["mean", "min", "max"])
         axes.fill_between(table.index, table["min"], table["max"], color=look.color, alpha=0.15, linewidth=0)
         if kind == "train_loss":
-            axes.plot(table.index, table["mean"], color=look.color, linestyle=(0, (2, 1.2)), linewidth=1)
+            axes.plot(table.index, table["mean"], color=look.color, linestyle=DASHED, linewidth=1)
         else:
             style = {**look.line(), "linestyle": "-", "markersize": 4.5}
             step = max(1, len(table) // 8)  # markers of different models stand at different epochs, not on one another

@@ -1,30 +1,8 @@
-"""What things are called in a figure: short names and wrapped names."""
+"""Names wrapped to the room they have in a figure."""
 
 import re
 import textwrap
 from collections.abc import Iterable
-
-from bench.core.labels import Label
-
-
-def short(labels: Iterable[str], keep: int = 0) -> dict[str, str]:
-    """Each label without the parameters that don't vary among the labels of its name.
-
-    keep: how many leading parameters stay in any case. Returns one unique short name per label.
-    """
-    parsed = {label: Label.parse(label) for label in labels}
-    varying: dict[str, set[str]] = {}
-    for one in parsed.values():
-        alike = [other.params for other in parsed.values() if other.name == one.name]
-        keys = {key for params in alike for key in params}
-        varying[one.name] = {key for key in keys if len({params.get(key) for params in alike}) > 1}
-    brief = {label: str(_without(one, varying[one.name], keep)) for label, one in parsed.items()}
-    return brief if len(set(brief.values())) == len(brief) else {label: label for label in brief}
-
-
-def _without(label: Label, varying: set[str], keep: int) -> Label:
-    params = {key: text for i, (key, text) in enumerate(label.params.items()) if i < keep or key in varying}
-    return Label(label.name, params, label.rest)
 
 
 class Wrapper(textwrap.TextWrapper):

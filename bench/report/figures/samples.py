@@ -1,13 +1,18 @@
-"""Pictures: original, noisy, and what each model makes of it."""
+"""Sample pictures: original, noisy, and each model's reconstruction."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.report.figures.names import short, wrap_all
-from bench.report.figures.style import GAP, MEDIUM, SMALL, WIDTH, canvas, framed, themed
+from bench.core.labels import Label
+from bench.metrics import Metric
+from bench.report.conditions import Conditions
+from bench.report.figures.frame import framed
+from bench.report.figures.names import wrap_all
+from bench.report.figures.style import GAP, MEDIUM, SMALL, WIDTH, canvas, themed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,57 +22,72 @@ ACROSS = 10  # pictures side by side before the models go on below
 
 
 @dataclass(frozen=True)
-class Samples:
-    """A few test images under one test noise.
+class Column:
+    """One column of a sheet. pictures: (K, 3, H, W) uint8. values: (K,) the stored metric of each, None without one."""
 
-    original, noisy: (K, 3, H, W) uint8. noisy_psnr: (K,) dB.
-    reconstructions: model -> (K, 3, H, W) uint8. psnr: model -> (K,) dB against the original.
-    """
+    head: str
+    pictures: np.ndarray
+    values: np.ndarray | None = None
 
-    test_noise: str
-    original: np.ndarray
-    noisy: np.ndarray
-    noisy_psnr: np.ndarray
-    reconstructions: dict[str, np.ndarray]
-    psnr: dict[str, np.ndarray]
+
+@dataclass(frozen=True)
+class Sheet:
+    """A few test images under one test noise, and what the models restored. metric: of the values."""
+
+    noise: Label
+    metric: Metric
+    original: Column
+    noisy: Column
+    restored: tuple[Column, ...]
 
 
 @themed()
-def samples(sheet: Samples, caption: str) -> "Figure":
-    """A row per test image; columns original, noisy, then each model's reconstruction, its PSNR on the picture."""
-    names = short(sheet.reconstructions)
-    models = list(sheet.reconstructions)
-    blocks = math.ceil(max(len(models), 1) / (ACROSS - 2))
-    each = math.ceil(len(models) / blocks)
-    images = len(sheet.original)
+def samples(sheet: Sheet, conditions: Conditions) -> "Figure":
+    """A row per test image; columns original, noisy, then each model's reconstruction with its stored value."""
+    blocks = math.ceil(max(len(sheet.restored), 1) / (ACROSS - 2))
+    each = math.ceil(len(sheet.restored) / blocks)
+    images = len(sheet.original.pictures)
     cell = min(1.5, max(0.95, (WIDTH - 2 * GAP) / (each + 2)))
-    heads = wrap_all(names.values(), max(11, int(cell * 12)), 4)
+    heads = wrap_all((column.head for column in sheet.restored), max(11, int(cell * 12)), 4)
     header = 0.2 + 0.14 * max(head.count("\n") + 1 for head in [*heads.values(), ""])
     figure = canvas(max(WIDTH, cell * (each + 2) + 2 * GAP), blocks * (images * cell + header))
+    best = _best(sheet)
     for block, parts in enumerate(figure.subfigures(blocks, 1, squeeze=False).flat):
-        mine = models[block * each : (block + 1) * each]
+        mine = sheet.restored[block * each : (block + 1) * each]
         grid = parts.subplots(images, each + 2, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
-        columns = [("original", sheet.original, None), ("noisy", sheet.noisy, sheet.noisy_psnr)]
-        columns += [(heads[names[model]], sheet.reconstructions[model], sheet.psnr[model]) for model in mine]
-        for column, (head, pictures, psnr) in enumerate(columns):
-            grid[0, column].set_title(head, size=MEDIUM, pad=3)
-            for row in range(images):
-                _picture(grid[row, column], pictures[row])
-                if psnr is not None:
-                    best = column > 1 and psnr[row] == max(float(sheet.psnr[model][row]) for model in models)
-                    _badge(grid[row, column], float(psnr[row]), best)
-    notes = ["Number on a picture: its PSNR against the original; black on white: the best of its row."]
-    return framed(figure, f"Test images under {sheet.test_noise}", caption, notes, pad=0.03)
+        for place, column in enumerate((sheet.original, sheet.noisy, *mine)):
+            grid[0, place].set_title(heads.get(column.head, column.head), size=MEDIUM, pad=3)
+            marks = best.get(column.head, [False] * images)
+            _column(grid[:, place], column, sheet.metric, marks)
+    title = f"Test images under {sheet.noise}"
+    return framed(figure, title, conditions, [_note(sheet.metric)], pad=0.03)
 
 
-def _picture(axes: "Axes", image: np.ndarray) -> None:
-    axes.imshow(image.transpose(1, 2, 0), interpolation="nearest")
+def _note(metric: Metric) -> str:
+    return f"Number on a picture: its {metric.title} as in the tables; black on white: the best of its row."
 
 
-def _badge(axes: "Axes", psnr: float, best: bool) -> None:
-    text = "exact" if np.isposinf(psnr) else f"{psnr:.1f} dB" if np.isfinite(psnr) else "no value"
+def _best(sheet: Sheet) -> Mapping[str, list[bool]]:
+    """For each reconstruction, on which images it is the best."""
+    valued = [(column.head, column.values) for column in sheet.restored if column.values is not None]
+    if not valued:
+        return {}
+    marks = [sheet.metric.best([float(value) for value in row]) for row in np.array([v for _, v in valued]).T]
+    return {head: [row[place] for row in marks] for place, (head, _) in enumerate(valued)}
+
+
+def _column(grid: "Sequence[Axes]", column: Column, metric: Metric, marks: Sequence[bool]) -> None:
+    for row, axes in enumerate(grid):
+        axes.imshow(column.pictures[row].transpose(1, 2, 0), interpolation="nearest")
+        if column.values is not None:
+            _badge(axes, float(column.values[row]), metric, marks[row])
+
+
+def _badge(axes: "Axes", value: float, metric: Metric, best: bool) -> None:
+    shown = f"{value:.1f}" if metric.unit == "dB" else f"{value:.3g}"
+    text = "exact" if np.isposinf(value) else f"{shown} {metric.unit}".rstrip() if np.isfinite(value) else "no value"
     ink, paper = ("black", "white") if best else ("white", "black")
     axes.text(
         0.04, 0.04, text, transform=axes.transAxes, size=SMALL, color=ink, ha="left", va="bottom",

@@ -1,8 +1,6 @@
-"""What all figures share: theme, one look per contender, the frame of title, legend, notes and caption."""
+"""What all figures share: theme, sizes, one look per contender, panels and scales."""
 
 import math
-import re
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,17 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.core.lazy import matplotlib, mpl_figure, mpl_lines, mpl_ticker, seaborn
-from bench.report.figures.names import wrap_all
+from bench.core.lazy import matplotlib, mpl_figure, mpl_ticker, seaborn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
-    from matplotlib.legend import Legend
-    from matplotlib.text import Text
 
-    from bench.metrics import Metric
 
 WIDTH = 7.2  # inches: the text width of a two-column journal
 DPI = 150
@@ -119,12 +113,6 @@ def panels(titles: Sequence[str], ylabel: str, xlabels: Sequence[str]) -> "tuple
     return figure, axes[:count]
 
 
-def axis_label(metric: "Metric") -> str:
-    """A metric's title, unit and direction."""
-    unit = f" ({metric.unit})" if metric.unit else ""
-    return f"{metric.title}{unit}, {metric.better} is better"
-
-
 def wide(values: "Iterable[float]") -> bool:
     """Whether positive values span so much that only a logarithmic scale shows the small ones."""
     given = np.asarray(list(values))
@@ -159,95 +147,3 @@ def scale(axis: "Axis", ends: "Iterable[float]", log: bool, room: float = 1.2) -
     axis.set_major_locator(mpl_ticker.LogLocator(subs=steps, numticks=9))
     axis.set_major_formatter(mpl_ticker.FuncFormatter(number))
     axis.set_minor_formatter(mpl_ticker.NullFormatter())
-
-
-def nothing(title: str, caption: str, notes: Iterable[str]) -> "Figure":
-    """A figure that says that there is nothing to show."""
-    figure = canvas(WIDTH, 1.0)
-    axes = figure.subplots()
-    axes.axis("off")
-    axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", size=LARGE, color="0.3")
-    return framed(figure, title, caption, notes)
-
-
-def framed(
-    figure: "Figure",
-    title: str,
-    caption: str,
-    notes: Iterable[str] = (),
-    legend: dict[str, dict[str, Any]] | None = None,
-    pad: float = 0.06,
-) -> "Figure":
-    """Put title and stand-in banner above, legend, notes and caption below, and make the figure as high as that takes.
-
-    legend: name -> keywords of its line. pad: inches around each panel.
-    Every part is measured as drawn, so none can run into another. The title is also the figure's label.
-    """
-    title = title[:1].upper() + title[1:]
-    width, body = (float(side) for side in figure.get_size_inches())
-    room = width - 2 * GAP
-    banner = re.search(r"STAND-IN[^.;\n]*", caption)
-    above = [_text(figure, title, room, LARGE, weight="bold")]
-    if banner:
-        box = {"facecolor": "black", "edgecolor": "black", "boxstyle": "square,pad=0.35"}
-        above.insert(0, _text(figure, banner[0], room - 0.1, LARGE, weight="bold", color="white", bbox=box))
-    below: list[Text | Legend] = [_legend(figure, legend, room)] if legend else []
-    below += [_text(figure, note, room, MEDIUM, color="black") for note in notes if note]
-    below += [_text(figure, caption, room, SMALL, color="0.25")]
-    heights = [[_size(part)[1] + GAP for part in parts] for parts in (above, below)]
-    top, bottom = sum(heights[0]) + GAP / 2, sum(heights[1]) + GAP / 2
-    total = body + top + bottom
-    figure.set_size_inches(width, total)
-    _stack(above, heights[0], total - GAP, width, total)
-    _stack(below, heights[1], bottom - GAP / 2, width, total)
-    figure.set_label(title)
-    rect = (GAP / width, bottom / total, room / width, body / total)
-    figure.set_layout_engine("constrained", rect=rect, w_pad=pad, h_pad=pad, wspace=0, hspace=0)
-    return figure
-
-
-def _stack(parts: "Sequence[Text | Legend]", heights: list[float], y: float, width: float, total: float) -> None:
-    for part, height in zip(parts, heights, strict=True):
-        place = (GAP / width, y / total)
-        if hasattr(part, "set_bbox_to_anchor"):
-            part.set_bbox_to_anchor(place, transform=part.figure.transFigure)
-        else:
-            inset = 0.35 * LARGE / 72 if part.get_bbox_patch() else 0
-            part.set_position((place[0] + inset / width, place[1] - inset / total))
-        y -= height
-
-
-def _text(figure: "Figure", text: str, room: float, size: float, **style: Any) -> "Text":
-    """Text wrapped to `room` inches as measured, for letters differ in width."""
-    characters = int(room * 72 / (0.5 * size))
-    artist = figure.text(0, 0, "", size=size, ha="left", va="top", linespacing=1.25, **style)
-    while True:
-        lines = [textwrap.wrap(line, characters) or [""] for line in text.splitlines() or [""]]
-        artist.set_text("\n".join(part for line in lines for part in line))
-        if _size(artist)[0] <= room or characters < 20:
-            return artist
-        characters -= 4
-
-
-def _legend(figure: "Figure", entries: dict[str, dict[str, Any]], room: float) -> "Legend":
-    """A legend in as many columns as fit."""
-    names = wrap_all(entries, width=int(room * 10), lines=2)
-    handles = [mpl_lines.Line2D([], [], label=names[name], **style) for name, style in entries.items()]
-    for columns in range(min(len(handles), 6), 0, -1):
-        legend = figure.legend(
-            handles=handles, loc="upper left", ncols=columns, frameon=False, borderpad=0, borderaxespad=0,
-            handlelength=3, columnspacing=1.5,
-        )  # fmt: skip
-        if columns == 1 or _size(legend)[0] <= room:
-            break
-        legend.remove()
-    return legend
-
-
-def _size(artist: "Text | Legend") -> tuple[float, float]:
-    """Width and height in inches, box included."""
-    box = artist.get_bbox_patch() if hasattr(artist, "get_bbox_patch") else None
-    extent = artist.get_window_extent()
-    pad = 0.7 * LARGE / 72 if box else 0
-    dpi = artist.figure.dpi if artist.figure else DPI
-    return extent.width / dpi + pad, extent.height / dpi + pad

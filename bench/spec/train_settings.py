@@ -1,16 +1,15 @@
 """The settings under a spec's key `train`: how a model is trained."""
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from bench.core.registry import CONFIG
+from bench.core.settings import Settings
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(Settings):
     """How a model is trained.
 
     epochs: passes over the training images, at most.
@@ -30,8 +29,6 @@ class Train:
     device: cpu, cuda, or auto.
     keep: the weights kept: those of the epoch with the lowest validation loss (best), or the last.
     """
-
-    __pydantic_config__ = CONFIG
 
     epochs: Annotated[int, Ge(1), Le(100_000)] = 10
     images: Annotated[int, Ge(1), Le(10**12)] | None = None
@@ -54,4 +51,4 @@ class Train:
         return {key: lr if key == "lr" else getattr(self, key) for key in TRAIN_KEYS}
 
 
-TRAIN_KEYS = [field.name for field in dataclasses.fields(Train) if field.name != "lr_search"]  # that a spec may give
+TRAIN_KEYS = [key for key in Train.field_names() if key != "lr_search"]  # that a spec may give

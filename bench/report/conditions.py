@@ -1,0 +1,77 @@
+"""What the numbers of a results folder hold for, in sentences."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.results.records import ResultRow, RunPlan
+from bench.results.summary import Summary
+
+UNSAID = ("threads", "device", "keep")  # settings of training that no reader needs beside a number
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the numbers hold for.
+
+    stand_in_for: the dataset that was asked for where other images stand in for it, or empty. text: all but that.
+    """
+
+    stand_in_for: str
+    text: str
+
+    @property
+    def banner(self) -> str:
+        """What must be shown loudly, or nothing."""
+        return f"STAND-IN IMAGES, not {self.stand_in_for}" if self.stand_in_for else ""
+
+    def __str__(self) -> str:
+        return f"{self.banner}. {self.text}" if self.banner else self.text
+
+
+def conditions(
+    plan: RunPlan, environment: Mapping[str, Any], rows: Sequence[ResultRow], summaries: Iterable[Summary]
+) -> Conditions:
+    """The conditions of a folder's numbers. environment: environment.json."""
+    data, seeds = plan.data, len(plan.seeds)
+    torch_version = environment.get("libraries", {}).get("torch")
+    version = environment.get("noise-bench") or environment.get("git_commit")
+    text = (
+        f"Data: {plan.dataset}, {data['size']}x{data['size']} RGB, {data['train']:,} training, "
+        f"{data['validation']:,} validation and {data['test']:,} test images. "
+        f"Training: {_settings(plan.train)}. {seeds} seed{'s' if seeds > 1 else ''}. "
+        "Scores: means over the test images; outputs clipped to [0, 1], noise too unless its label says clip=false"
+        f"{_intervals(summaries)}. noise-bench {version}, torch {torch_version}, {environment.get('cpu')}."
+    )
+    return Conditions(plan.stand_in_for, text + missing(plan, rows))
+
+
+def missing(plan: RunPlan, rows: Sequence[ResultRow]) -> str:
+    """What the tables lack, for whoever reads them."""
+    failed, left = (sum(row.state == state for row in rows) for state in ("failed", "open"))
+    text = f" {failed} of {plan.rows} rows failed." if failed else ""
+    return f"{text} UNFINISHED: {left} of {plan.rows} rows are still to be run." if left else text
+
+
+def _settings(train: Mapping[str, Any]) -> str:
+    given = {key: value for key, value in train.items() if key not in UNSAID}
+    if isinstance(given["lr"], Mapping):
+        given["lr"] = f"the best on validation images of {given['lr']['search']}"
+    if given["images"]:
+        del given["epochs"]
+    return ", ".join(f"{key} {value}" for key, value in given.items() if value)
+
+
+def _intervals(summaries: Iterable[Summary]) -> str:
+    """What the half-widths behind the values are over, as the summaries have it."""
+    found = [(interval.over, s.contender.trained) for s in summaries for interval in s.intervals.values()]
+    over = {over for over, _ in found} - {""}
+    if not over:
+        return ""
+    weights = ": about these weights only" if ("images", True) in found else ""
+    words = {
+        frozenset({"seeds"}): "over seeds",
+        frozenset({"images"}): f"over test images{weights}",
+        frozenset({"seeds", "images"}): "over seeds where a row has several, otherwise over test images",
+    }
+    return f"; ± is half the width of a 95 % confidence interval {words[frozenset(over)]}"

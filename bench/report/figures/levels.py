@@ -1,0 +1,59 @@
+"""A metric over the level of each noise that was tested at several levels."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.core.labels import Label
+from bench.core.lazy import mpl_ticker
+from bench.metrics import Metric
+from bench.report.conditions import Conditions
+from bench.report.figures.frame import framed
+from bench.report.figures.quality import MOST_LOOKS
+from bench.report.figures.style import looks, panels, scale, themed, wide
+from bench.report.figures.view import View
+from bench.results.records import NoiseTest
+from bench.results.summary import Summary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LEVELS = 3  # that make a line
+
+
+@themed()
+def by_level(summaries: Sequence[Summary], metric: Metric, conditions: Conditions) -> "Figure | None":
+    """The metric over the level of each noise that was tested at several levels; None where there is none.
+
+    A line joins tests that differ in nothing but the level.
+    """
+    view = View(metric, tuple(summaries))
+    families = _families(view.noises)
+    if not families or len(view.trained) + len(view.plain) > MOST_LOOKS:
+        return None
+    styles = looks(view.trained, view.plain)
+    keys = [next(iter(tests.values())).level_key for tests in families.values()]
+    figure, grid = panels(
+        [family.name for family in families], metric.axis_label, keys if len(set(keys)) > 1 else keys[:1]
+    )
+    for axes, tests in zip(grid, families.values(), strict=True):
+        for name, look in styles.items():
+            mine = [
+                (tests[point.noise].level or 0.0, point.value) for point in view.drawn(name) if point.noise in tests
+            ]
+            mine.sort(key=lambda pair: pair[0])
+            levels, values = [level for level, _ in mine], [value for _, value in mine]
+            means, halves = [value.mean for value in values], [value.half for value in values]
+            axes.errorbar(levels, means, halves, elinewidth=1, capsize=2, **look.line())
+        axes.xaxis.set_major_locator(mpl_ticker.MaxNLocator(5))
+    scale(grid[0].yaxis, view.ends, log=wide(view.means))
+    legend = {name: look.line() for name, look in styles.items() if name in view.shown}
+    return framed(figure, f"{metric.title} by noise level", conditions, [view.remarks()], legend)
+
+
+def _families(noises: dict[str, NoiseTest]) -> dict[Label, dict[str, NoiseTest]]:
+    """Test noises of several levels, by the names they are shown by, for each noise whatever its level."""
+    found: dict[Label, dict[str, NoiseTest]] = {}
+    for name, test in noises.items():
+        if test.level is not None:
+            found.setdefault(test.family, {})[name] = test
+    return {family: tests for family, tests in found.items() if len(tests) >= LEVELS}

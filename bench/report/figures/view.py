@@ -1,0 +1,168 @@
+"""What a figure draws: one metric of some summaries, under the names they are shown by."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bench.core.lazy import pandas
+from bench.metrics import Metric
+from bench.results.names import contender_names, noise_names
+from bench.results.records import Contender, NoiseTest
+from bench.results.statistics import Interval
+from bench.results.summary import Summary
+
+
+@dataclass(frozen=True)
+class Point:
+    """A contender's value on a test noise, by the names both are shown by.
+
+    value: its mean is infinite where every image is exact.
+    """
+
+    contender: str
+    noise: str
+    value: Interval
+    parameters: int
+
+
+@dataclass(frozen=True)
+class View:
+    """One metric of some summaries. Those without a value are counted in the remarks, and nowhere else."""
+
+    metric: Metric
+    summaries: tuple[Summary, ...]
+
+    @cached_property
+    def names(self) -> dict[Contender, str]:
+        """What each contender is called: with the noise of its training only where that sets contenders apart."""
+        return contender_names((summary.contender for summary in self.summaries), crossed(self.summaries))
+
+    @cached_property
+    def noises(self) -> dict[str, NoiseTest]:
+        """The test noises that have a value, by the names they are shown by, in the order of the summaries."""
+        brief = noise_names(summary.test for summary in self.summaries)
+        return {brief[summary.test.id]: summary.test for summary in self.summaries if self._known(summary)}
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """A point per summary that has a value."""
+        brief = noise_names(summary.test for summary in self.summaries)
+        return [
+            Point(
+                self.names[summary.contender],
+                brief[summary.test.id],
+                summary.intervals[self.metric.column],
+                summary.parameters or 0,
+            )
+            for summary in self.summaries
+            if self._known(summary)
+        ]
+
+    @cached_property
+    def trained(self) -> list[str]:
+        """The contenders with trained weights."""
+        return list(dict.fromkeys(name for contender, name in self.names.items() if contender.trained))
+
+    @cached_property
+    def plain(self) -> list[str]:
+        """The contenders that need no training."""
+        return list(dict.fromkeys(name for contender, name in self.names.items() if not contender.trained))
+
+    @property
+    def shown(self) -> list[str]:
+        """The contenders that have a value, trained ones first."""
+        present = {point.contender for point in self.points}
+        return [name for name in (*self.trained, *self.plain) if name in present]
+
+    @property
+    def idle(self) -> str:
+        """What the model that does nothing is called; empty where it is not among the contenders."""
+        return next((name for contender, name in self.names.items() if contender.model.name == "identity"), "")
+
+    def of(self, contender: str = "", noise: str = "") -> list[Point]:
+        """The points of a contender, or of a test noise, or both."""
+        return [p for p in self.points if contender in ("", p.contender) and noise in ("", p.noise)]
+
+    def drawn(self, contender: str = "", noise: str = "") -> list[Point]:
+        """Those of them that have a place on an axis: a perfect row's PSNR is infinite."""
+        return [point for point in self.of(contender, noise) if math.isfinite(point.value.mean)]
+
+    def best(self, noise: str) -> list[Point]:
+        """The points with the best value of a test noise: several where the decimals shown don't tell them apart."""
+        points = self.of(noise=noise)
+        marks = self.metric.best([point.value.mean for point in points], self.means)
+        return [point for point, top in zip(points, marks, strict=True) if top]
+
+    @property
+    def means(self) -> list[float]:
+        """The values of all points."""
+        return [point.value.mean for point in self.points]
+
+    @property
+    def ends(self) -> list[float]:
+        """Where points and error bars reach, those that are finite."""
+        found = [end for p in self.points for end in (p.value.mean, p.value.low, p.value.high)]
+        return [end for end in found if math.isfinite(end)]
+
+    def matrix(self, contenders: Sequence[str], noises: Sequence[str]) -> "pandas.DataFrame":
+        """Means, a row per contender and a column per noise; NaN where there is none, infinite for exact ones."""
+        found = {(point.contender, point.noise): point.value.mean for point in self.points}
+        values = [[found.get((row, column), math.nan) for column in noises] for row in contenders]
+        return pandas.DataFrame(values, index=list(contenders), columns=list(noises))
+
+    def remarks(self, bars: bool = True) -> str:
+        """What a reader must know: seeds, error bars, who is tested on what, what is missing.
+
+        bars: whether there are error bars.
+        """
+        known = [summary for summary in self.summaries if self._known(summary)]
+        notes = [_seeds(known), _bars(known, self.metric) if bars else ""]
+        if any(s.contender.train_noise for s in known) and not crossed(known):
+            notes.append("Each denoiser is tested on the noise it was trained on.")
+        failed = {row.cell.id for summary in self.summaries for row in summary.failed}
+        if failed:
+            notes.append(f"{_count(len(failed), 'cell')} failed and left out; results.csv says why.")
+        exact = sum(math.isinf(summary.mean(self.metric)) for summary in known)
+        if exact:
+            notes.append(f"{_count(exact, 'row')} not drawn: every image is exact.")
+        lost = sum(bool(summary.scored) and not self._known(summary) for summary in self.summaries)
+        if lost:
+            notes.append(f"{_count(lost, 'value')} not finite or not measured.")
+        return " ".join(filter(None, notes))
+
+    def _known(self, summary: Summary) -> bool:
+        return bool(summary.scored) and not math.isnan(summary.mean(self.metric))
+
+
+def crossed(summaries: Iterable[Summary]) -> bool:
+    """Whether some model is tested on a noise it wasn't trained on; then who was trained on what matters."""
+    return any(s.contender.train_noise and s.contender.train_noise != s.test.label for s in summaries)
+
+
+def first_few(names: Iterable[str], limit: int, what: str) -> tuple[list[str], list[str]]:
+    """The first `limit` names, and a note where there are more."""
+    given = list(names)
+    note = [f"The first {limit} of {len(given)} {what} are shown."] if len(given) > limit else []
+    return given[:limit], note
+
+
+def _seeds(known: Sequence[Summary]) -> str:
+    seeds = max((summary.seeds for summary in known), default=0)
+    if seeds > 1:
+        return f"Means over {seeds} seeds."
+    return "One seed: this is about these weights, not yet about the methods." if seeds else ""
+
+
+def _bars(known: Sequence[Summary], metric: Metric) -> str:
+    over = {summary.intervals[metric.column].over for summary in known} - {""}
+    words = {
+        frozenset({"seeds"}): "over seeds",
+        frozenset({"images"}): "over test images",
+        frozenset({"seeds", "images"}): "over seeds where a model has several, otherwise over test images",
+    }
+    return f"Error bars: 95 % confidence intervals {words[frozenset(over)]}." if over else ""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,99 @@
+"""Summaries as tables for people: text, Markdown and LaTeX."""
+
+import math
+from collections.abc import Sequence
+
+from bench.core.lazy import pandas
+from bench.metrics import Metric
+from bench.results.records import RunPlan
+from bench.results.summary import Summary
+
+ARROWS = {"higher": "↑", "lower": "↓"}
+
+
+def for_readers(summaries: Sequence[Summary], plan: RunPlan, mark: str = "**{}**") -> "pandas.DataFrame":
+    """Summaries as text, sorted by test noise, its best values marked, half the interval's width behind each value."""
+    order = {test.id: position for position, test in enumerate(plan.tests)}
+    ordered = sorted(summaries, key=lambda summary: order[summary.test.id])
+    text = pandas.DataFrame({"test noise": [str(summary.test.label) for summary in ordered]})
+    text["model"] = [summary.contender.title for summary in ordered]
+    text["trained on"] = [summary.contender.trained_on or "-" for summary in ordered]
+    for position, key in enumerate(plan.varied):
+        values = [summary.contender.settings[position][1] for summary in ordered]
+        text[f"train.{key}"] = ["" if value is None else str(value) for value in values]
+    for metric in plan.metrics:
+        text[f"{metric.heading} {ARROWS[metric.better]}"] = _column(ordered, metric, mark)
+    text["seeds"] = list(map(_seeds, ordered))
+    return text
+
+
+def best(summaries: Sequence[Summary], metric: Metric) -> list[bool]:
+    """Whether each summary is the best of its test noise, as far as the decimals shown tell."""
+    means = [summary.mean(metric) for summary in summaries]
+    places: dict[str, list[int]] = {}
+    for place, summary in enumerate(summaries):
+        places.setdefault(summary.test.id, []).append(place)
+    found = [False] * len(means)
+    for mine in places.values():
+        for place, top in zip(mine, metric.best([means[place] for place in mine], means), strict=True):
+            found[place] = top
+    return found
+
+
+def _column(summaries: Sequence[Summary], metric: Metric, mark: str) -> list[str]:
+    means = [summary.mean(metric) for summary in summaries]
+    cells = [_cell(summary, metric, means) for summary in summaries]
+    return [mark.format(cell) if top else cell for cell, top in zip(cells, best(summaries, metric), strict=True)]
+
+
+def _cell(summary: Summary, metric: Metric, among: Sequence[float]) -> str:
+    if not summary.scored:
+        return "failed"
+    interval = summary.intervals[metric.column]
+    value = metric.format(interval.mean, among)
+    return value if math.isnan(interval.half) else f"{value} ± {metric.format(interval.half, among)}"
+
+
+def _seeds(summary: Summary) -> str:
+    count = str(summary.seeds) if summary.seeds or summary.failed else "-"
+    return f"{count}, {len(summary.failed)} failed" if summary.failed else count
+
+
+def to_markdown(text: "pandas.DataFrame", conditions: str) -> str:
+    """A table for readers in Markdown, its conditions below."""
+    rows = [list(text.columns), ["---"] * len(text.columns), *text.itertuples(index=False)]
+    lines = ["| " + " | ".join(_markdown(str(cell)) for cell in row) + " |" for row in rows]
+    return "\n".join([*lines, "", conditions, ""])
+
+
+def to_latex(text: "pandas.DataFrame", conditions: str) -> str:
+    """A table for readers in LaTeX (booktabs), its conditions in comments."""
+    head, *body = [
+        " & ".join(_latex(str(cell)) for cell in row) + r" \\"
+        for row in [list(text.columns), *text.itertuples(index=False)]
+    ]
+    lines = ["\\begin{tabular}{" + "l" * len(text.columns) + "}", "\\toprule", head, "\\midrule", *body]
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", *(f"% {line}" for line in conditions.splitlines()), ""])
+
+
+def _markdown(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+LATEX = {
+    **{char: f"\\{char}" for char in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+}
+
+
+def _latex(text: str) -> str:
+    if text.startswith("**") and text.endswith("**"):
+        return f"\\textbf{{{_latex(text[2:-2])}}}"
+    return "".join(LATEX.get(char, char) for char in " ".join(text.split()))

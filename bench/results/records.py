@@ -1,0 +1,341 @@
+"""What travels between rooms: a run's plan, the rows of its results, and who competes in them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from bench.core.labels import Label
+from bench.metrics import Metric, metrics
+from bench.noises import Noise, noises
+from bench.spec import Experiment
+from bench.spec.cells import Cell, Work
+from bench.spec.protocol import fingerprint, score_id
+from bench.training.state import Epoch
+
+LEADING = "psnr"
+PROTOCOL = ("clip", "quantize", "fresh")  # keys of a noise that belong to the protocol, not to what is compared
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Who competes: a model, what it was trained to do and on which noise, and those settings that the spec varies.
+
+    >>> conv = Label.parse("conv(width=16)")
+    >>> str(Contender(conv, "autoencode", settings=(("lr", 0.001),)))
+    'conv(width=16) [autoencode], lr=0.001'
+    >>> str(Contender(conv, "denoise", Label.parse("gaussian(sigma=0.1)")))
+    'conv(width=16), trained on gaussian(sigma=0.1)'
+
+    objective: empty for a model that needs no training. train_noise: None where no noise plays a part in training.
+    settings: keys of `train` with their values, None where a model needs no training.
+    """
+
+    model: Label
+    objective: str = ""
+    train_noise: Label | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, cell: Cell, varied: Sequence[str] = ()) -> "Contender":
+        """The contender that a cell belongs to, whatever its seed. varied: keys of `train`."""
+        labels = cell.labels()
+        settings = {key: getattr(cell.train, key) if cell.train else None for key in varied}
+        return cls._from_labels(labels, settings)
+
+    @classmethod
+    def _from_labels(cls, labels: Mapping[str, Any], settings: Mapping[str, Any]) -> "Contender":
+        noise = Label.parse(labels["train_noise"]) if labels["train_noise"] else None
+        pairs = tuple((key, setting_value(value)) for key, value in settings.items())
+        return cls(Label.parse(labels["model"]), labels["objective"], noise, pairs)
+
+    @property
+    def trained(self) -> bool:
+        """Whether it has weights that were trained."""
+        return self.objective != ""
+
+    @property
+    def title(self) -> str:
+        """The model, with its objective where that is not the usual one."""
+        return title(str(self.model), self.objective)
+
+    @property
+    def trained_on(self) -> str:
+        """The noise it was trained on, `clean images`, or nothing without training."""
+        return str(self.train_noise) if self.train_noise else "clean images" if self.trained else ""
+
+    def with_settings(self) -> str:
+        """Title and settings."""
+        return ", ".join(
+            [self.title, *(f"{key}={setting(value)}" for key, value in self.settings if value is not None)]
+        )
+
+    def __str__(self) -> str:
+        return self.with_settings() + (f", trained on {self.train_noise}" if self.train_noise else "")
+
+
+def title(model: str, objective: str) -> str:
+    """A model's name with its objective in brackets, where that is not the usual one.
+
+    >>> title("conv", "autoencode"), title("conv", "denoise")
+    ('conv [autoencode]', 'conv')
+    """
+    return model if objective in ("", "denoise") else f"{model} [{objective}]"
+
+
+def setting(value: Any) -> str:
+    """A training setting as text."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def setting_value(value: Any) -> Any:
+    """A training setting as JSON gives it back, made comparable: a list as a tuple, a search as text.
+
+    >>> setting_value({"search": [0.001, 0.003]})
+    'search [0.001, 0.003]'
+    """
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return tuple(map(setting_value, value)) if isinstance(value, list | tuple) else value
+
+
+@dataclass(frozen=True)
+class NoiseTest:
+    """A test noise of a run.
+
+    id: under which its scores are stored. match: its label without what belongs to the protocol.
+    level: the value of the noise's level key; None, and level_key empty, where it has none or draws one for each image.
+    protocol: the fingerprint of its scores.
+    """
+
+    id: str
+    label: Label
+    match: str
+    protocol: Mapping[str, Any] = field(compare=False, repr=False)
+    level: float | None = None
+    level_key: str = ""
+
+    @classmethod
+    def of(cls, noise: Noise, data: Mapping[str, Any]) -> "NoiseTest":
+        """What a noise is as a test on such data."""
+        return cls(
+            id=score_id(noise, data),
+            label=Label.parse(noise.label()),
+            match=noise.label(without=PROTOCOL),
+            protocol=fingerprint(noise, data),
+            level=noise.level_value,
+            level_key="" if noise.level_value is None else noise.level,
+        )
+
+    @classmethod
+    def from_node(cls, node: Mapping[str, Any]) -> "NoiseTest":
+        """What `node()` gave; older folders lack the level."""
+        label = Label.parse(node["label"])
+        level = node["level"] if "level" in node else _level_of(label)
+        found = level or {"key": "", "value": None}
+        return cls(node["id"], label, node["match"], node["protocol"], found["value"], found["key"])
+
+    def node(self) -> dict[str, Any]:
+        """This as plain JSON values."""
+        level = None if self.level is None else {"key": self.level_key, "value": self.level}
+        return {
+            "id": self.id,
+            "label": str(self.label),
+            "match": self.match,
+            "protocol": dict(self.protocol),
+            "level": level,
+        }
+
+    @property
+    def family(self) -> Label:
+        """The noise whatever its level: tests of one family differ in nothing else."""
+        params = tuple(pair for pair in self.label.params if pair[0] != self.level_key)
+        return Label(self.label.name, params, self.label.rest)
+
+
+def _level_of(label: Label) -> dict[str, Any] | None:
+    """The level in a label, for folders written before plans held it."""
+    key = noises[label.name].level if label.name in noises else ""
+    try:
+        return {"key": key, "value": float(dict(label.params)[key])}
+    except (KeyError, ValueError):
+        return None
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell of a run and the tests it is scored on. match: its training noise without what belongs to the protocol."""
+
+    id: str
+    contender: Contender
+    seed: int | None
+    match: str
+    tests: tuple[NoiseTest, ...]
+
+    @classmethod
+    def of(cls, work: Work, varied: Sequence[str]) -> "PlannedCell":
+        """A cell about to be run."""
+        cell = work.cell
+        return cls(
+            id=cell.id,
+            contender=Contender.of(cell, varied),
+            seed=cell.seed,
+            match=cell.noise.label(without=PROTOCOL) if cell.noise else "",
+            tests=tuple(NoiseTest.of(noise, cell.data) for noise in work.tests),
+        )
+
+    @classmethod
+    def from_node(cls, node: Mapping[str, Any]) -> "PlannedCell":
+        """What `node()` gave."""
+        settings = {key.removeprefix("train."): value for key, value in node["varied"].items()}
+        return cls(
+            id=node["id"],
+            contender=Contender._from_labels(node["labels"], settings),
+            seed=node["labels"]["seed"],
+            match=node["match"],
+            tests=tuple(NoiseTest.from_node(test) for test in node["tests"]),
+        )
+
+    def node(self) -> dict[str, Any]:
+        """This as plain JSON values."""
+        contender = self.contender
+        return {
+            "id": self.id,
+            "labels": {
+                "model": str(contender.model),
+                "objective": contender.objective,
+                "train_noise": str(contender.train_noise or ""),
+                "seed": self.seed,
+            },
+            "varied": {f"train.{key}": value for key, value in contender.settings},
+            "match": self.match,
+            "tests": [test.node() for test in self.tests],
+        }
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a results folder was run for, in the order of its tables: all they need besides the markers.
+
+    dataset: its label. stand_in_for: the dataset that was asked for and could not be had, or empty.
+    data: the identity of the images. train: the training settings as the spec has them. varied: those that vary.
+    chosen: the columns of what validation images chose, `chosen_lr` and `fitted`, where something was left to choose.
+    """
+
+    name: str
+    dataset: str
+    stand_in_for: str
+    data: Mapping[str, Any]
+    metrics: tuple[Metric, ...]
+    varied: tuple[str, ...]
+    train: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    chosen: tuple[str, ...]
+    cells: tuple[PlannedCell, ...]
+
+    @classmethod
+    def of(cls, experiment: Experiment, works: Sequence[Work], stand_in_for: str = "") -> "RunPlan":
+        """The plan of an experiment about to be run."""
+        searched = any(work.cell.trials() for work in works)
+        fits = any(work.cell.model.fits for work in works)
+        return cls(
+            name=experiment.name,
+            dataset=experiment.dataset.label() + (f" (stand-in for {stand_in_for})" if stand_in_for else ""),
+            stand_in_for=stand_in_for,
+            data=works[0].cell.data,
+            metrics=experiment.metrics,
+            varied=experiment.varied,
+            train=experiment.node()["train"],
+            seeds=experiment.seeds,
+            chosen=(*(["chosen_lr"] if searched else []), *(["fitted"] if fits else [])),
+            cells=tuple(PlannedCell.of(work, experiment.varied) for work in works),
+        )
+
+    @classmethod
+    def from_node(cls, node: Mapping[str, Any]) -> "RunPlan":
+        """What `node()` gave. Raises FieldError for a metric that is not registered here."""
+        return cls(
+            name=node["name"],
+            dataset=node["dataset"],
+            stand_in_for=node["stand_in_for"],
+            data=node["data"],
+            metrics=tuple(metrics.parse(metric) for metric in node["metrics"]),
+            varied=tuple(key.removeprefix("train.") for key in node["varied"]),
+            train=node["train"],
+            seeds=tuple(node["seeds"]),
+            chosen=tuple(node["chosen"]),
+            cells=tuple(PlannedCell.from_node(cell) for cell in node["cells"]),
+        )
+
+    def node(self) -> dict[str, Any]:
+        """This as plain JSON values."""
+        return {
+            "name": self.name,
+            "dataset": self.dataset,
+            "stand_in_for": self.stand_in_for,
+            "data": dict(self.data),
+            "metrics": [metric.node() for metric in self.metrics],
+            "varied": [f"train.{key}" for key in self.varied],
+            "train": dict(self.train),
+            "seeds": list(self.seeds),
+            "chosen": list(self.chosen),
+            "cells": [cell.node() for cell in self.cells],
+        }
+
+    @cached_property
+    def tests(self) -> tuple[NoiseTest, ...]:
+        """Every test noise once, in the order in which cells are scored on them."""
+        return tuple({test.id: test for cell in self.cells for test in cell.tests}.values())
+
+    @property
+    def rows(self) -> int:
+        """How many rows a finished run has."""
+        return sum(len(cell.tests) for cell in self.cells)
+
+    @property
+    def leading(self) -> Metric:
+        """The metric that headlines and samples go by: PSNR, or else the first there is."""
+        return next((metric for metric in self.metrics if metric.column == LEADING), self.metrics[0])
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One cell scored on one test noise, or why it was not.
+
+    state: `scored`, `failed` (error says why), or `open`: still to be run.
+    means, deviations: over the test images, by metric column; a mean is infinite where every image is exact.
+    exact: images restored exactly. fitted: the denoiser with what was chosen on validation images.
+    """
+
+    cell: PlannedCell
+    test: NoiseTest
+    state: Literal["scored", "failed", "open"]
+    error: str = ""
+    n_images: int | None = None
+    means: Mapping[str, float] = field(default_factory=dict)
+    deviations: Mapping[str, float] = field(default_factory=dict)
+    exact: int | None = None
+    parameters: int | None = None
+    macs: int | None = None
+    train_seconds: float | None = None
+    evaluate_seconds: float | None = None
+    latency_ms: float | None = None
+    chosen_lr: float | None = None
+    fitted: str = ""
+
+    @property
+    def contender(self) -> Contender:
+        return self.cell.contender
+
+    @property
+    def seed(self) -> int | None:
+        return self.cell.seed
+
+
+@dataclass(frozen=True)
+class History:
+    """The epochs of one training."""
+
+    contender: Contender
+    seed: int | None
+    epochs: tuple[Epoch, ...]

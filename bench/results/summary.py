@@ -1,0 +1,82 @@
+"""Rows that differ in nothing but their seed, taken together."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.metrics import Metric
+from bench.results.records import Contender, NoiseTest, ResultRow
+from bench.results.statistics import Interval, Over, interval
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One contender on one test noise, over its seeds.
+
+    scored, failed: its rows with a result and those without. intervals: by metric column, each a mean over the rows
+    scored with its confidence interval: over the seeds of several, over the images of one.
+    """
+
+    contender: Contender
+    test: NoiseTest
+    scored: tuple[ResultRow, ...] = ()
+    failed: tuple[ResultRow, ...] = ()
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> int:
+        """How many trainings the means are of; 0 for a model without training."""
+        return len(self.scored) if self.contender.trained else 0
+
+    @property
+    def over(self) -> Over:
+        """What its intervals are over; empty without a result."""
+        return ("seeds" if len(self.scored) > 1 else "images") if self.scored else ""
+
+    @property
+    def n_images(self) -> int | None:
+        return self.scored[0].n_images if self.scored else None
+
+    @property
+    def exact(self) -> float:
+        """Images restored exactly, averaged over the seeds."""
+        return _mean([row.exact for row in self.scored])
+
+    @property
+    def parameters(self) -> int | None:
+        return self.scored[0].parameters if self.scored else None
+
+    @property
+    def train_seconds(self) -> float:
+        """Averaged over the seeds; NaN without training."""
+        return _mean([row.train_seconds for row in self.scored])
+
+    def mean(self, metric: Metric) -> float:
+        """NaN where nothing was measured."""
+        return self.intervals[metric.column].mean if metric.column in self.intervals else math.nan
+
+
+def summarise(rows: Iterable[ResultRow], metrics: Sequence[Metric]) -> list[Summary]:
+    """One summary per contender and test noise, in the order of the rows; rows still to be run are left out."""
+    groups: dict[tuple[Contender, str], list[ResultRow]] = {}
+    for row in rows:
+        if row.state != "open":
+            groups.setdefault((row.contender, row.test.id), []).append(row)
+    return [_summary(group, metrics) for group in groups.values()]
+
+
+def _summary(rows: Sequence[ResultRow], metrics: Sequence[Metric]) -> Summary:
+    scored = tuple(row for row in rows if row.state == "scored")
+    failed = tuple(row for row in rows if row.state == "failed")
+    intervals = {metric.column: _interval(scored, metric.column) for metric in metrics} if scored else {}
+    return Summary(rows[0].contender, rows[0].test, scored, failed, intervals)
+
+
+def _interval(rows: Sequence[ResultRow], column: str) -> Interval:
+    means = [row.means.get(column, math.nan) for row in rows]
+    return interval(means, rows[0].deviations.get(column, math.nan), rows[0].n_images or 0)
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else math.nan
