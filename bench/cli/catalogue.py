@@ -18,7 +18,7 @@ from bench.models import models
 from bench.noises import noises
 from bench.results.files import write
 
-pictures = Lazy("bench.cli.pictures")
+levels = Lazy("bench.cli.levels")
 complexity = Lazy("bench.training.complexity")
 
 REGISTRIES: dict[str, Registry[Any]] = {"noises": noises, "models": models, "datasets": datasets, "metrics": metrics}
@@ -48,7 +48,7 @@ def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None
     if path.suffix.lower() not in PICTURES:
         raise SpecError(f"--output {path}: its name must end in one of {', '.join(PICTURES)}")
     _print_keys(noises[name])
-    write(path, pictures.levels(noise, path.suffix.lower().removeprefix(".")))
+    write(path, levels.figure(noise, path.suffix.lower().removeprefix(".")))
     console().print(f"levels side by side: {path}")
 
 

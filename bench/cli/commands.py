@@ -10,7 +10,7 @@ from bench import spec
 from bench.cli.catalogue import default_of, plugin_files
 from bench.cli.progress import Display, Download, duration
 from bench.cli.terminal import console, show_sections, show_table
-from bench.core import machine
+from bench.core import machine, pictures
 from bench.core.errors import DataError
 from bench.core.lazy import Lazy
 from bench.datasets import Dataset, datasets
@@ -26,7 +26,6 @@ from bench.spec.cells import Work
 from bench.spec.plan import resolved, works_of
 from bench.training.costs import Costs
 
-pictures = Lazy("bench.cli.pictures")
 denoising = Lazy("bench.cli.denoise")
 
 
@@ -155,7 +154,7 @@ def denoise(image: Path, cell: Path, output: Path, plugins: tuple[str, ...]) -> 
     """Write a picture without its noise."""
     plugin_files(plugins)
     pictures.format_of(output.suffix)
-    picture = pictures.opened(image)
+    picture = pictures.read(image)
     denoiser = denoising.Denoiser.from_folder(CellStore(cell))
     clean = denoising.denoise_picture(denoiser, picture)
     write(output, pictures.encode(clean, output.suffix))

@@ -1,30 +1,27 @@
-"""A trained denoiser on pictures of any size: in overlapping tiles that are blended, so that no seam shows."""
+"""A trained denoiser for pictures of any size, in overlapping tiles, blended so that no seams show."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
-from bench.core.errors import BenchError
 from bench.core.lazy import functional, nn, torch
+from bench.core.pictures import Picture
 from bench.results.store import CellStore
 from bench.spec.cells import Cell
 from bench.training.score import network_of
 
 TILE = 512  # side of a tile for networks that take any size, in pixels
-MARGIN = 32  # at a tile's inner edges that is thrown away: there a network sees what the picture doesn't hold
-OVERLAP = 96  # of a tile with the next; they are blended where neither's margin lies
-ALIGNED = 32  # tiles start at multiples of this, or networks that halve the side would see another grid
-DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N")
-GREY = ("1", "L", "LA", "La", *DEEP)
+MARGIN = 32  # pixels discarded at a tile's inner edges, where the network sees padding instead of the picture
+OVERLAP = 96  # of neighbouring tiles, in pixels; they are blended between their margins
+ALIGNED = 32  # tiles start at multiples of this, so that networks that halve the side see the same grid
 
 
 @dataclass(frozen=True)
 class Denoiser:
-    """A stored cell, ready for pictures.
+    """The network of a stored cell, for pictures of any size.
 
-    size: side of the images that the network was built for; one that takes any size was built for a tile.
+    size: side of the images it takes, in pixels; TILE if it takes any size.
     """
 
     cell: Cell
@@ -33,7 +30,7 @@ class Denoiser:
 
     @classmethod
     def from_folder(cls, folder: CellStore) -> "Denoiser":
-        """The denoiser of a finished cell. Raises BenchError for a folder without, or with damaged weights."""
+        """The denoiser of a finished cell. Raises BenchError for a folder without one or with damaged weights."""
         weights = folder.weights()
         record = folder.record() or {}
         cell = Cell.from_node(record["cell"])
@@ -41,9 +38,9 @@ class Denoiser:
         return cls(cell, network_of(cell, size, weights).to(memory_format=torch.channels_last), size)
 
     def __call__(self, image: "torch.Tensor") -> "torch.Tensor":
-        """The estimate of the clean picture; float32 (3, H, W) in [0, 1] in and out, of any H and W.
+        """The estimate of the clean picture: float32 (3, H, W) in [0, 1] in and out, with any H and W.
 
-        A network that looks no further than MARGIN pixels makes of the tiles what it would make of the whole picture.
+        Where the network's receptive field reaches no further than MARGIN pixels, tiling does not change the output.
         """
         down, across = (self._cuts(side) for side in image.shape[1:])
         padded = _extend(image, down[-1].end, across[-1].end)
@@ -59,76 +56,48 @@ class Denoiser:
         return (total / weight).clamp(0, 1)[:, : image.shape[1], : image.shape[2]]
 
     def _cuts(self, side: int) -> list["Cut"]:
-        """How a side of the picture, in pixels, is cut into tiles."""
+        """The tiles along a side of the picture, given in pixels."""
         model = self.cell.model
         if model.any_size:
             return list(_cuts(side + -side % model.multiple, TILE, OVERLAP, MARGIN, ALIGNED))
-        # Each pixel lies in up to 16 tiles of a network of fixed size, which knows nothing beyond its border.
+        # A network of fixed size sees nothing beyond its border, so each pixel lies in up to 16 tiles.
         return list(_cuts(max(side, self.size), self.size, overlap=self.size * 3 // 4, margin=0, aligned=1))
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A tile along one side: where it starts, and the weight of each of its pixels."""
+    """A tile along one side: its first pixel, and the weight of each of its pixels in the blend."""
 
     start: int
     window: "torch.Tensor"
 
     @property
     def end(self) -> int:
-        """Where the next pixel lies."""
+        """The pixel after its last one."""
         return self.start + len(self.window)
 
 
-def denoise_picture(denoiser: Denoiser, picture: Image.Image) -> Image.Image:
-    """A picture with its noise removed; grey stays grey, transparency is kept as it is, 16 bits stay 16 bits.
+def denoise_picture(denoiser: Denoiser, picture: Picture) -> Picture:
+    """A picture with its noise removed; grey stays grey, 16 bits stay 16 bits, alpha is unchanged.
 
-    Grey is shown to the network as three equal channels and averaged again. Palettes become colours.
-    Raises BenchError for values without a known range.
+    The network gets grey as three equal channels, and its three outputs are averaged.
     """
-    if "transparency" in picture.info and picture.mode not in DEEP:
-        picture = picture.convert("LA" if picture.mode in GREY else "RGBA")
-    alpha = picture.getchannel("A") if "A" in picture.getbands() else None
-    values = _values(picture)
-    output = denoiser(torch.from_numpy(np.ascontiguousarray(np.broadcast_to(values, (3, *values.shape[1:])))))
-    if picture.mode in GREY:
-        output = output.mean(0)
-    most, kind = (65535, np.uint16) if picture.mode in DEEP else (255, np.uint8)
-    scaled = (output.double() * most).round().numpy().astype(kind)
-    clean = Image.fromarray(scaled if scaled.ndim == 2 else np.ascontiguousarray(scaled.transpose(1, 2, 0)))
-    if alpha is not None:
-        clean.putalpha(alpha)
-    if picture.mode == clean.mode and "icc_profile" in picture.info:
-        clean.info["icc_profile"] = picture.info["icc_profile"]
-    return clean
-
-
-def _values(picture: Image.Image) -> np.ndarray:
-    """(1, H, W) for grey and (3, H, W) for colours, float32 in [0, 1]."""
-    if picture.mode in DEEP:
-        deep = np.asarray(picture).astype(np.int64)
-        if deep.min() < 0 or deep.max() > 65535:
-            raise BenchError(f"a picture with values from {deep.min()} to {deep.max()}: save it as 8 or 16 bits first")
-        return (deep / 65535).astype(np.float32)[None]
-    if picture.mode == "F":
-        raise BenchError("a picture of floating-point values has no known range: save it as 8 or 16 bits first")
-    if picture.mode in GREY:
-        return np.asarray(picture.convert("L"), dtype=np.float32)[None] / 255
-    try:
-        colours = picture.convert("RGB")
-    except ValueError:
-        raise BenchError(f"a picture of mode {picture.mode} can't be read as RGB: convert it first") from None
-    return np.asarray(colours, dtype=np.float32).transpose(2, 0, 1) / 255
+    values = picture.values()
+    image = np.ascontiguousarray(np.broadcast_to(values, (3, *values.shape[1:])))
+    clean = denoiser(torch.from_numpy(image))
+    if picture.grey:
+        clean = clean.mean(0, keepdim=True)
+    return picture.with_values(clean.double().numpy())
 
 
 def _extend(image: "torch.Tensor", height: int, width: int) -> "torch.Tensor":
-    """The picture extended below and to the right, by its edge pixels, to the given size."""
+    """The picture extended to the given size, repeating its last row and column."""
     down, right = height - image.shape[1], width - image.shape[2]
     return functional.pad(image.unsqueeze(0), (0, right, 0, down), mode="replicate")[0]
 
 
 def _cuts(side: int, tile: int, overlap: int, margin: int, aligned: int) -> Iterator[Cut]:
-    """Tiles that cover a side exactly; where they start is a multiple of `aligned`, so the last may be shorter."""
+    """Tiles that cover a side exactly. They start at multiples of `aligned`, so the last may be shorter."""
     last = max(0, side - tile)
     last += -last % aligned
     for start in (*range(0, last, tile - overlap), last):

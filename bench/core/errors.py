@@ -1,4 +1,4 @@
-"""The errors a user can cause, each with the exit code that the command line gives it."""
+"""Errors that users can cause, each with its exit code."""
 
 import json
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 
 class BenchError(Exception):
-    """A mistake or a circumstance to report in a few lines, without a traceback."""
+    """An error to report in a few lines, without a traceback."""
 
     exit_code = 2
 
@@ -16,15 +16,15 @@ class SpecError(BenchError):
 
 
 class DataError(BenchError):
-    """Data that can't be had: absent, unreachable or damaged."""
+    """Data that is unavailable: absent, unreachable or damaged."""
 
     exit_code = 3
 
 
 class FieldError(BenchError, ValueError):
-    """A bad value somewhere inside a spec. A ValueError, since pydantic lets only those through its validation.
+    """A bad value inside a spec. A ValueError, since pydantic lets only those through its validation.
 
-    path: keys and indices that lead to the value, outermost first.
+    path: the keys and indices that lead to the value, outermost first.
     """
 
     def __init__(self, message: str, path: Iterable[str | int] = ()) -> None:
@@ -33,12 +33,16 @@ class FieldError(BenchError, ValueError):
         self.path = tuple(path)
 
     def under(self, *outer: str | int) -> "FieldError":
-        """The same error seen from further out."""
+        """The same error with outer keys and indices before its path."""
         return FieldError(self.message, (*outer, *self.path))
 
 
 def unknown(what: str, given: object, valid: Iterable[str]) -> str:
-    """Say that a name is unknown, offer the nearest valid one and list them all."""
+    """A message that a name is unknown, with the nearest valid name and a list of all.
+
+    >>> unknown("noise", "gausian", ["gaussian", "masking"])
+    "unknown noise 'gausian'. Did you mean gaussian? Valid: gaussian, masking"
+    """
     names = list(valid)
     near = get_close_matches(str(given)[:100], names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}?" if near else ""
@@ -46,7 +50,7 @@ def unknown(what: str, given: object, valid: Iterable[str]) -> str:
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """A value as it may stand in a message: text quoted, lists and keys as JSON, abbreviated if long."""
+    """A value for a message: text quoted, lists and mappings as JSON, abbreviated if long."""
     if value is None:
         return "nothing"
     structured = isinstance(value, bool | list | dict)

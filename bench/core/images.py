@@ -1,4 +1,4 @@
-"""Batches of images: uint8 as they are stored, float32 in [0, 1] as they are computed with; grids to look at."""
+"""Batches of images: uint8 in storage, float32 in [0, 1] in computations; contact sheets to look at."""
 
 import numpy as np
 
@@ -16,10 +16,11 @@ def to_uint8(images: "torch.Tensor") -> "torch.Tensor":
 
 
 def contact_sheet(rows: list[np.ndarray], gap: int = 2) -> np.ndarray:
-    """Rows of images as one picture on white.
+    """Rows of images side by side on white.
 
-    rows: each (K, 3, H, W) uint8, all of one H and W.
-    Returns (height, width, 3) uint8.
+    rows: each uint8 (K, 3, H, W), with the same H and W.
+    gap: between images, in pixels.
+    Returns uint8 (height, width, 3).
     """
     _, _, height, width = rows[0].shape
     columns = max(len(row) for row in rows)

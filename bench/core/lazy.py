@@ -21,6 +21,7 @@ class Lazy(ModuleType):
 
 if TYPE_CHECKING:
     import bm3d
+    import dask.system as dask_system
     import jinja2
     import matplotlib
     import matplotlib.figure as mpl_figure
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from torch.utils import flop_counter
 else:
     bm3d = Lazy("bm3d")
+    dask_system = Lazy("dask.system")
     jinja2 = Lazy("jinja2")
     matplotlib = Lazy("matplotlib")
     mpl_figure = Lazy("matplotlib.figure")
@@ -61,6 +63,7 @@ else:
 __all__ = [
     "Lazy",
     "bm3d",
+    "dask_system",
     "flop_counter",
     "functional",
     "jinja2",

@@ -1,7 +1,6 @@
-"""What this machine has, found without importing torch: its accelerator, whether bf16 is fast, its description."""
+"""This machine: processors, accelerator, fast precisions and description, all found without importing torch."""
 
 import ctypes
-import os
 import platform
 import subprocess
 import sys
@@ -10,29 +9,31 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.core.lazy import dask_system
+
 LIBRARIES = ("torch", "torchvision", "numpy", "pandas", "scikit-image", "seaborn", "distributed")
 FAST_BF16 = ("avx512_bf16", "amx_bf16")
 CUDA_MAJOR = 75  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
 
 
 def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processors that this process may use, by its affinity and by the CPU quota of its cgroup, rounded up."""
+    return dask_system.cpu_count()
 
 
 def device() -> Literal["cpu", "cuda"]:
-    """The device that `auto` stands for: cuda where torch and the driver both have it, else cpu."""
+    """The device that `auto` resolves to: cuda where both torch and the driver support it, else cpu."""
     return "cuda" if _cuda_capability() else "cpu"
 
 
 def precision(on: str) -> Literal["float32", "bfloat16"]:
-    """The precision that `auto` stands for on a device: bfloat16 where the hardware computes in it, else float32."""
+    """The precision that `auto` resolves to on a device: bfloat16 where the hardware computes in it, else float32."""
     fast = (_cuda_capability() or 0) >= 8 if on == "cuda" else any(flag in _cpu_flags() for flag in FAST_BF16)
     return "bfloat16" if fast else "float32"
 
 
 def environment() -> dict[str, Any]:
-    """Versions, processor, accelerator and git commit: what a number's conditions name."""
+    """Versions, processor, accelerator and git commit: the conditions under which results were produced."""
     return {
         "noise-bench": installed("noise-bench"),
         "python": platform.python_version(),
@@ -47,7 +48,7 @@ def environment() -> dict[str, Any]:
 
 
 def installed(package: str) -> str | None:
-    """The installed version of a package, or None."""
+    """The version of an installed package; None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -56,7 +57,7 @@ def installed(package: str) -> str | None:
 
 @cache
 def _cuda_capability() -> int | None:
-    """Major compute capability of the first visible CUDA device, or None."""
+    """Major compute capability of the first visible CUDA device; None without one."""
     driver, major = _cuda_driver(), ctypes.c_int()
     if driver is None or driver.cuDeviceGetAttribute(ctypes.byref(major), CUDA_MAJOR, 0):
         return None
@@ -72,7 +73,7 @@ def gpu_memory() -> int:
 
 
 def _cuda_driver() -> Any:
-    """NVIDIA's driver, ready for questions, where torch is built for it and it has a device; None otherwise."""
+    """NVIDIA's driver, initialised, where torch is built for CUDA and a device is visible; None otherwise."""
     torch_version = installed("torch") or "+cpu"
     if torch_version.endswith("+cpu") or sys.platform == "darwin":
         return None
@@ -109,7 +110,7 @@ def _cpu_name() -> str:
 
 
 def _git_commit() -> str | None:
-    """The commit of the checkout this package runs from, `-dirty` if it was changed; None for an installed package."""
+    """The commit of the checkout this package runs from, `-dirty` with local changes; None outside a checkout."""
     folder = Path(__file__).parents[1]
     if not (folder.parent / ".git").exists():
         return None

@@ -1,78 +1,190 @@
-"""Picture files as square RGB arrays, and what had to be done to them."""
+"""Pictures and their files: all that knows Pillow, its modes and its formats."""
 
+import io
 import struct
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from bench.core.errors import DataError
+from bench.core.errors import DataError, SpecError, shorten
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+
+# Pillow's names of modes.
+GREY = ("1", "L", "LA", "La")
+GREY_16 = "I;16"
+OTHER_SPACES = ("CMYK", "YCbCr", "LAB", "HSV")
+NAMES = {"1": "black-and-white", "L": "grey", "P": "palette"}
+SCALED = "scaled from 16 to 8 bits"
 
 # What Pillow's decoders raise on damaged files.
 DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
 
+FORMATS_OF_16_BITS = ("PNG", "TIFF", "JPEG2000")
+LITTLE_LOSS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 
-def read(path: Path) -> tuple[Image.Image, list[str]]:
-    """A picture file as 8-bit RGB, upright, and the conversions that took.
 
-    Grey and palette pictures become RGB, transparent ones are laid on white, 16 bits are scaled to 8.
-    Raises DataError naming a file that is absent, damaged or of unknown range.
+@dataclass(frozen=True)
+class Picture:
+    """A picture: 8-bit grey or RGB, with or without alpha, or 16-bit grey.
+
+    image: in Pillow's mode L, LA, RGB, RGBA or I;16.
+    conversions: what turns the picture as it was stored into 8-bit RGB, in words: "converted from grey to RGB".
     """
+
+    image: Image.Image
+    conversions: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, image: Image.Image, deep: bool = False) -> "Picture":
+        """A Pillow image of any mode.
+
+        deep: whether its file has 16 bits per value; Pillow opens colour of 16 bits as 8 bits.
+        Raises ValueError for values of unknown range and for modes that can't be converted to RGB.
+        """
+        if image.mode[0] in "IF":
+            return cls(_sixteen_bits(image), (SCALED, "converted from grey to RGB"))
+        scaled = (SCALED,) if deep else ()
+        mode = "L" if image.mode in GREY else "RGB"
+        if image.has_transparency_data:
+            return cls(_converted(image, f"{mode}A"), (*scaled, "with transparency laid on white"))
+        converted = () if image.mode == "RGB" else (f"converted from {NAMES.get(image.mode, image.mode)} to RGB",)
+        return cls(_converted(image, mode), (*scaled, *converted))
+
+    @classmethod
+    def from_array(cls, pixels: np.ndarray) -> "Picture":
+        """Pixels as a picture: uint8 RGB (height, width, 3), or uint8 or uint16 grey (height, width)."""
+        return cls.of(Image.fromarray(np.ascontiguousarray(pixels)))
+
+    @property
+    def width(self) -> int:
+        return self.image.width
+
+    @property
+    def height(self) -> int:
+        return self.image.height
+
+    @property
+    def grey(self) -> bool:
+        return self.image.mode in (*GREY, GREY_16)
+
+    def square(self, size: int) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The central square as uint8 RGB (3, size, size), transparency laid on white; and the conversions made.
+
+        Resizing is antialiased bilinear. Pillow's fixed-point resize is the one that torchvision's Resize applies to
+        pictures, and it gives the same values on every processor.
+        """
+        image, done = self._rgb(), list(self.conversions)
+        if image.size != (size, size):
+            side = min(image.size)
+            if image.width != image.height:
+                done.append("cut to their central square")
+            if side != size:
+                done.append(f"{'reduced' if side > size else 'enlarged'} to {size} pixels")
+            image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+        return np.asarray(image).transpose(2, 0, 1), tuple(done)
+
+    def scaled(self, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+        """Resized, bicubic: uint8 RGB (height, width, 3), and its luminance (height, width)."""
+        image = self._rgb().resize((width, height), Image.Resampling.BICUBIC)
+        return np.asarray(image), np.asarray(image.convert("L"))
+
+    def values(self) -> np.ndarray:
+        """The values without alpha, float32 in [0, 1]: (1, height, width) for grey, (3, height, width) for RGB."""
+        image = self.image
+        pixels = np.asarray(image.convert("L" if self.grey else "RGB") if "A" in image.getbands() else image)
+        scaled = pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
+        return scaled[None] if self.grey else scaled.transpose(2, 0, 1)
+
+    def with_values(self, values: np.ndarray) -> "Picture":
+        """The picture with other values, shaped as those of `values()`; bits, alpha and colour profile are kept."""
+        kind = np.uint16 if self.image.mode == GREY_16 else np.uint8
+        pixels = (values * np.iinfo(kind).max).round().astype(kind)
+        image = Image.fromarray(pixels[0] if self.grey else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+        if "A" in self.image.getbands():
+            image.putalpha(self.image.getchannel("A"))
+        if "icc_profile" in self.image.info:
+            image.info["icc_profile"] = self.image.info["icc_profile"]
+        return Picture.of(image)
+
+    def _rgb(self) -> Image.Image:
+        image = _eight_bits(self.image) if self.image.mode == GREY_16 else self.image
+        if "A" in image.getbands():
+            layers = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers)
+        return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def read(path: Path) -> Picture:
+    """The first picture in a file, turned upright. Raises DataError where there is none that can be read."""
     try:
-        with Image.open(path) as opened:
-            deep = _deep(opened)
-            upright = ImageOps.exif_transpose(_narrowed(opened) if deep else opened)
-            # Pixels are read no later than here, so a file cut short shows up inside this block.
-            image, done = to_rgb(upright)
-            return image, [*(["scaled from 16 to 8 bits"] if deep else []), *done]
+        with Image.open(path) as file:
+            deep = any(";16" in str(tile[3]) for tile in getattr(file, "tile", ()))  # the decoder's arguments
+            # Pixels are read no later than here, so a truncated file is noticed inside this block.
+            return Picture.of(ImageOps.exif_transpose(file), deep)
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file") from None
     except UnidentifiedImageError:
-        raise DataError(f"{path}: not a picture that can be read; replace or delete it") from None
+        raise DataError(f"{path}: not a picture that can be read") from None
     except DAMAGE as error:
-        raise DataError(f"{path}: damaged or unreadable picture ({error}); replace or delete it") from None
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: not a picture that can be read ({reason})") from None
 
 
-def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """An 8-bit picture of any mode as RGB, and the conversion that took, if any."""
-    if image.mode == "RGB" and "transparency" not in image.info:
-        image.load()
-        return image, []
-    if image.has_transparency_data:
-        layers = image.convert("RGBA")
-        white = Image.new("RGBA", layers.size, "white")
-        return Image.alpha_composite(white, layers).convert("RGB"), ["with transparency laid on white"]
-    kinds = {"1": "black-and-white", "L": "grey", "P": "palette"}
-    return image.convert("RGB"), [f"converted from {kinds.get(image.mode, image.mode)} to RGB"]
+def format_of(suffix: str) -> str:
+    """Pillow's name of the format of a suffix such as `.png`. Raises SpecError where Pillow can't write it."""
+    name = Image.registered_extensions().get(suffix.lower(), "")
+    if name not in Image.SAVE:
+        raise SpecError(f"no picture can be written as {shorten(suffix)}; use .png, .jpg, .tif or .webp")
+    return name
 
 
-def square(image: Image.Image, size: int) -> tuple[np.ndarray, list[str]]:
-    """An RGB picture as uint8 (3, size, size), and what that took.
-
-    Others are cut to the central square and resized, antialiased bilinear. Pillow's fixed-point resize is the one that
-    torchvision's Resize applies to pictures, and gives the same values on every processor.
-    """
-    done = []
-    if image.size != (size, size):
-        side = min(image.size)
-        if image.width != image.height:
-            done.append("cut to their central square")
-        if side != size:
-            done.append(f"{'reduced' if side > size else 'enlarged'} to {size} pixels")
-        image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-    return np.asarray(image).transpose(2, 0, 1), done
+def encode(picture: Picture, suffix: str) -> bytes:
+    """The bytes of a picture file; 16 bits become 8 where the format can't hold them. Raises SpecError."""
+    name, image = format_of(suffix), picture.image
+    if image.mode == GREY_16 and name not in FORMATS_OF_16_BITS:
+        image = _eight_bits(image)
+    if name == "JPEG" and image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    content = io.BytesIO()
+    try:
+        image.save(content, format=name, **LITTLE_LOSS.get(name, {}))
+    except (OSError, ValueError) as error:
+        raise SpecError(f"no picture like this can be written as {shorten(suffix)}: {error}; use .png") from None
+    return content.getvalue()
 
 
-def _deep(image: Image.Image) -> bool:
-    # Colour of 16 bits has an 8-bit mode here, and only the decoder's arguments tell.
-    return image.mode[0] in "IF" or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+def through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
+    """uint8 RGB (height, width, 3) compressed as JPEG and decompressed. quality: from 1 (worst) to 100."""
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "JPEG", quality=quality)
+    return np.asarray(Image.open(content))
 
 
-def _narrowed(image: Image.Image) -> Image.Image:
-    """A picture of 16 bits per value in 8. Raises ValueError for pixels of unknown range."""
-    if image.mode[0] not in "IF":
-        return image  # Pillow's decoder keeps the upper byte of each value, at most one level below the nearest
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    """The image in another mode, without its colour profile where that describes another colour space."""
+    if image.mode == mode:
+        return image
+    converted = image.convert(mode)
+    if image.mode in OTHER_SPACES:
+        converted.info.pop("icc_profile", None)
+    return converted
+
+
+def _sixteen_bits(image: Image.Image) -> Image.Image:
+    """A grey image of Pillow's modes I, I;16* or F as I;16."""
+    if image.mode == GREY_16:
+        return image
     values = np.asarray(image)
     if image.mode == "F" or values.min() < 0 or values.max() > 65535:
-        raise ValueError("the range of its floating-point or 32-bit pixels is unknown: store it in 8 or 16 bits")
-    return Image.fromarray(np.rint(values / 257).astype(np.uint8))
+        found = f"{values.dtype} values from {values.min()} to {values.max()}"
+        raise ValueError(f"{found} have no known range; save the picture with 8 or 16 bits per value")
+    return Image.fromarray(values.astype(np.uint16))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """An image of mode I;16 as L."""
+    return Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))

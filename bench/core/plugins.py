@@ -1,4 +1,4 @@
-"""Classes of the user's own: from installed packages (entry-point group `bench.plugins`) and from files."""
+"""Plug-ins: users' own classes, from installed packages (entry-point group `bench.plugins`) and from files."""
 
 import hashlib
 import importlib.util
@@ -15,7 +15,7 @@ GROUP = "bench.plugins"
 
 
 def load_plugins(files: Iterable[str]) -> None:
-    """Import every installed plug-in and each file once. Raises BenchError naming the one that fails, and its line."""
+    """Import every installed plug-in and each file, once. Raises BenchError with the plug-in and line that fail."""
     _load_installed()
     for file in files:
         _load_file(Path(file).resolve())
@@ -52,15 +52,15 @@ def _load_file(path: Path) -> None:
 def _run(what: str, path: Path | None, load: Callable[[], object]) -> None:
     try:
         load()
-    except (Exception, SystemExit) as error:  # a plug-in may fail in any way; the user sees which one, where and why
-        text = str(error.msg if isinstance(error, SyntaxError) else error)  # its line is said already
-        said = text.strip().splitlines() or ["no message"]
-        why = said[0] if len(said[0]) <= 500 else shorten(said[0], 500)
-        raise BenchError(f"{what}{_line(error, path)}: {type(error).__name__}: {why}") from error
+    except (Exception, SystemExit) as error:  # a plug-in may fail in any way
+        text = str(error.msg if isinstance(error, SyntaxError) else error)  # without the line, which _line names
+        first, *_ = text.strip().splitlines() or ["no message"]
+        reason = first if len(first) <= 500 else shorten(first, 500)
+        raise BenchError(f"{what}{_line(error, path)}: {type(error).__name__}: {reason}") from error
 
 
 def _line(error: BaseException, path: Path | None) -> str:
-    """Where it went wrong: in the plug-in's own file if that took part, else where the error was raised."""
+    """The last line of the plug-in's own file in the traceback; where it has none, the line that raised the error."""
     if isinstance(error, SyntaxError):
         return f", line {error.lineno}" if error.lineno else ""
     frames = traceback.extract_tb(error.__traceback__)

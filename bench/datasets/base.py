@@ -1,8 +1,9 @@
-"""What a dataset is: pools of images, of which a fixed choice becomes train, validation and test."""
+"""The base of datasets: pools of images, from which train, validation and test are chosen by a fixed shuffle."""
 
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from bench.core.rng import permutation
 from bench.datasets import cache
 from bench.datasets.download import Progress
 
-PROTOCOL = 1  # how images are chosen, split and resized; a change here is a change of every dataset's identity
-SEED = 0  # of the split, the same for every run
+PROTOCOL = 1  # of choosing, splitting and resizing images; raising it changes the identity of every dataset
+SEED = 0  # of the split, the same in every run
 PARTS = ("train", "validation", "test")
 
 Pixels = Mapping[str, np.ndarray]
@@ -26,8 +27,8 @@ class Data:
     """The images of one dataset, ready to use.
 
     train, validation, test: uint8 (N, 3, size, size), read-only and memory-mapped, shared by all processes.
-    label: what the `dataset` column of tables shows.
-    notes: what was done to the images, for people.
+    label: its name in tables.
+    notes: conversions and remarks, to be read by people.
     """
 
     train: np.ndarray
@@ -39,13 +40,14 @@ class Data:
 
 @dataclass(frozen=True)
 class Source:
-    """What a dataset has to choose from.
+    """The pools that a dataset is chosen from.
 
-    identity: JSON values that define the pixels of all its pools; no paths, no times.
-    train, validation, test: images in each pool; validation is None where it is cut from the train pool.
-    fill: called with positions in the pools and arrays (N, 3, size, size) uint8, one of each per part; writes the
-        images and counts the conversions it did. "validation" counts in the train pool where it has none of its own.
-    remarks: what to know about the choice.
+    identity: JSON values that define the pixels of all pools; no paths, no times.
+    train, validation, test: images in each pool; validation is None where it is split off the training pool.
+    fill: called with positions in the pools and uint8 arrays (N, 3, size, size), one of each per part; writes the
+        images and counts the conversions made. Without a validation pool, positions of "validation" are in the
+        training pool.
+    remarks: what to know about the pools.
     """
 
     identity: Mapping[str, Any]
@@ -57,13 +59,40 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Split:
+    """How many images each part of a dataset takes."""
+
+    train: int
+    validation: int
+    test: int = 0
+
+    @classmethod
+    def of(cls, asked: int, share: float, test: int = 0) -> "Split":
+        """A split of the images asked for, of which a share is held back for validation."""
+        held = round(share * asked)
+        return cls(asked - held, held, test)
+
+    @classmethod
+    def most(cls, source: Source, share: float) -> int:
+        """The most images that can be asked for: up to some number every split fits, beyond it none does."""
+        numbers = range(1, source.train + (source.validation or 0) + 1)
+        return bisect(numbers, False, key=lambda asked: not cls.of(asked, share).fits(source))
+
+    def fits(self, source: Source) -> bool:
+        """Whether the training and validation pools hold that many."""
+        if source.validation is None:
+            return self.train + self.validation <= source.train
+        return self.train <= source.train and self.validation <= source.validation
+
+
+@dataclass(frozen=True)
 class Dataset(Registered):
     """Images to train and test on.
 
-    size: side of the square images in pixels, from 8 to 512; others are resized.
-    train: images before the validation cut; null takes all.
+    size: side of the square images in pixels, from 8 to 512; other images are resized.
+    train: training images, those held back for validation included; null takes all.
     validation: share of them held back for validation, in [0, 1).
-    test: images of the test split; null takes all.
+    test: test images; null takes all.
     """
 
     size: Annotated[int, Ge(8), Le(512)] = 32
@@ -72,31 +101,31 @@ class Dataset(Registered):
     test: Annotated[int, Ge(1)] | None = None
 
     def source(self) -> Source:
-        """What there is to choose from, without decoding a picture. Raises DataError where the data can't be had."""
+        """The pools to choose from; decodes no picture. Raises DataError where the data is unavailable."""
         raise TypeError(f"dataset {self.name!r} must define source()")
 
     def label(self, without: tuple[str, ...] = ()) -> str:
-        """What tables show in their `dataset` column."""
+        """Its name in tables."""
         return self.name
 
     def prepare(self, progress: Progress | None = None) -> None:
         """Make the data available on this machine; cheap where it already is.
 
-        progress: called with bytes done, bytes in all and where they come from. Raises DataError.
+        progress: called with bytes done, bytes in all and their source. Raises DataError.
         """
         self.identity()
 
     def identity(self) -> dict[str, Any]:
-        """JSON values that define every pixel and the splits: equal identity, equal pixels.
+        """JSON values that define every pixel of every part: equal identities, equal pixels.
 
-        Decodes nothing. Raises DataError where the data can't be had, SpecError where more is asked than there is.
+        Decodes nothing. Raises DataError where the data is unavailable, SpecError where it has too few images.
         """
         return self._identity(self.source())
 
     def load(self) -> Data:
-        """The images, from a verified cache that is built at first use.
+        """The images, from a cache that is built at first use and verified.
 
-        Raises DataError where they can't be had or read, SpecError where more is asked than there is.
+        Raises DataError where they are unavailable or unreadable, SpecError where there are too few.
         """
         source = self.source()
         chosen = self._choice(source)
@@ -109,64 +138,52 @@ class Dataset(Registered):
         return Data(**entry.arrays, label=self.label(), notes=entry.notes)
 
     def _identity(self, source: Source) -> dict[str, Any]:
-        counts = self._counts(source)
+        counts = asdict(self._split(source))
         return {"name": self.name, "protocol": PROTOCOL, "size": self.size, **counts, "source": dict(source.identity)}
 
     def _choice(self, source: Source) -> dict[str, np.ndarray]:
-        """Positions in the pools, in a random order that is the same in every run; fewer are the first of more."""
-        counts = self._counts(source)
+        """Positions in the pools, shuffled alike in every run; a smaller choice is the beginning of a larger one."""
+        split = self._split(source)
         train = permutation(source.train, SEED, "split", "train")
         if source.validation is None:
-            held = train[counts["train"] :]
+            held = train[split.train :]
         else:
             held = permutation(source.validation, SEED, "split", "validation")
         return {
-            "train": train[: counts["train"]],
-            "validation": held[: counts["validation"]],
-            "test": permutation(source.test, SEED, "split", "test")[: counts["test"]],
+            "train": train[: split.train],
+            "validation": held[: split.validation],
+            "test": permutation(source.test, SEED, "split", "test")[: split.test],
         }
 
-    def _counts(self, source: Source) -> dict[str, int]:
+    def _split(self, source: Source) -> Split:
         """How many images each part takes. Raises SpecError where a pool has too few."""
-        asked = self.train or _most(source, self.validation)
-        held = round(self.validation * asked)
-        test = self.test or source.test
-        pool = source.train if source.validation is None else source.train + held
-        if asked > pool or held > (asked if source.validation is None else source.validation):
+        most = Split.most(source, self.validation)
+        asked = self.train or most
+        split = Split.of(asked, self.validation, self.test or source.test)
+        if not split.fits(source):
             own = "" if source.validation is None else f" and {source.validation} for validation alone"
             raise SpecError(
-                f"dataset {self.label()}: train: {asked} with validation: {self.validation} takes {asked - held} "
-                f"images and {held} for validation; at size {self.size} it has {source.train}{own}. "
-                f"Ask for at most {_most(source, self.validation)}, or leave train out to take them all"
+                f"dataset {self.label()}: train: {asked} with validation: {self.validation} takes {split.train} "
+                f"images and {split.validation} for validation; at size {self.size} it has {source.train}{own}. "
+                f"Ask for at most {most}, or leave train out to take them all"
             )
-        if asked <= held or not test:
+        if not split.train or not split.test:
             raise SpecError(
                 f"dataset {self.label()}: at size {self.size}, with train: {asked} and validation: {self.validation}, "
-                f"there are {asked - held} images to train on and {test} to test on; both need at least one"
+                f"there are {split.train} images to train on and {split.test} to test on; both need at least one"
             )
-        if test > source.test:
+        if split.test > source.test:
             raise SpecError(
-                f"dataset {self.label()}: test: {test} asked, {source.test} available at size {self.size}. "
+                f"dataset {self.label()}: test: {split.test} asked, {source.test} available at size {self.size}. "
                 "Ask for fewer, or leave test out to take them all"
             )
-        return {"train": asked - held, "validation": held, "test": test}
-
-
-def _most(source: Source, share: float) -> int:
-    """The most images before the validation cut."""
-    if source.validation is None or not share:
-        return source.train
-    # Half an image more on either side, since counts are rounded; whole counts decide.
-    most = int(min((source.train + 0.5) / (1 - share), (source.validation + 0.5) / share)) + 1
-    while most and (round(share * most) > source.validation or most - round(share * most) > source.train):
-        most -= 1
-    return most
+        return split
 
 
 datasets: Registry[Dataset] = Registry("dataset", Dataset)
 
 
 def fallback(dataset: Dataset, name: str) -> Dataset:
-    """The dataset registered under `name`, asked for the same size and as many images as `dataset`."""
+    """The dataset registered under `name`, with the size and the numbers of images of `dataset`."""
     common = {key: getattr(dataset, key) for key in Dataset.field_names()}
     return datasets[name].from_params(common)

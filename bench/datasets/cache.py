@@ -1,4 +1,4 @@
-"""Arrays on disk, built once, checked before use and memory-mapped, so that all processes share one copy."""
+"""A cache of arrays on disk: built once, verified before use, and memory-mapped, so all processes share one copy."""
 
 import hashlib
 import json
@@ -21,29 +21,29 @@ from bench.core.errors import DataError
 
 @dataclass(frozen=True)
 class Entry:
-    """What the cache holds under one key: read-only arrays by name, and notes on how they were made."""
+    """One entry of the cache: read-only arrays by name, and notes on how they were made."""
 
     arrays: dict[str, np.ndarray]
     notes: tuple[str, ...]
 
 
 class Damaged(Exception):
-    """An entry that is absent, incomplete or altered."""
+    """The entry is absent, incomplete or altered."""
 
 
 def cache_dir() -> Path:
-    """Where downloads and built arrays are kept: NOISE_BENCH_CACHE, or the platform's folder for caches."""
+    """The folder of downloads and built arrays: NOISE_BENCH_CACHE, or the platform's cache folder."""
     given = os.environ.get("NOISE_BENCH_CACHE")
     return Path(os.path.abspath(os.path.expanduser(given))) if given else platformdirs.user_cache_path("noise-bench")
 
 
 def key(identity: Any) -> str:
-    """A name for what JSON values define, 32 hexadecimal digits."""
+    """A key for JSON values: 32 hexadecimal digits of a hash."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def holds(identity: Any) -> bool:
-    """Whether an entry was built for this identity; it is checked when it is fetched."""
+    """Whether an entry was built for this identity; fetching verifies it."""
     return (_home(identity) / "meta.json").is_file()
 
 
@@ -52,10 +52,12 @@ def fetch(
     shapes: Mapping[str, tuple[int, ...]],
     fill: Callable[[Mapping[str, np.ndarray]], tuple[str, ...]],
 ) -> Entry:
-    """The entry of this identity, built if it is absent or damaged; checked once per process.
+    """The entry of this identity, built if it is absent or damaged; verified once per process.
 
-    shapes: of the uint8 arrays. fill: writes them and returns the notes. Safe in several processes at once: one
-    builds, the others wait. Raises DataError where the cache can't be written.
+    shapes: of the uint8 arrays, by name.
+    fill: writes the arrays and returns the notes.
+    Several processes may call this at once: one builds, the others wait. Raises DataError where the cache can't be
+    written.
     """
     home = _home(identity)
     try:
@@ -71,7 +73,7 @@ def fetch(
 
 
 def recall(name: str, identity: Any) -> Any:
-    """What `remember` kept under this name and identity, or None."""
+    """The value that `remember` stored under this name and identity; None without one."""
     try:
         return json.loads(_note(name, identity).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -79,7 +81,7 @@ def recall(name: str, identity: Any) -> Any:
 
 
 def remember(name: str, identity: Any, value: Any) -> None:
-    """Keep a JSON value. Raises DataError where the cache can't be written."""
+    """Store a JSON value. Raises DataError where the cache can't be written."""
     path = _note(name, identity)
     with writable(path.parent):
         partial = path.with_name(f"{path.name}.{os.getpid()}")
@@ -89,14 +91,14 @@ def remember(name: str, identity: Any, value: Any) -> None:
 
 @contextmanager
 def writable(folder: Path) -> Iterator[None]:
-    """Make the folder, and turn a failure to write there into a DataError."""
+    """Create the folder; failures to write there inside this block become DataErrors."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         raise DataError(
             f"{folder}: can't be written: {error.strerror or error}. "
-            "Set NOISE_BENCH_CACHE to a folder that can, with room for the images"
+            "Set NOISE_BENCH_CACHE to a writable folder with room for the images"
         ) from None
 
 
@@ -120,7 +122,7 @@ def _open(home: Path) -> Entry:
         meta = json.loads((home / "meta.json").read_text(encoding="utf-8"))
         for name, digest in meta["sha256"].items():
             if file_sha256(home / f"{name}.npy") != digest:
-                raise Damaged(f"{home / name}.npy is not what was written")
+                raise Damaged(f"{home / name}.npy has changed since it was written")
         arrays = {name: _map(home / f"{name}.npy") for name in meta["sha256"]}
         return Entry(arrays, tuple(meta["notes"]))
     except (OSError, ValueError, KeyError) as error:
@@ -138,12 +140,12 @@ def _build(
     shapes: Mapping[str, tuple[int, ...]],
     fill: Callable[[Mapping[str, np.ndarray]], tuple[str, ...]],
 ) -> None:
-    # Whoever holds the lock is alone here: what lies under these names was left by a build that was killed or damaged.
+    # The lock is held, so anything under these names is damaged or was left by a build that was killed.
     partial = home.with_name(f".{home.name}")
     for stale in (partial, home):
         shutil.rmtree(stale, ignore_errors=True)
     partial.mkdir()
-    # A file mapped for writing ends the process with a signal where the disk is full, so it is asked beforehand.
+    # Writing to a mapped file on a full disk kills the process with a signal, so free space is checked beforehand.
     needed, free = sum(math.prod(shape) for shape in shapes.values()), shutil.disk_usage(partial).free
     if needed > free:
         raise OSError(f"{needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free")

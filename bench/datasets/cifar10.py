@@ -1,4 +1,4 @@
-"""CIFAR-10, fetched from mirrors, verified before a byte of it is read."""
+"""CIFAR-10, fetched from mirrors and verified before it is read."""
 
 import os
 import tarfile
@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from PIL import Image
-
-from bench.core import pictures
 from bench.core.errors import DataError
 from bench.core.lazy import torchvision_datasets
+from bench.core.pictures import Picture
 from bench.datasets import cache
 from bench.datasets.base import Dataset, Pixels, Source, datasets
 from bench.datasets.download import Archive, Progress, download, fault
@@ -23,7 +21,7 @@ from bench.datasets.download import Archive, Progress, download, fault
 class Cifar10(Dataset):
     """CIFAR-10: 50,000 + 10,000 photographs of 32x32 pixels, fetched once (170 MB) and verified.
 
-    root: a folder that may hold cifar-10-python.tar.gz; looked into before NOISE_BENCH_DATA, the cache and the net.
+    root: a folder that may hold cifar-10-python.tar.gz; searched before NOISE_BENCH_DATA, the cache and the internet.
     Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images; read by torchvision.
     """
 
@@ -47,7 +45,7 @@ class Cifar10(Dataset):
         return Source({"sha256": self.archive.sha256}, train=train, validation=None, test=test, fill=self._fill)
 
     def prepare(self, progress: Progress | None = None) -> None:
-        """Fetch and verify the archive, unless what is made of it is there. Raises DataError."""
+        """Fetch and verify the archive, unless the arrays made from it are cached. Raises DataError."""
         if not cache.holds(self.identity()):
             self.find(progress)
 
@@ -65,23 +63,23 @@ class Cifar10(Dataset):
         try:
             return download(self.archive, downloads, progress)
         except DataError as error:
-            hand = (
-                f"To do without the net, put {self.archive.name} ({self.archive.size:,} bytes) into {downloads}, "
-                "or name its folder by NOISE_BENCH_DATA or by the dataset's key root."
+            advice = (
+                f"To work offline, put {self.archive.name} ({self.archive.size:,} bytes) into {downloads}, "
+                "or set NOISE_BENCH_DATA or the dataset's key root to its folder."
             )
-            raise DataError("\n".join([f"dataset cifar10: {error}", *refused, hand])) from None
+            raise DataError("\n".join([f"dataset cifar10: {error}", *refused, advice])) from None
 
     def _fill(self, chosen: Pixels, out: Pixels) -> Counter[str]:
         done: Counter[str] = Counter()
         archive = self.find()
         with tempfile.TemporaryDirectory(dir=cache.cache_dir(), prefix="cifar10-") as folder:
-            # Only a verified archive comes this far: reading it unpickles, which could run code.
+            # Only a verified archive gets here: it is unpickled, which could run code.
             with tarfile.open(archive) as tar:
                 tar.extractall(folder, filter="data")
             for train in (True, False):
                 pixels = torchvision_datasets.CIFAR10(folder, train=train, download=False).data
                 for part in ("train", "validation") if train else ("test",):
                     for position, index in enumerate(chosen[part]):
-                        out[part][position], kinds = pictures.square(Image.fromarray(pixels[index]), self.size)
-                        done.update(kinds)
+                        out[part][position], conversions = Picture.from_array(pixels[index]).square(self.size)
+                        done.update(conversions)
         return done

@@ -1,4 +1,4 @@
-"""Fetch a file that several servers offer: mirrors in order, resumed, verified; a quick answer without a net."""
+"""Download a file from the first mirror that works: resumed, verified, and quick to fail when offline."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ CHUNK = 16_384
 class Archive:
     """A file that several servers offer, byte for byte the same.
 
-    size: in bytes. md5, sha256: hexadecimal. mirrors: URLs, first tried first.
+    size: in bytes. md5, sha256: hexadecimal. mirrors: URLs in the order to try them.
     """
 
     name: str
@@ -42,8 +42,9 @@ class Archive:
 class Patience:
     """How long to wait, in seconds.
 
-    answer: for the first bytes, all mirrors together. stall: for further bytes of one mirror.
-    retries: how often a connection that broke after bringing bytes is taken up again.
+    answer: for the first bytes, all mirrors together.
+    stall: for further bytes from one mirror.
+    retries: times a connection that broke after some bytes is resumed.
     """
 
     answer: float = 18.0
@@ -55,11 +56,11 @@ PATIENCE = Patience()
 
 
 class Refused(Exception):
-    """What a mirror sends is not the file."""
+    """A mirror sends something else than the file."""
 
 
 def fault(path: Path, archive: Archive) -> str:
-    """What is wrong with a copy of the archive; empty where size, MD5 and SHA-256 are right."""
+    """What is wrong with a copy of the archive; empty if size, MD5 and SHA-256 are right."""
     try:
         size = path.stat().st_size
         if size != archive.size:
@@ -70,24 +71,24 @@ def fault(path: Path, archive: Archive) -> str:
             if found != expected:
                 return f"wrong checksum ({kind} {found})"
     except FileNotFoundError:
-        return "not there"
+        return "no such file"
     except OSError as error:
         return f"can't be read: {error.strerror}"
     return ""
 
 
 def download(archive: Archive, folder: Path, progress: Progress | None = None, patience: Patience = PATIENCE) -> Path:
-    """The verified archive in `folder`, fetched if it isn't there.
+    """The verified archive in `folder`, downloaded if it isn't there.
 
     progress: called with bytes done, bytes in all and the server's name.
-    A partial download is kept and resumed, from whichever mirror answers. NOISE_BENCH_OFFLINE=1 forbids the net.
+    A partial download is kept, and resumed from whichever mirror answers. NOISE_BENCH_OFFLINE=1 forbids downloading.
     Raises DataError naming every mirror and why it failed, within `patience.answer` seconds where none answers.
     """
     target, part = folder / archive.name, folder / f"{archive.name}.part"
     if not fault(target, archive):
         return target
     if os.environ.get("NOISE_BENCH_OFFLINE", "0") not in ("", "0"):
-        raise DataError(f"{archive.name} is not in {folder}, and NOISE_BENCH_OFFLINE forbids fetching it")
+        raise DataError(f"{archive.name} is not in {folder}, and NOISE_BENCH_OFFLINE forbids downloading it")
     failures = []
     with writable(folder), FileLock(f"{part}.lock"):
         if not fault(target, archive) or _finished(part, target, archive):
@@ -99,12 +100,12 @@ def download(archive: Archive, folder: Path, progress: Progress | None = None, p
                 return target
             failures.append(f"  {url}: {reason}")
     if _size(part):
-        failures.append(f"  {_size(part):,} of {archive.size:,} bytes are kept; the next attempt goes on from there.")
-    raise DataError("\n".join([f"{archive.name} can't be fetched:", *failures]))
+        failures.append(f"  {_size(part):,} of {archive.size:,} bytes are kept; the next attempt resumes there.")
+    raise DataError("\n".join([f"{archive.name} can't be downloaded:", *failures]))
 
 
 def _finished(part: Path, target: Path, archive: Archive) -> bool:
-    """Whether a part left behind was the whole archive; one that can't become it is removed."""
+    """Whether a part from an earlier attempt was the whole archive; one that is damaged is removed."""
     if _size(part) < archive.size:
         return False
     if fault(part, archive):
@@ -115,7 +116,7 @@ def _finished(part: Path, target: Path, archive: Archive) -> bool:
 
 
 def _from_mirror(url: str, archive: Archive, part: Path, progress: Progress, patience: Patience) -> str:
-    """Complete the part from one mirror; why that failed, or empty."""
+    """Complete the part from one mirror; returns why that failed, or an empty string."""
     reason = ""
     for _ in range(1 + patience.retries):
         start = _size(part)
@@ -141,7 +142,7 @@ def _from_mirror(url: str, archive: Archive, part: Path, progress: Progress, pat
 
 
 def _append(url: str, archive: Archive, part: Path, progress: Progress, patience: Patience) -> None:
-    """Add what the part lacks of the archive, as far as the connection holds."""
+    """Append the missing bytes of the archive until the connection ends."""
     done = _size(part)
     response, chunks = _answer(url, done, patience.answer / len(archive.mirrors), patience.stall)
     with response, part.open("ab") as file:
@@ -157,7 +158,7 @@ def _append(url: str, archive: Archive, part: Path, progress: Progress, patience
 
 
 def _answer(url: str, start: int, wait: float, stall: float) -> "tuple[Response, Iterator[bytes]]":
-    """The response and its body, once the first bytes are there. Raises TimeoutError."""
+    """The response and its body, once the first bytes have arrived. Raises TimeoutError."""
     future: Future[tuple[Response, Iterator[bytes]]] = Future()
     headers = {"Accept-Encoding": "identity", "User-Agent": "noise-bench"}
     if start:
@@ -173,7 +174,7 @@ def _answer(url: str, start: int, wait: float, stall: float) -> "tuple[Response,
         except (OSError, ValueError) as error:  # an ill-formed URL, an unreadable certificate store
             future.set_exception(Refused(str(error)))
 
-    # No timeout of a socket covers a name server that hangs; a thread can be left behind.
+    # No socket timeout covers a name server that hangs, but a thread can be abandoned.
     threading.Thread(target=ask, daemon=True).start()
     try:
         return future.result(wait)
@@ -182,11 +183,11 @@ def _answer(url: str, start: int, wait: float, stall: float) -> "tuple[Response,
 
 
 def _check(response: "Response", start: int, archive: Archive) -> int:
-    """How many bytes of the body are there already. Raises Refused for a body that can't be the archive's."""
+    """How many bytes at the beginning of the body to skip. Raises Refused for a body that can't be the archive's."""
     sent = response.headers
     if response.status_code == 206:
         if sent.get("Content-Range", "") != f"bytes {start}-{archive.size - 1}/{archive.size}":
-            raise Refused(f"sends another part than asked for: {sent.get('Content-Range')}")
+            raise Refused(f"sends another range than requested: {sent.get('Content-Range')}")
         return 0
     if response.status_code != 200:
         raise Refused(f"HTTP {response.status_code} {response.reason}")
@@ -195,11 +196,11 @@ def _check(response: "Response", start: int, archive: Archive) -> int:
         raise Refused(f"sends {int(length):,} bytes instead of {archive.size:,}")
     if sent.get("Content-Type", "").startswith("text/html"):
         raise Refused("sends a web page instead of the file")
-    return start  # the server ignored the range asked for
+    return start  # the server ignored the range and sends all
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The error at the bottom of those that wrap it."""
+    """The innermost of nested errors."""
     for inner in (getattr(error, "reason", None), *error.args):
         if isinstance(inner, BaseException):
             return _cause(inner)

@@ -1,4 +1,4 @@
-"""Pictures in folders of one's own."""
+"""Users' own pictures, in folders."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple, Self
 import numpy as np
 from annotated_types import MinLen
 
-from bench.core import pictures
+from bench.core import machine, pictures
 from bench.core.errors import DataError, FieldError, shorten
 from bench.core.rng import permutation
 from bench.datasets import cache
@@ -29,7 +29,7 @@ Text = Annotated[str, MinLen(1)]
 
 
 class File(NamedTuple):
-    """A picture, and what tells whether it has changed since it was last read."""
+    """A picture file, and the facts that show whether it has changed: size in bytes, and times in nanoseconds."""
 
     path: str
     size: int
@@ -38,7 +38,7 @@ class File(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """Checksums over the files of the train and the test pool, and pairs of positions that hold the same bytes."""
+    """Checksums of the training and the test pool, and pairs of positions in them that hold the same bytes."""
 
     train: str
     test: str
@@ -50,9 +50,9 @@ class Contents(NamedTuple):
 class Folder(Dataset):
     """Pictures in ROOT/{train,test}/CLASS/NAME or ROOT/{train,test}/NAME; without train/ and test/ split 80/20.
 
-    root: the folder, or several whose training images are taken together; relative to the current directory. One that
-        is named several times counts as often, which needs `validation: 0`.
-    test_root: the folder to test on instead of the roots' own test images.
+    root: the folder, or several whose images are pooled; relative to the current directory. A folder named n
+        times counts n times, which requires `validation: 0`.
+    test_root: a folder to test on instead of the roots' own test images.
     Source: the layout of torchvision.datasets.ImageFolder; formats: PNG, JPEG, BMP, WebP, GIF, TIFF, PPM.
     """
 
@@ -71,7 +71,7 @@ class Folder(Dataset):
             raise FieldError(f"expected the path of a folder, or a list of paths; got {given}", ("root",)) from None
 
     def label(self, without: tuple[str, ...] = ()) -> str:
-        """`folder:NAME`, names only: the same data elsewhere has the same label."""
+        """`folder:NAME`, without the path: the same data elsewhere has the same label."""
         times = Counter(_absolute(root) for root in self._roots())
         names = "+".join(f"{count}x{_name(root)}" if count > 1 else _name(root) for root, count in times.items())
         return f"{self.name}:{names}" + (f" (test {_name(self.test_root)})" if self.test_root else "")
@@ -86,7 +86,7 @@ class Folder(Dataset):
             raise DataError(
                 f"dataset {self.label()}: {len(contents.shared)} of {len(test)} test images are training images too, "
                 f"so scores would be too good: {test[theirs].path} is the same file as {train[ours].path}. "
-                "Delete one of each two"
+                "Delete one of each pair"
             )
         if contents.shared:
             copies = {theirs for _, theirs in contents.shared}
@@ -105,7 +105,7 @@ class Folder(Dataset):
         return (self.root,) if isinstance(self.root, str) else self.root
 
     def _check_repeats(self) -> None:
-        """Raise DataError where copies of one image would be trained on and scored, or scored several times."""
+        """Raise DataError if copies of one image would be both trained on and scored, or scored several times."""
         root, times = Counter(_absolute(root) for root in self._roots()).most_common(1)[0]
         if times == 1:
             return
@@ -121,11 +121,11 @@ class Folder(Dataset):
             )
 
     def _splits(self) -> bool:
-        """Whether train and test are our own choice from one pool."""
+        """Whether the test images are drawn here, from the folders that hold the training images too."""
         return self.test_root is None and not any(_has_splits(_opened(root)) for root in self._roots())
 
     def _files(self) -> tuple[list[File], list[File], tuple[str, ...]]:
-        """The training and the test files, and remarks on how they were told apart."""
+        """The training and the test files, and remarks on how they were split."""
         train: list[File] = []
         test: list[File] = []
         remarks: list[str] = []
@@ -145,13 +145,13 @@ class Folder(Dataset):
         if self.test_root is not None:
             folder = _opened(self.test_root)
             test = _required(folder / "test" if _has_splits(folder) else folder)
-            remarks.append(f"tested on the images of {_name(self.test_root)} alone")
+            remarks.append(f"tested on the images of {_name(self.test_root)} only")
         return train, test, tuple(remarks)
 
 
 def _opened(root: str) -> Path:
     folder = _absolute(root)
-    if os.path.isdir(folder):  # False, as Path.is_dir is not, where a name is too long or may not be looked at
+    if os.path.isdir(folder):  # unlike Path.is_dir, False where a name is too long or access is denied
         return folder
     what = "is a file; unpack it and name the folder" if os.path.exists(folder) else "does not exist"
     shown = str(folder) if len(str(folder)) <= LONGEST_SHOWN else shorten(str(folder), LONGEST_SHOWN)
@@ -163,7 +163,7 @@ def _absolute(root: str | Path) -> Path:
 
 
 def _name(root: str | Path) -> str:
-    """A folder's own name; that of a split with the name of what it is a split of."""
+    """A folder's name, with its parent's if it is a split: `pictures/train`."""
     folder = _absolute(root)
     return f"{folder.parent.name}/{folder.name}" if folder.name in SPLITS else folder.name
 
@@ -179,7 +179,7 @@ def _split(files: Sequence[File]) -> tuple[list[File], list[File]]:
 
 
 def _required(folder: Path, hint: str = "") -> list[File]:
-    """The pictures of a folder, of which there must be some."""
+    """The pictures of a folder. Raises DataError if there are none."""
     try:
         files = sorted(_pictures(folder)) if folder.is_dir() else []
     except OSError as error:
@@ -191,7 +191,7 @@ def _required(folder: Path, hint: str = "") -> list[File]:
 
 
 def _pictures(folder: Path | str, deeper: bool = True) -> Iterator[File]:
-    """The pictures of a folder and of the folders right in it; hidden ones are left out."""
+    """The pictures of a folder and of its direct subfolders, without hidden ones."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -204,7 +204,7 @@ def _pictures(folder: Path | str, deeper: bool = True) -> Iterator[File]:
 
 
 def _contents(folders: Sequence[str], train: Sequence[File], test: Sequence[File]) -> Contents:
-    """Checksums of what the files hold, read again only where a file's size or times have changed."""
+    """Checksums of the files, which are read again only if the size or the times of one have changed."""
     listing = hashlib.sha256()
     for files in (train, test):
         lines = [f"{path}\0{size}\0{modified}\0{changed}\0" for path, size, modified, changed in files]
@@ -239,12 +239,14 @@ def _fill(train: Sequence[str], test: Sequence[str], size: int, chosen: Pixels, 
     def decode(paths: Sequence[str], target: np.ndarray) -> Counter[str]:
         kinds: Counter[str] = Counter()
         for position, path in enumerate(paths):
-            image, conversions = pictures.read(Path(path))
-            target[position], resizing = pictures.square(image, size)
-            kinds.update([*conversions, *resizing])
+            try:
+                target[position], conversions = pictures.read(Path(path)).square(size)
+            except DataError as error:
+                raise DataError(f"{error}; replace or delete it") from None
+            kinds.update(conversions)
         return kinds
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(machine.cores()) as pool:
         for part, files in (("train", train), ("validation", train), ("test", test)):
             paths = [files[i] for i in chosen[part]]
             starts = range(0, len(paths), BLOCK)

@@ -1,4 +1,4 @@
-"""Photographs that scikit-image ships, cut into small images: always there, no download."""
+"""Photographs that scikit-image ships, cut into small images: always available, no download."""
 
 import importlib.util
 from collections import Counter
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from bench.core import pictures
 from bench.core.errors import DataError
@@ -21,8 +20,8 @@ STEPS = 8  # crops along one image's side, so neighbours overlap
 class Photo(NamedTuple):
     """A photograph of scikit-image and how it is cut.
 
-    scales: it is reduced until its shorter side holds 1, 2, ... this many images; beyond that it is out of focus.
-    share: of its crops that are kept, those whose luminance varies most; the less, the more of it is plain.
+    scales: it is reduced until its shorter side holds 1, 2, ... up to this many images; at larger scales it is blurred.
+    share: of its crops, those kept: the ones whose luminance varies most. Small where much of the photograph is plain.
     width, height: in pixels.
     """
 
@@ -81,12 +80,12 @@ def _folder() -> Path:
     folder = Path(found.submodule_search_locations[0]) / "data" if found and found.submodule_search_locations else None
     needed = [photo.file for part in PARTS for photo in Photos.photos[part]]
     if folder is None or not all((folder / file).is_file() for file in needed):
-        raise DataError(f"dataset photos: scikit-image's {', '.join(needed)} are not all there; install its wheel anew")
+        raise DataError(f"dataset photos: scikit-image's {', '.join(needed)} are not all there; reinstall its wheel")
     return folder
 
 
 def _grid(photo: Photo, size: int) -> list[tuple[int, int, int]]:
-    """Width and height of each scaled copy and the step between its crops; a photograph is never enlarged."""
+    """Width and height of each reduced copy, and the step between its crops."""
     short = min(photo.width, photo.height)
     shorts = [scale * size for scale in range(1, photo.scales + 1) if scale * size <= short]
     step = max(1, size // STEPS)
@@ -94,21 +93,21 @@ def _grid(photo: Photo, size: int) -> list[tuple[int, int, int]]:
 
 
 def _count(photo: Photo, size: int) -> int:
-    """How many crops a photograph gives, known without reading it."""
+    """How many crops a photograph gives, without reading it."""
     crops = sum(((w - size) // step + 1) * ((h - size) // step + 1) for w, h, step in _grid(photo, size))
     return int(photo.share * crops)
 
 
 def _crops(photo: Photo, size: int) -> np.ndarray:
-    """A photograph's crops of most varied luminance, uint8 (N, 3, size, size)."""
-    image, _ = pictures.read(_folder() / photo.file)
+    """The crops of a photograph whose luminance varies most, uint8 (N, 3, size, size)."""
+    picture = pictures.read(_folder() / photo.file)
     crops = [np.empty((0, 3, size, size), np.uint8)]
     spreads = [np.empty(0, np.int64)]
     for width, height, step in _grid(photo, size):
-        scaled = image.resize((width, height), Image.Resampling.BICUBIC)
-        crops.append(_windows(np.asarray(scaled), size, step).reshape(-1, 3, size, size))
-        # In whole numbers, so that no machine's rounding decides which crops are kept.
-        luminance = _windows(np.asarray(scaled.convert("L")), size, step).reshape(-1, size * size).astype(np.int64)
+        pixels, grey = picture.scaled(width, height)
+        crops.append(_windows(pixels, size, step).reshape(-1, 3, size, size))
+        # Integers, so that the choice of crops does not depend on a machine's rounding.
+        luminance = _windows(grey, size, step).reshape(-1, size * size).astype(np.int64)
         spreads.append(size * size * (luminance**2).sum(1) - luminance.sum(1) ** 2)
     order = np.argsort(-np.concatenate(spreads), kind="stable")[: _count(photo, size)]
     kept: np.ndarray = np.concatenate(crops)[np.sort(order)]
@@ -116,5 +115,5 @@ def _crops(photo: Photo, size: int) -> np.ndarray:
 
 
 def _windows(pixels: np.ndarray, size: int, step: int) -> np.ndarray:
-    """(rows, columns, ..., size, size): the windows of a picture (height, width, ...) whose corners lie on the grid."""
+    """The windows of a picture (height, width, ...) at every `step` pixels: (rows, columns, ..., size, size)."""
     return np.lib.stride_tricks.sliding_window_view(pixels, (size, size), axis=(0, 1))[::step, ::step]

@@ -1,15 +1,14 @@
 """JPEG compression."""
 
-import io
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Le
-from PIL import Image
 
 from bench.core.images import to_float, to_uint8
 from bench.core.lazy import torch
+from bench.core.pictures import through_jpeg
 from bench.core.rng import Draw
 from bench.noises.base import Noise, noises
 
@@ -30,11 +29,5 @@ class Jpeg(Noise):
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         pictures = to_uint8(images).permute(0, 2, 3, 1).cpu().numpy()
         quality = np.broadcast_to(np.asarray(torch.as_tensor(self.quality).cpu()).reshape(-1), len(pictures))
-        coded = [_through_jpeg(picture, int(level)) for picture, level in zip(pictures, quality, strict=True)]
+        coded = [through_jpeg(picture, int(level)) for picture, level in zip(pictures, quality, strict=True)]
         return to_float(torch.from_numpy(np.stack(coded)).permute(0, 3, 1, 2).contiguous().to(images.device))
-
-
-def _through_jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
-    coded = io.BytesIO()
-    Image.fromarray(picture).save(coded, "JPEG", quality=quality)
-    return np.asarray(Image.open(coded))

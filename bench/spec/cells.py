@@ -1,4 +1,4 @@
-"""Cells: what is trained, and which test noises each trained model is scored on."""
+"""Cells: what is trained, and which test noises it is scored on."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,15 +8,15 @@ from typing import Any
 
 from bench.models import Model, TrainableModel, models
 from bench.noises import Noise, noises
-from bench.spec.experiment import Train
 from bench.spec.protocol import TRAINING_PROTOCOL, digest, revisions
+from bench.spec.train_settings import Train
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One model trained once, or one that needs no training.
+    """One model, trained in one way or not at all: what is trained and stored as a unit.
 
-    noise, seed, train: None where they play no part in its weights.
+    noise, seed, train: None where the weights do not depend on them.
     data: the dataset's identity. train: its device, precision and compile resolved.
     """
 
@@ -26,21 +26,25 @@ class Cell:
     train: Train | None
     data: Mapping[str, Any]
 
+    @cached_property
+    def id(self) -> str:
+        return digest(self.node())
+
     def node(self) -> dict[str, Any]:
-        """Everything that defines its training, as plain JSON values; what its id is a hash of."""
+        """Everything that defines its training, as plain JSON values; the id is a hash of them."""
         return {
             "protocol": TRAINING_PROTOCOL,
             "model": self.model.node(),
             "noise": self.noise.node() if self.noise else None,
             "seed": self.seed,
-            "train": _given(self.train) if self.train else None,
+            "train": _in_use(self.train) if self.train else None,
             "data": dict(self.data),
             **revisions(model=self.model, noise=self.noise),
         }
 
     @classmethod
     def from_node(cls, node: Mapping[str, Any]) -> "Cell":
-        """The cell that `node()` described."""
+        """The cell whose `node()` this is."""
         return cls(
             model=models.parse(node["model"]),
             noise=noises.parse(node["noise"]) if node["noise"] else None,
@@ -49,37 +53,12 @@ class Cell:
             data=node["data"],
         )
 
-    @cached_property
-    def id(self) -> str:
-        return digest(self.node())
-
-    @property
-    def images(self) -> int:
-        """Images that it is trained on in all, each as often as it is seen, at most; 0 without training."""
-        if self.train is None:
-            return 0
-        return self.train.images or self.train.epochs * int(self.data["train"])
-
-    @property
-    def epochs(self) -> int:
-        """Passes over the training images, the last one perhaps in part; 0 for a cell that needs no training."""
-        if self.train is None:
-            return 0
-        return -(-self.train.images // self.data["train"]) if self.train.images else self.train.epochs
-
-    def trials(self) -> "list[Cell]":
-        """A cell for each learning rate to search, none where there is nothing to search."""
-        if self.train is None:
-            return []
-        rates = self.train.lr_search
-        return [dataclasses.replace(self, train=dataclasses.replace(self.train, lr=lr, lr_search=())) for lr in rates]
-
     @property
     def objective(self) -> str:
         return self.model.objective if isinstance(self.model, TrainableModel) else ""
 
     def labels(self) -> dict[str, Any]:
-        """The columns that say what this cell is."""
+        """The columns of tables that identify this cell."""
         return {
             "model": self.model.label(without=("objective",)),
             "objective": self.objective,
@@ -87,17 +66,38 @@ class Cell:
             "seed": self.seed,
         }
 
+    @property
+    def images(self) -> int:
+        """The most images that training sees, counted each time they are seen; 0 without training."""
+        if self.train is None:
+            return 0
+        return self.train.images or self.train.epochs * int(self.data["train"])
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training images, of which the last may be partial; 0 without training."""
+        if self.train is None:
+            return 0
+        return -(-self.train.images // self.data["train"]) if self.train.images else self.train.epochs
+
+    def trials(self) -> "list[Cell]":
+        """A cell for each learning rate of a search; empty where there is no search."""
+        if self.train is None:
+            return []
+        rates = self.train.lr_search
+        return [dataclasses.replace(self, train=dataclasses.replace(self.train, lr=lr, lr_search=())) for lr in rates]
+
 
 @dataclass(frozen=True)
 class Work:
-    """A cell and the test noises it meets, in the plan's order."""
+    """A cell and the test noises to score it on, in the plan's order."""
 
     cell: Cell
     tests: tuple[Noise, ...]
 
 
-def _given(train: Train) -> dict[str, Any]:
-    """The settings but those that are not in use: a new setting leaves the names of older results alone."""
+def _in_use(train: Train) -> dict[str, Any]:
+    """The settings without those not in use, so that a new setting keeps the ids of older results."""
     given = dataclasses.asdict(train)
     unused = {key for key, value in given.items() if value in (None, ()) or (key == "compile" and value != "on")}
     return {key: value for key, value in given.items() if key not in unused}

@@ -2,25 +2,22 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from bench.core import machine
 from bench.core.errors import SpecError
 from bench.models import TrainableModel
+from bench.noises import Noise
 from bench.spec.cells import Cell, Work
-from bench.spec.experiment import Experiment, Train
+from bench.spec.experiment import Experiment
+from bench.spec.train_settings import Train
 
 
-def never(cell: Cell) -> bool:
-    """No cell, whatever it is."""
-    return False
+def works_of(experiment: Experiment, compiles: Callable[[Cell], bool] = lambda cell: False) -> list[Work]:
+    """Every cell of an experiment once: models outermost, then noises, training settings and seeds.
 
-
-def works_of(experiment: Experiment, compiles: Callable[[Cell], bool] = never) -> list[Work]:
-    """Every cell of an experiment, models outermost, then noises, training settings and seeds.
-
-    compiles: whether a cell whose setting is `compile: auto` is trained through torch.compile.
-    Raises DataError where the images can't be had, SpecError where the models ask for other counts of them.
+    compiles: whether a cell with the setting `compile: auto` is trained through torch.compile.
+    Raises DataError where the images are unavailable, SpecError where their numbers don't suit the models.
     """
     with experiment.at_dataset():
         data = experiment.dataset.identity()
@@ -28,13 +25,22 @@ def works_of(experiment: Experiment, compiles: Callable[[Cell], bool] = never) -
     found: dict[str, Work] = {}
     for cell in _cells(resolved(experiment), data):
         if cell.train and cell.train.compile == "auto":
-            setting: Literal["on", "off"] = "on" if compiles(cell) else "off"
-            cell = dataclasses.replace(cell, train=dataclasses.replace(cell.train, compile=setting))
-        tests = experiment.test_noises or experiment.noises
-        if experiment.test_noises is None and cell.noise is not None:
-            tests = (cell.noise,)
-        found.setdefault(cell.id, Work(cell, tests))
+            train = dataclasses.replace(cell.train, compile="on" if compiles(cell) else "off")
+            cell = dataclasses.replace(cell, train=train)
+        found.setdefault(cell.id, Work(cell, _tests(experiment, cell)))
     return list(found.values())
+
+
+def resolved(experiment: Experiment) -> Experiment:
+    """The experiment with `auto` devices and precisions replaced by this machine's."""
+    return dataclasses.replace(experiment, train=tuple(resolve(train) for train in experiment.train))
+
+
+def resolve(train: Train) -> Train:
+    """The settings with `auto` device and precision replaced by this machine's."""
+    device = machine.device() if train.device == "auto" else train.device
+    precision = machine.precision(device) if train.precision == "auto" else train.precision
+    return dataclasses.replace(train, device=device, precision=precision)
 
 
 def _check_counts(experiment: Experiment, data: Mapping[str, Any]) -> None:
@@ -45,19 +51,7 @@ def _check_counts(experiment: Experiment, data: Mapping[str, Any]) -> None:
                 f"ask for test: {model.most_images} at most"
             )
     if any(train.lr_search for train in experiment.train) and not data["validation"]:
-        raise SpecError("a learning rate is searched on validation images, and this dataset keeps none: set validation")
-
-
-def resolved(experiment: Experiment) -> Experiment:
-    """The experiment as this machine runs it, `auto` nowhere."""
-    return dataclasses.replace(experiment, train=tuple(resolve(train) for train in experiment.train))
-
-
-def resolve(train: Train) -> Train:
-    """The settings with `auto` replaced by what this machine has."""
-    device = machine.device() if train.device == "auto" else train.device
-    precision = machine.precision(device) if train.precision == "auto" else train.precision
-    return dataclasses.replace(train, device=device, precision=precision)
+        raise SpecError("a learning rate is searched on validation images, and this dataset has none: set validation")
 
 
 def _cells(experiment: Experiment, data: Mapping[str, Any]) -> Iterator[Cell]:
@@ -65,8 +59,14 @@ def _cells(experiment: Experiment, data: Mapping[str, Any]) -> Iterator[Cell]:
         if not model.trains:
             yield Cell(model, None, None, None, data)
             continue
-        plain = isinstance(model, TrainableModel) and model.objective == "autoencode"
-        for noise in (None,) if plain else experiment.noises:
+        noiseless = isinstance(model, TrainableModel) and model.objective == "autoencode"
+        for noise in (None,) if noiseless else experiment.noises:
             for train in experiment.train:
                 for seed in experiment.seeds:
                     yield Cell(model, noise, seed, train, data)
+
+
+def _tests(experiment: Experiment, cell: Cell) -> tuple[Noise, ...]:
+    if experiment.test_noises is not None:
+        return experiment.test_noises
+    return experiment.noises if cell.noise is None else (cell.noise,)

@@ -1,4 +1,4 @@
-"""What defines a number: the ids under which trainings and scores are stored are hashes of it."""
+"""What defines a result: trainings and scores are stored under hashes of it, their ids."""
 
 import hashlib
 import json
@@ -10,23 +10,23 @@ from bench.noises import Noise
 
 TRAINING_PROTOCOL = 1  # raised whenever the same cell would train to other weights
 SCORING_PROTOCOL = 1  # raised whenever the same weights would score otherwise
-TEST_SEED = 0  # the tests' own seed, the same in every run
-CHUNK = 128  # images that are scored at once; the last chunk is padded to it
+TEST_SEED = 0  # of test noises, the same in every run
+CHUNK = 128  # images scored at once; the last chunk is padded to it
 
 
 def digest(value: Any) -> str:
-    """A short name for plain JSON values: 12 hexadecimal digits of the SHA-256 of their sorted form."""
+    """An id for plain JSON values: the first 12 hexadecimal digits of the SHA-256 of their sorted JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def score_id(noise: Noise, data: Mapping[str, Any]) -> str:
-    """The name under which a test is stored: a hash of everything that defines it but the model."""
+    """The id under which a test is stored: a hash of everything that defines it except the model."""
     return digest(fingerprint(noise, data))
 
 
 def fingerprint(noise: Noise, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The protocol of a test, part by part: scores are compared only where every part is the same."""
+    """The protocol of a test, part by part; scores are comparable only where every part is equal."""
     return {
         "scoring": SCORING_PROTOCOL,
         "range": [0, 1],
@@ -41,6 +41,6 @@ def fingerprint(noise: Noise, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def revisions(**parts: Registered | None) -> dict[str, Any]:
-    """The revisions that were raised: what never changed keeps the names of its results."""
+    """The revisions above 1; parts that were never revised keep the ids of their results."""
     raised = {name: part.revision for name, part in parts.items() if part is not None and part.revision > 1}
     return {"revisions": raised} if raised else {}

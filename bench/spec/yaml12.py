@@ -1,4 +1,4 @@
-"""YAML text to plain values with the place of each: YAML 1.2 scalars, no tags, no key twice, bounded size and depth."""
+"""YAML text to plain values and their places: YAML 1.2 scalars, no tags, no duplicate keys, bounded size and depth."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ import yaml
 
 from bench.core.errors import SpecError, shorten
 
-# The parser takes about 20 microseconds a value: together the bounds keep the refusal of any text below 3 seconds.
+# The parser takes about 20 microseconds per value. Together these bounds refuse any text within 3 seconds.
 MAX_CHARACTERS = 500_000
 MAX_VALUES = 30_000
 MAX_DEPTH = 50
@@ -22,11 +22,11 @@ Path = tuple[str | int, ...]
 
 @dataclass
 class Document:
-    """Plain values and where each stands.
+    """Plain values, and where each was written.
 
-    source: what the text is called in messages.
+    source: the text's name in messages.
     value: dicts with text keys, lists and scalars.
-    places: for each path of keys and indices, the words that say where it was written ("spec.yaml, line 3").
+    places: where each path of keys and indices was written, in words: "spec.yaml, line 3".
     """
 
     source: str
@@ -113,7 +113,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what YAML 1.1 or 1.2 would take for something else than text."""
+    """Quotes text that YAML 1.1 or 1.2 would read as something else."""
 
 
 SCALARS = {
@@ -135,7 +135,7 @@ CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class _Reader:
-    """Turns composed nodes into values, counting every node that an alias repeats."""
+    """Turns composed nodes into values, counting nodes each time an alias repeats them."""
 
     def __init__(self, document: Document) -> None:
         self.places = document.places
@@ -203,14 +203,14 @@ class _Reader:
 
     def tagged(self, node: yaml.Node) -> SpecError:
         tag = node.tag.replace(STANDARD, "!!")
-        return SpecError(f"{self.at(node)}: tag {shorten(tag)} can't stand here; a spec holds plain values")
+        return SpecError(f"{self.at(node)}: tag {shorten(tag)} is not allowed; a spec holds plain values")
 
     def at(self, node: yaml.Node) -> str:
         return f"{self.source}, line {node.start_mark.line + 1}"
 
 
 def _explain(error: yaml.YAMLError, text: str, source: str) -> str:
-    """What is wrong with text that isn't YAML: where, why, and below it the line itself."""
+    """Why text isn't YAML: the place, the reason, and the line itself below."""
     if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
         return f"{source}, line {line}: not valid YAML: the control character {chr(error.character)!r}"
@@ -229,9 +229,9 @@ def _explain(error: yaml.YAMLError, text: str, source: str) -> str:
 
 
 PLAIN_WORDS = {
-    "found character '\\t' that cannot start any token": "not valid YAML: a tab stands where only spaces can",
+    "found character '\\t' that cannot start any token": "not valid YAML: a tab where only spaces are allowed",
     "mapping values are not allowed here": (
-        "not valid YAML: a ':' stands where none can; is a space, a quote or an indent missing, here or just above?"
+        "not valid YAML: a ':' is not allowed here; is a space, a quote or an indent missing, here or just above?"
     ),
     "found unexpected end of stream": "not valid YAML: the quote that opens in this line is never closed",
     "but found another document": "a second document starts here; a spec is one document",
@@ -244,7 +244,7 @@ def _step(target: Any, part: str, path: Path, what: str) -> Any:
         return part
     where = ".".join(map(str, path))
     if not isinstance(target, list):
-        raise SpecError(f"{what}: {shorten(where)} is {shorten(target)}, which holds no keys")
+        raise SpecError(f"{what}: {shorten(where)} is {shorten(target)}, which has no keys")
     if re.fullmatch("[0-9]{1,9}", part) and int(part) < len(target):
         return int(part)
     raise SpecError(f"{what}: {shorten(where)} is a list of {len(target)}, so its entries are 0 to {len(target) - 1}")

@@ -1,5 +1,6 @@
-"""What a machine is said to have."""
+"""Processors, accelerator, precision and description of the machine."""
 
+import io
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from bench.core import machine
+
+CGROUP_1 = "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs"
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +38,45 @@ def test_cores_are_those_this_process_may_use() -> None:
         code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
         code += "from bench.core import machine; print(machine.cores())"
         assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "1"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="cgroups are Linux's")
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({}, 8),
+        ({"/proc/self/cgroup": "0::/", "/sys/fs/cgroup/cpu.max": "max 100000"}, 8),
+        ({"/proc/self/cgroup": "0::/", "/sys/fs/cgroup/cpu.max": "250000 100000"}, 3),
+        ({"/proc/self/cgroup": "0::/a/b", "/sys/fs/cgroup/a/b/cpu.max": "50000 100000"}, 1),
+        ({"/proc/self/cgroup": "0::/", "/sys/fs/cgroup/cpu.max": "1600000 100000"}, 8),
+        ({f"{CGROUP_1}_quota_us": "200000", f"{CGROUP_1}_period_us": "100000"}, 2),
+        ({f"{CGROUP_1}_quota_us": "-1", f"{CGROUP_1}_period_us": "100000"}, 8),
+    ],
+)
+def test_cores_are_no_more_than_a_cgroup_grants(
+    monkeypatch: pytest.MonkeyPatch, files: dict[str, str], found: int
+) -> None:
+    """On a made-up machine of 8 processors; version 1 and version 2."""
+
+    def fake(path: Any, *arguments: Any, **keywords: Any) -> Any:
+        if str(path) in files:
+            return io.StringIO(files[str(path)])
+        if str(path).startswith(("/sys/fs/cgroup/", "/proc/self/cgroup")):
+            raise FileNotFoundError(path)
+        return real(path, *arguments, **keywords)
+
+    real = open
+    monkeypatch.setattr("dask.system.psutil", None)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 8, raising=False)
+    monkeypatch.setattr("builtins.open", fake)
+    assert machine.cores() == found
+
+
+def test_cores_are_found_without_torch() -> None:
+    code = "import sys; from bench.core import machine; print('dask' in sys.modules); machine.cores()\n"
+    code += "print({'torch', 'numpy', 'pandas', 'distributed'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False", "set()"]
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,10 @@ import json
 import os
 import pickle
 import shutil
-import struct
 import subprocess
 import sys
 import tarfile
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,7 +22,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bench.core import pictures
 from bench.core.errors import DataError, FieldError, SpecError
 from bench.datasets import Dataset, Source, cache, datasets, fallback, folder, photos
 from bench.datasets.base import PARTS
@@ -281,14 +278,14 @@ def test_two_processes_at_once_build_once(own_cache: Path) -> None:
     assert texts[0].splitlines()[-1] == texts[1].splitlines()[-1]
 
 
-def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NOISE_BENCH_CACHE", str(tmp_path / "file"))
     with pytest.raises(DataError, match=r"can't be written.*NOISE_BENCH_CACHE"):
         Photos(train=20, test=10).load()
 
 
-def test_a_full_disk_is_said_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(".")
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage._replace(free=1000))
     with pytest.raises(DataError, match="MB needed, 0 MB free"):
@@ -479,78 +476,6 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
             Folder(root=str(root)).load()
 
 
-def converted(tmp_path: Path, image: Image.Image, name: str = "a.png") -> tuple[np.ndarray, list[str]]:
-    image.save(tmp_path / name)
-    rgb, done = pictures.read(tmp_path / name)
-    return np.asarray(rgb), done
-
-
-def test_grey_palette_and_black_and_white_become_rgb(tmp_path: Path) -> None:
-    grey = noise(0, 8, 8)
-    pixels, done = converted(tmp_path, Image.fromarray(grey))
-    assert np.array_equal(pixels, np.stack([grey] * 3, -1)) and done == ["converted from grey to RGB"]
-    picture = Image.fromarray(noise(1, 8, 8, 3)).quantize(16)
-    pixels, done = converted(tmp_path, picture)
-    assert np.array_equal(pixels, np.asarray(picture.convert("RGB"))) and done == ["converted from palette to RGB"]
-    pixels, done = converted(tmp_path, Image.fromarray(grey > 128))
-    assert set(np.unique(pixels)) == {0, 255} and done == ["converted from black-and-white to RGB"]
-
-
-def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
-    layers = noise(2, 8, 8, 4)
-    layers[0, :, 3], layers[1, :, 3] = 0, 255
-    pixels, done = converted(tmp_path, Image.fromarray(layers))
-    alpha = layers[..., 3:] / 255.0
-    assert np.abs(pixels - (layers[..., :3] * alpha + 255 * (1 - alpha))).max() <= 1
-    assert (pixels[0] == 255).all() and np.array_equal(pixels[1], layers[1, :, :3])
-    assert done == ["with transparency laid on white"]
-    picture = Image.new("P", (8, 8), 0)
-    picture.putpalette([10, 20, 30, 40, 50, 60])
-    picture.info["transparency"] = 0
-    assert (converted(tmp_path, picture)[0] == 255).all()
-
-
-def test_sixteen_bits_are_scaled_not_cut(tmp_path: Path) -> None:
-    values = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
-    expected = np.rint(values / 257)
-    pixels, done = converted(tmp_path, Image.fromarray(values))
-    assert np.array_equal(pixels, np.stack([expected] * 3, -1))
-    assert done == ["scaled from 16 to 8 bits", "converted from grey to RGB"]
-    pixels, _ = converted(tmp_path, Image.fromarray(values), "a.tif")
-    assert np.array_equal(pixels[..., 0], expected)
-    (tmp_path / "a.pgm").write_bytes(b"P5 8 8 65535\n" + values.astype(">u2").tobytes())
-    assert np.array_equal(np.asarray(pictures.read(tmp_path / "a.pgm")[0])[..., 0], expected)
-
-
-def test_sixteen_bit_colour_is_scaled_and_counted(tmp_path: Path) -> None:
-    values = np.random.default_rng(3).integers(0, 65536, (8, 8, 3)).astype(np.uint16)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    header = struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0)
-    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
-    image, done = pictures.read(tmp_path / "a.png")
-    assert np.abs(np.asarray(image) - values / 257).max() < 1 and done == ["scaled from 16 to 8 bits"]
-
-
-@pytest.mark.parametrize("values", [noise(4, 8, 8) / 255.0, noise(4, 8, 8).astype(np.int32) * 1000])
-def test_pixels_of_unknown_range_are_refused(tmp_path: Path, values: np.ndarray) -> None:
-    kind = np.float32 if values.dtype.kind == "f" else np.int32
-    with pytest.raises(DataError, match="range of its floating-point or 32-bit pixels is unknown"):
-        converted(tmp_path, Image.fromarray(values.astype(kind)), "a.tif")
-
-
-def test_a_photograph_taken_sideways_is_turned(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    pixels = noise(5, 8, 8, 3)
-    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
-    assert np.array_equal(np.asarray(pictures.read(tmp_path / "a.png")[0]), np.rot90(pixels, -1))
-
-
 def test_other_sizes_are_cut_resized_and_counted(tmp_path: Path) -> None:
     root = tree(tmp_path / "pictures")
     save(root / "train/class0/wide.jpg", noise(7, 40, 100, 3))
@@ -562,22 +487,6 @@ def test_other_sizes_are_cut_resized_and_counted(tmp_path: Path) -> None:
         "1 images enlarged to 32 pixels",
         "1 images reduced to 32 pixels",
     ]
-    wide = np.zeros((40, 100, 3), np.uint8)
-    wide[:, 30:70] = 200
-    assert (pictures.square(Image.fromarray(wide), 32)[0][:, :, 1:-1] == 200).all(), "the middle is kept"
-
-
-def test_resizing_is_torchvisions() -> None:
-    import torch
-    from torchvision.transforms.v2 import functional
-
-    images = noise(9, 20, 32, 32, 3)
-    ours = np.stack([pictures.square(Image.fromarray(image), 28)[0] for image in images])
-    resize = functional.resize
-    on_pictures = [np.asarray(resize(Image.fromarray(image), [28, 28])).transpose(2, 0, 1) for image in images]
-    assert np.array_equal(ours, np.stack(on_pictures))
-    on_tensors = resize(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), [28, 28], antialias=True).numpy()
-    assert np.abs(ours.astype(int) - on_tensors).max() <= 1
 
 
 @pytest.mark.skipif(not LOSSLESS.is_dir(), reason="the real images are not here")

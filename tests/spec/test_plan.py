@@ -1,4 +1,4 @@
-"""Cells: which a spec stands for, what they meet, and the names under which they are stored."""
+"""Cells: those of a spec, their test noises, and the ids under which they are stored."""
 
 import dataclasses
 import json
@@ -78,7 +78,7 @@ def test_same_tests_trained_models_on_their_noise_and_the_others_on_all() -> Non
     ]  # fmt: skip
 
 
-def test_a_list_of_tests_is_met_by_every_model() -> None:
+def test_a_list_of_test_noises_is_for_every_model() -> None:
     found = works("[conv, identity]", "[gaussian]", "test_noises: [masking, speckle]")
     assert [[noise.name for noise in work.tests] for work in found] == [["masking", "speckle"]] * 2
 

@@ -1,0 +1,205 @@
+"""YAML text to an Experiment. Every error names the place, the value and what is valid."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.core.errors import FieldError, SpecError, shorten, unknown
+from bench.datasets import Dataset, datasets
+from bench.metrics import metrics
+from bench.models import models
+from bench.noises import Noise, noises
+from bench.spec.experiment import KEYS, MAX_SEED, NAME, REQUIRED, Experiment
+from bench.spec.grids import MAX_CELLS, every, sweep, under, unique
+from bench.spec.train_settings import TRAIN_KEYS, Train
+from bench.spec.yaml12 import MAX_CHARACTERS, Document, read
+
+MAX_TESTS = 100_000
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """The experiment that a file asks for, after `KEY=VALUE` overrides. Raises SpecError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(4 * MAX_CHARACTERS + 1)
+        text = content.decode("utf-8")
+    except FileNotFoundError:
+        raise SpecError(
+            f"{path}: there is no such file. Give the path of a YAML spec, as in experiments/default.yaml"
+        ) from None
+    except IsADirectoryError:
+        raise SpecError(f"{path}: this is a folder. Give the path of a YAML spec") from None
+    except OSError as error:
+        raise SpecError(f"{path}: can't be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = f"0x{content[error.start]:02x}"
+        raise SpecError(f"{path}, line {line}: byte {byte} is not UTF-8; a spec is a text file in UTF-8") from None
+    return parse(text, str(path), overrides)
+
+
+def parse(text: str, source: str = "spec", overrides: Sequence[str] = ()) -> Experiment:
+    """The experiment that YAML text asks for. source: its name in messages. Raises SpecError."""
+    document = read(text, source)
+    if not isinstance(document.value, dict):
+        raise SpecError(
+            f"{document.place(())}: expected keys and values at the top; got {shorten(document.value)}. "
+            f"Keys: {', '.join(KEYS)}"
+        )
+    for assignment in overrides:
+        document.override(assignment)
+    try:
+        experiment = _experiment(document.value)
+    except FieldError as error:
+        raise _located(error, document) from None
+    return dataclasses.replace(experiment, place=document.place(("dataset",)))
+
+
+def _located(error: FieldError, document: Document) -> SpecError:
+    """The error with the place in the document and the keys that lead there."""
+    place = document.place(error.path)
+    keys = ".".join(part if len(part) <= 40 else f"{part[:30]}..." for part in map(str, error.path))
+    where = place if not keys or place == f"--set {keys}" else f"{place}: {keys}"
+    return SpecError(f"{where}: {error.message}")
+
+
+def _experiment(spec: Mapping[str, Any]) -> Experiment:
+    for key in spec:
+        if key not in KEYS:
+            raise FieldError(unknown("key", key, KEYS) + _home(key), (key,))
+    for key in REQUIRED:
+        if key not in spec:
+            raise FieldError(f"the key {key!r} is missing; a spec needs {', '.join(REQUIRED)}")
+    parts: dict[str, Any] = {}
+    for key, parse_part in _PARTS.items():
+        if key in spec:
+            with under(key):
+                parts[key] = parse_part(spec[key])
+    dataset, stand_in = parts.pop("dataset")
+    return _bounded(Experiment(dataset=dataset, fallback=stand_in, **parts))
+
+
+def _bounded(experiment: Experiment) -> Experiment:
+    """The experiment, unless it has more cells or tests than one spec may run."""
+    sizes = {key: len(getattr(experiment, key)) for key in ("models", "noises", "train", "seeds")}
+    cells = math.prod(sizes.values())
+    counts = " x ".join(f"{count:,} {key}" for key, count in sizes.items()).replace("train", "train settings")
+    if cells > MAX_CELLS:
+        raise FieldError(f"{counts} make {cells:,} cells; one spec runs at most {MAX_CELLS:,}")
+    tests = cells * len(experiment.test_noises or ())
+    if tests > MAX_TESTS:
+        raise FieldError(
+            f"{counts} x {len(experiment.test_noises or ()):,} test_noises make {tests:,} tests; "
+            f"one spec runs at most {MAX_TESTS:,}"
+        )
+    return experiment
+
+
+def _home(key: str) -> str:
+    """A hint where a key belongs that doesn't belong at the top."""
+    homes = {"train": TRAIN_KEYS, "dataset": [*Dataset.field_names(), "fallback", "root"]}
+    found = [home for home, keys in homes.items() if key in keys]
+    return f". {key!r} belongs inside {found[0]}" if found else ""
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not NAME.fullmatch(value) or len(value) > 100:
+        raise FieldError(
+            f"a name is at most 100 letters, digits, '.', '_' and '-', a letter or digit first; got {shorten(value)}"
+        )
+    return value
+
+
+def _dataset(value: Any) -> tuple[Dataset, str | None]:
+    """The dataset and the name of its fallback."""
+    node = {"name": value} if isinstance(value, str) else value
+    if not isinstance(node, Mapping) or "name" not in node:
+        raise FieldError(
+            f"expected a dataset's name and keys as in {{name: cifar10, size: 32}}; got {shorten(value)}. "
+            f"Names: {', '.join(datasets)}"
+        )
+    with under("name"):
+        cls = datasets[node["name"]]
+    stand_in = node.get("fallback")
+    if stand_in is not None and stand_in not in datasets:
+        raise FieldError(unknown("dataset", stand_in, datasets), ("fallback",))
+    params = {key: item for key, item in node.items() if key not in ("name", "fallback")}
+    for key in params:
+        if key not in cls.accepted():
+            raise FieldError(unknown("key", key, ["name", "fallback", *cls.accepted()]), (key,))
+    return cls.from_params(params), stand_in
+
+
+def _noises(value: Any) -> tuple[Noise, ...]:
+    found = every(noises)(value)
+    for noise in found:
+        if noise.split != "test":
+            raise FieldError(f"split belongs to test_noises; got {shorten(noise.split)} for {noise.name}")
+    return found
+
+
+def _test_noises(value: Any) -> tuple[Noise, ...] | None:
+    if isinstance(value, str):
+        if value != "same":
+            raise FieldError(f"expected `same` or a list of noises; got {shorten(value)}")
+        return None
+    return every(noises)(value)
+
+
+def _train(value: Any) -> tuple[Train, ...]:
+    """Every point of the grid of settings."""
+    if not isinstance(value, Mapping | None):
+        raise FieldError(f"expected keys and values as in {{epochs: 10}}; got {shorten(value)}")
+    return unique(sweep(Train, value or {}, _settings, MAX_CELLS))
+
+
+def _settings(params: Mapping[str, Any]) -> Train:
+    for key in params:
+        if key not in TRAIN_KEYS:
+            raise FieldError(unknown("key", key, TRAIN_KEYS), (key,))
+    given = dict(params)
+    if isinstance(given.get("lr"), Mapping):
+        with under("lr"):
+            rates = _searched(given["lr"])
+        given |= {"lr": rates[0], "lr_search": list(dict.fromkeys(rates))}
+    return Train.from_params(given)
+
+
+def _searched(value: Mapping[str, Any]) -> list[Any]:
+    """The learning rates of `{search: [...]}`."""
+    rates = value.get("search")
+    if set(value) != {"search"} or not isinstance(rates, list) or not rates:
+        raise FieldError(f"expected a number or {{search: [1e-3, 3e-3]}}; got {shorten(value)}")
+    for position, rate in enumerate(rates):
+        try:
+            Train.from_params({"lr": rate})
+        except FieldError as error:
+            raise FieldError(error.message, ("search", position)) from None
+    return rates
+
+
+def _seeds(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not value:
+        raise FieldError(f"expected a list of whole numbers as in [0, 1, 2]; got {shorten(value)}")
+    seen: set[int] = set()
+    for position, seed in enumerate(value):
+        if type(seed) is not int or not 0 <= seed <= MAX_SEED:
+            raise FieldError(f"a seed is a whole number from 0 to {MAX_SEED}; got {shorten(seed)}", (position,))
+        if seed in seen:
+            raise FieldError(f"seed {seed} is given twice", (position,))
+        seen.add(seed)
+    return tuple(value)
+
+
+_PARTS: dict[str, Callable[[Any], Any]] = {
+    "name": _name,
+    "dataset": _dataset,
+    "models": every(models),
+    "noises": _noises,
+    "test_noises": _test_noises,
+    "train": _train,
+    "metrics": every(metrics),
+    "seeds": _seeds,
+}

@@ -1,0 +1,54 @@
+"""The settings under a spec's key `train`: how a model is trained."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from bench.core.settings import Settings
+
+
+@dataclass(frozen=True)
+class Train(Settings):
+    """How a model is trained.
+
+    epochs: passes over the training images, at most.
+    images: if given, train on this many images in all instead of on whole epochs.
+    seconds: if given, stop after this much training and validation, unless the epochs are done first. Such a result
+        depends on the machine and its load.
+    batch_size: images per step.
+    optimizer: adam, adamw or sgd (momentum 0.9).
+    lr: learning rate at the start; `{search: [...]}` trains with each and keeps the best on validation images.
+    lr_search: the learning rates of such a search.
+    weight_decay: as torch's optimiser of that name uses it.
+    schedule: learning rate over the budget: constant, or cosine down to 0.
+    precision: float32, bfloat16 (autocast), or auto: bfloat16 where the hardware computes in it.
+    compile: on trains through torch.compile, off does not; auto: only where `bench plan --measure` has found on this
+        machine that this training gains more time than compiling takes.
+    threads: torch threads of one training; part of the cell, since thread counts change rounding.
+    device: cpu, cuda, or auto.
+    keep: the weights kept: those of the epoch with the lowest validation loss (best), or the last.
+    """
+
+    epochs: Annotated[int, Ge(1), Le(100_000)] = 10
+    images: Annotated[int, Ge(1), Le(10**12)] | None = None
+    seconds: Annotated[float, Gt(0), Le(10**8)] | None = None
+    batch_size: Annotated[int, Ge(1), Le(65_536)] = 128
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: Annotated[float, Gt(0), Le(100)] = 1e-3
+    lr_search: tuple[Annotated[float, Gt(0), Le(100)], ...] = ()
+    weight_decay: Annotated[float, Ge(0), Le(100)] = 1e-5
+    schedule: Literal["constant", "cosine"] = "cosine"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
+    threads: Annotated[int, Ge(1), Le(1024)] = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    keep: Literal["best", "last"] = "best"
+
+    def node(self) -> dict[str, Any]:
+        """The settings as a spec would write them, every key given."""
+        lr = {"search": list(self.lr_search)} if self.lr_search else self.lr
+        return {key: lr if key == "lr" else getattr(self, key) for key in TRAIN_KEYS}
+
+
+TRAIN_KEYS = [key for key in Train.field_names() if key != "lr_search"]  # that a spec may give
