@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load, save
+from safetensors.numpy import load
+from safetensors.numpy import save as serialize
 
 from bench.core.errors import BenchError
 from bench.core.lazy import Lazy, pandas
@@ -38,6 +39,7 @@ WEIGHTS = "weights.safetensors"
 HISTORY = "history.csv"
 STATE = "state.safetensors"
 FAILURE = "error.json"
+SAMPLES_VERSION = 2  # in a test's marker; raised to have the samples of older folders made again from their weights
 
 
 class Store:
@@ -138,7 +140,7 @@ class CellStore:
         record: dict[str, Any] = {"id": cell.id, "cell": cell.node(), "labels": cell.labels()}
         if state is not None:
             node = json.dumps(cell.node(), sort_keys=True)
-            files = {WEIGHTS: save(state.part("kept"), metadata={"cell": node}), HISTORY: _csv(state.history)}
+            files = {WEIGHTS: _safetensors(state.part("kept"), {"cell": node}), HISTORY: _csv(state.history)}
             record |= {"epochs": state.epoch, "kept_epoch": state.best_epoch, "train_seconds": state.seconds}
         for name, content in files.items():
             write(self.folder / name, content)
@@ -172,7 +174,7 @@ class CellStore:
         """Keep an unfinished training, to go on from after an interruption."""
         facts = {"epoch": state.epoch, "best_epoch": state.best_epoch, "history": list(state.history)}
         metadata = {"state": json.dumps({**facts, "sha256": _digest(facts, state.tensors)})}
-        write(self.folder / STATE, save(state.tensors, metadata=metadata))
+        write(self.folder / STATE, _safetensors(state.tensors, metadata))
 
     def state(self) -> State:
         """The unfinished training that was kept; a fresh one where there is none or it is damaged."""
@@ -211,6 +213,15 @@ class CellStore:
         found = marker(self._scores / f"{test}.json", self._scores, {"means", "deviations", "n_images", "weights"})
         return found if found and record and found["weights"] == record["checksums"].get(WEIGHTS) else None
 
+    def scored(self, test: str, metrics: Sequence[Metric]) -> bool:
+        """Whether a test is finished: every metric is stored, and samples of the present version."""
+        record = self.score(test)
+        return (
+            record is not None
+            and record.get("samples") == SAMPLES_VERSION
+            and all(metric.column in record["means"] for metric in metrics)
+        )
+
     def lacking(self, test: str, metrics: Sequence[Metric]) -> list[Metric]:
         """The metrics that are still to be computed for a test."""
         record = self.score(test)
@@ -228,7 +239,7 @@ class CellStore:
         assert cell is not None
         before = self.score(test)
         values = {**(self._values(test, before) if before and whole(self._scores, before) else {}), **score.values}
-        files = {f"{test}.parquet": _parquet(values), f"{test}.samples.safetensors": save(score.samples)}
+        files = {f"{test}.parquet": _parquet(values), _samples_of(test): _safetensors(score.samples)}
         for name, content in files.items():
             write(self._scores / name, content, lasting=False)
         means = {column: mean(found) for column, found in values.items()}
@@ -243,10 +254,19 @@ class CellStore:
             "evaluate_seconds": score.seconds,
             "latency_ms": score.latency_ms,
             "fitted": score.fitted,
+            "samples": SAMPLES_VERSION,
             **sums(files),
         }
         # Scores are made again in moments, and a marker's sizes tell files that a power failure has emptied.
         write(self._scores / f"{test}.json", as_json(record), lasting=False)
+
+    def renew_samples(self, test: str, samples: Mapping[str, np.ndarray]) -> None:
+        """Store the samples of a finished test again; its values, means and times stay as they are."""
+        record, name, content = self._scored(test), _samples_of(test), _safetensors(samples)
+        for kind, found in sums({name: content}).items():
+            record[kind] = {**record[kind], **found}
+        write(self._scores / name, content, lasting=False)
+        write(self._scores / f"{test}.json", as_json({**record, "samples": SAMPLES_VERSION}), lasting=False)
 
     def values(self, test: str) -> "pandas.DataFrame":
         """Every metric of every image of a finished test. Raises DamagedResult."""
@@ -255,7 +275,7 @@ class CellStore:
 
     def samples(self, test: str) -> dict[str, np.ndarray]:
         """Original, noisy and output, uint8 (K, 3, H, W). Raises DamagedResult."""
-        return dict(load(verified(self._scores, f"{test}.samples.safetensors", self._scored(test))))
+        return dict(load(verified(self._scores, _samples_of(test), self._scored(test))))
 
     @property
     def _scores(self) -> Path:
@@ -278,6 +298,16 @@ class CellStore:
         else:
             write(path, as_json(record))
         self.__dict__.pop("_record", None)
+
+
+def _samples_of(test: str) -> str:
+    """The name of the file that holds a test's samples."""
+    return f"{test}.samples.safetensors"
+
+
+def _safetensors(arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> bytes:
+    # The format takes an array's memory as it lies, whatever its strides.
+    return serialize({name: np.asarray(value, order="C") for name, value in arrays.items()}, metadata=metadata)
 
 
 def _digest(facts: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:

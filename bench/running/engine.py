@@ -91,11 +91,11 @@ Steps = Generator[Unit | Event, Any, None]
 
 
 def pending(works: Sequence[Work], store: Store, metrics: Sequence[Metric]) -> list[Work]:
-    """The cells that are not finished, each with the tests it lacks; damaged ones are lacking."""
+    """The cells that are not finished, each with its tests that are not; what is damaged is not finished."""
     found = []
     for work in works:
         folder = store.cell(work.cell.id)
-        tests = tuple(noise for noise in work.tests if folder.lacking(score_id(noise, work.cell.data), metrics))
+        tests = tuple(noise for noise in work.tests if not folder.scored(score_id(noise, work.cell.data), metrics))
         if tests and folder.finished and not folder.intact():
             tests = work.tests
         if tests or not folder.finished:
@@ -270,7 +270,7 @@ def _training(work: Work, folder: CellStore, context: Context) -> Generator[Unit
 
 
 def _scoring(work: Work, folder: CellStore, context: Context, metrics: Sequence[Metric]) -> Steps:
-    """Every test that the cell lacks. One that fails does not keep the others from being scored."""
+    """Score every test, or only make its samples where no metric is missing. One that fails leaves the others."""
     cell, weights = work.cell, folder.weights()
     reasons: dict[str, str] = {}
     for noise in work.tests:
@@ -281,7 +281,10 @@ def _scoring(work: Work, folder: CellStore, context: Context, metrics: Sequence[
         except CellFailed as failure:
             reasons[test] = str(failure)
             continue
-        folder.finish_score(noise, cell.data, score)
+        if nodes:
+            folder.finish_score(noise, cell.data, score)
+        else:
+            folder.renew_samples(test, score.samples)
         yield Scored(work, noise.label(), (folder.score(test) or {})["means"])
     if reasons:
         others = f" (and {len(reasons) - 1} more tests failed)" if len(reasons) > 1 else ""

@@ -17,7 +17,7 @@ from bench.models import Model, TrainableModel
 from bench.noises import Noise
 from bench.spec.cells import Cell
 from bench.spec.protocol import CHUNK, TEST_SEED
-from bench.training.train import build, corrupt, load_weights
+from bench.training.train import arrays, build, corrupt, load_weights
 
 FITTED_TO = 256  # validation images that an untrained model may be fitted to, at most
 SAMPLES = 8  # test images whose reconstructions are kept to look at
@@ -29,7 +29,7 @@ class NotFinite(BenchError):
 
 @dataclass(frozen=True)
 class Score:
-    """What one denoiser makes of one test noise.
+    """The results of one denoiser under one test noise.
 
     values: metric column -> (N,) float64, one per test image.
     seconds: the whole scoring. latency_ms: the denoiser alone, per image, in chunks of CHUNK.
@@ -66,7 +66,8 @@ def network_of(cell: Cell, size: int, weights: Mapping[str, np.ndarray] | None) 
 def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metric], device: str = "cpu") -> Score:
     """Every metric of every image of the noise's split, the test images as a rule; reads no others.
 
-    noise: drawn with the tests' own seed, so that every model meets the very same corrupted images.
+    noise: drawn with the tests' own seed, so that every model gets the very same corrupted images.
+    chosen: with no metric at all only the samples are made, from the first chunk.
     Always float32, whatever precision the weights were trained in.
     Raises NotFinite where the noise, the output or a metric holds what is no number, BenchError for odd shapes.
     """
@@ -86,7 +87,9 @@ def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metri
             parts.append(metrics.compute(chosen, output[:count].float(), clean[:count]))
             if not samples:
                 shown = {"original": clean, "noisy": noisy, "output": output}
-                samples = {name: to_uint8(batch[:count][:SAMPLES]).cpu().numpy() for name, batch in shown.items()}
+                samples = arrays({name: to_uint8(batch[:count][:SAMPLES]) for name, batch in shown.items()})
+            if not chosen:
+                break
     values = {column: torch.cat([part[column] for part in parts]).cpu().numpy() for column in parts[0]}
     _check_values(values, chosen)
     images = len(parts) * CHUNK

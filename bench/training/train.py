@@ -7,7 +7,7 @@ steps, on whatever machine each runs, gives the weights that one long run gives.
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -86,11 +86,11 @@ def advance(cell: Cell, data: Data, state: State, epochs: int) -> State:
         row = {"epoch": epoch, "train_loss": train_loss, "validation_loss": validation_loss}
         history.append({**row, "seconds": time.perf_counter() - started})
         if cell.train.keep == "last" or validation_loss is None or validation_loss <= _lowest(history):
-            kept, best = _arrays(network.state_dict()), epoch
-    tensors = {f"weights/{name}": value for name, value in _arrays(network.state_dict()).items()}
+            kept, best = arrays(network.state_dict()), epoch
+    tensors = {f"weights/{name}": value for name, value in arrays(network.state_dict()).items()}
     tensors |= {f"kept/{name}": value for name, value in kept.items()}
     for index, slots in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{name}": value for name, value in _arrays(slots).items()}
+        tensors |= {f"optimizer/{index}/{name}": value for name, value in arrays(slots).items()}
     return State(history[-1]["epoch"] if history else 0, best, tensors, tuple(history))
 
 
@@ -274,8 +274,9 @@ def _lowest(history: list[dict[str, Any]]) -> float:
     return min(row["validation_loss"] for row in history)
 
 
-def _arrays(tensors: dict[str, Any]) -> dict[str, np.ndarray]:
-    # A copy in the usual memory order: the tensors train on, and channels_last is not what is stored.
+def arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Tensors as arrays to be stored, in the usual memory order: networks compute in channels_last."""
+    # Copies, since the tensors train on.
     return {
         name: np.array(value.detach().cpu().contiguous().numpy())
         for name, value in tensors.items()

@@ -147,6 +147,63 @@ def test_a_damaged_state_counts_as_none(tmp_path: Path, data: some.DataObject) -
             assert np.array_equal(found.tensors[name], value)
 
 
+def transposed(array: np.ndarray) -> np.ndarray:
+    """The same values, the other way round in memory."""
+    return np.asfortranarray(array)
+
+
+def test_arrays_of_any_memory_order_come_back(tmp_path: Path) -> None:
+    tensors = {name: transposed(value) for name, value in state().tensors.items()}
+    cell = CellStore(tmp_path)
+    cell.save_state(State(2, 1, tensors, state().history))
+    assert np.array_equal(cell.state().tensors["weights/a"], state().tensors["weights/a"])
+    cell.finish(CELL, State(2, 1, tensors, state().history), FACTS)
+    assert np.array_equal((cell.weights() or {})["a"], state().tensors["kept/a"])
+    picture = np.arange(4 * 3 * 5 * 5, dtype=np.uint8).reshape(4, 3, 5, 5)
+    cell.finish_score(NOISE, CELL.data, Score({"mse": np.zeros(4)}, 1.0, 1.0, {"output": transposed(picture)}))
+    assert np.array_equal(cell.samples(TEST)["output"], picture)
+    cell.renew_samples(TEST, {"output": transposed(picture[::-1])})
+    assert np.array_equal(cell.samples(TEST)["output"], picture[::-1])
+
+
+def outdate(folder: Path) -> dict[str, Any]:
+    """Make a test's marker one that was written before samples had a version."""
+    path = folder / "scores" / f"{TEST}.json"
+    record = read_json(path)
+    assert record is not None and record.pop("samples") == store.SAMPLES_VERSION
+    write(path, files.as_json(record))
+    return record
+
+
+def test_samples_without_a_version_are_made_again_and_the_rest_stays(folder: Path) -> None:
+    cell, before = CellStore(folder), outdate(folder)
+    values = (folder / "scores" / f"{TEST}.parquet").read_bytes()
+    assert not cell.scored(TEST, [MSE, PSNR]) and cell.lacking(TEST, [MSE, PSNR]) == []
+    cell.renew_samples(TEST, {"original": np.ones((4, 3, 16, 16), np.uint8)})
+    assert cell.scored(TEST, [MSE, PSNR]) and not cell.scored(TEST, [MSE, SSIM])
+    assert cell.samples(TEST)["original"].all()
+    after = cell.score(TEST)
+    assert after is not None and (folder / "scores" / f"{TEST}.parquet").read_bytes() == values
+    changed = {key for key in after if after[key] != before.get(key)}
+    assert changed == {"samples", "checksums"}
+    assert list(cell.values(TEST)) == ["image", "mse", "psnr"]
+
+
+def test_samples_renewed_halfway_are_still_outdated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outdate(folder)
+
+    def replace(source: str, target: Path) -> None:
+        if Path(target).suffix == ".json":
+            raise Crash
+        os.rename(source, target)
+
+    monkeypatch.setattr(files.os, "replace", replace)
+    with pytest.raises(Crash):
+        CellStore(folder).renew_samples(TEST, {"original": np.ones((4, 3, 16, 16), np.uint8)})
+    monkeypatch.undo()
+    assert not CellStore(folder).scored(TEST, [MSE])
+
+
 class Crash(Exception):
     """Power went off."""
 

@@ -17,7 +17,9 @@ import pytest
 
 from bench.report import rebuild
 from bench.results import files
+from bench.results.store import CellStore
 from bench.results.tables import VOLATILE
+from bench.running import engine
 from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -85,6 +87,60 @@ def test_the_resolved_spec_says_the_same(home: Path, tmp_path: Path) -> None:
     spec = home / "results" / "tiny" / "experiment.yaml"
     found = runs.bench("run", spec, "--results", home / "results")
     assert "nothing to run" in found.output, found.output
+
+
+DENOISERS = "[{conv: {width: 4}}, {unet: {width: 4, depth: 1}}, {dense: {hidden: [16], code: 8}}, identity, median]"
+
+
+def largest_difference(results: Path) -> float:
+    """The largest difference between the stored error of an image and that of its sample, in 8-bit levels."""
+    found = []
+    for path in results.rglob("scores/*.json"):
+        cell = CellStore(path.parents[1])
+        samples, values = cell.samples(path.stem), cell.values(path.stem)
+        error = samples["output"].astype(float) - samples["original"]
+        stored = 255 * np.sqrt(values["mse"].to_numpy()[: len(error)])
+        found.append(np.abs(np.sqrt((error**2).mean((1, 2, 3))) - stored).max())
+    return float(max(found))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_samples_are_the_images_that_were_scored(workers: int, tmp_path: Path, plain: None) -> None:
+    """By the triangle inequality rounding to 8 bits changes the root of an error by half a level at most."""
+    spec = runs.spec(tmp_path, ("[{conv: {width: 4}}, identity]", DENOISERS))
+    found = runs.bench("run", spec, "--results", tmp_path / "results", "--workers", workers)
+    assert found.exit_code == 0, found.output
+    assert len(list(tmp_path.rglob("*.samples.safetensors"))) == 3 * 2 + 2 * 2
+    assert largest_difference(tmp_path / "results") <= 0.5
+
+
+def test_scrambled_samples_of_older_versions_are_made_anew(
+    copy: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is trained, every number stays, and the pictures are drawn anew."""
+    before = snapshot(copy)
+    for path in copy.rglob("scores/*.json"):
+        cell = CellStore(path.parents[1])
+        samples = cell.samples(path.stem)
+        scrambled = samples["output"].transpose(0, 2, 3, 1).reshape(samples["output"].shape)
+        cell.renew_samples(path.stem, {**samples, "output": scrambled})
+        record = json.loads(path.read_text())
+        del record["samples"]
+        path.write_text(json.dumps(record))
+    assert largest_difference(copy) > 5
+    monkeypatch.setattr(engine, "train_step", lambda *arguments: pytest.fail("trained"))
+    found = runs.bench("run", home / "spec.yaml", "--results", copy, "--workers", 1)
+    assert found.exit_code == 0, found.output
+    assert largest_difference(copy) <= 0.5
+    after = snapshot(copy)
+    assert after.keys() == before.keys()
+    for name, (_, content) in before.items():
+        if "/scores/" in name and name.endswith(".json"):
+            assert json.loads(after[name][1]) == json.loads(content)
+        elif not name.endswith(".svg"):  # drawn anew, with other identifiers inside
+            assert after[name][1] == content, name
+    found = runs.bench("run", home / "spec.yaml", "--results", copy)
+    assert "nothing to run" in found.output and snapshot(copy) == after
 
 
 def test_a_finished_run_writes_nothing(copy: Path, home: Path) -> None:
