@@ -68,6 +68,19 @@ def test_noise2void_judges_hidden_pixels_alone(data: Data) -> None:
         assert (window == shown[image, :, row, column, None]).all(0).any(), "not a pixel from around"
 
 
+def test_noise2void_hides_a_pixel_behind_each_of_its_24_neighbours_and_never_itself() -> None:
+    """Every pixel has a value of its own, its place, so that a copy tells where it was taken."""
+    count, size = 64, 32
+    places = torch.arange(size * size, dtype=torch.float32).view(1, 1, size, size).expand(count, 3, -1, -1)
+    draw = Draw((count, 3, size, size), 0, ("blind",), torch.arange(count))
+    shown, hidden = train.blind(places, draw)
+    taken = (shown - places)[:, :1][hidden]
+    assert (taken != 0).all(), "a hidden pixel shows its own value"
+    inside = hidden[:, 0, 2:-2, 2:-2]
+    offsets = (shown - places)[:, 0, 2:-2, 2:-2][inside].long().unique().tolist()
+    assert offsets == sorted(size * down + right for down in range(-2, 3) for right in range(-2, 3) if down or right)
+
+
 def test_noise2void_is_refused_where_a_family_has_its_own_loss() -> None:
     with pytest.raises(SpecError, match=r"vae.objective: vae has a loss of its own"):
         spec.parse("{name: a, dataset: photos, models: [{vae: {objective: noise2void}}], noises: [gaussian]}")
