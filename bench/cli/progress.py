@@ -105,19 +105,18 @@ class Display:
     def _trained(self, event: Trained) -> None:
         cell, train, epochs = event.work.cell.id, event.work.cell.train, event.work.cell.epochs
         assert train is not None
-        count, speed = f"{event.epoch}/{epochs}", _speed(event.images_per_second)
+        last, count, speed = event.last, f"{event.last.epoch}/{epochs}", _speed(event.images_per_second)
         if not self.live.disable:
             if cell not in self.bars:
                 self.bars[cell] = self.live.add_task(self._name(event.work), total=epochs, count="", speed="")
-            self.live.update(self.bars[cell], completed=event.epoch, count=count, speed=speed)
+            self.live.update(self.bars[cell], completed=last.epoch, count=count, speed=speed)
             return
         now = time.monotonic()
-        if now - self.said.get(cell, self.started) >= LINE_SECONDS or event.epoch == epochs:
+        if now - self.said.get(cell, self.started) >= LINE_SECONDS or last.epoch == epochs:
             self.said[cell] = now
-            row = event.row
-            validation = "" if row["validation_loss"] is None else f", validation {row['validation_loss']:.5f}"
+            validation = "" if last.validation_loss is None else f", validation {last.validation_loss:.5f}"
             self._line(
-                f"{self._name(event.work)}: epoch {count}, loss {row['train_loss']:.5f}{validation}, "
+                f"{self._name(event.work)}: epoch {count}, loss {last.train_loss:.5f}{validation}, "
                 f"{speed}{'' if train.seconds else f', {self._left()} left'}"
             )
 

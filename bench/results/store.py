@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from bench.spec.cells import Cell
 from bench.spec.protocol import fingerprint, score_id
 from bench.spec.yaml12 import dump
 from bench.training.score import Score
-from bench.training.train import State
+from bench.training.state import Epoch, State
 
 pyarrow = Lazy("pyarrow")
 parquet = Lazy("pyarrow.parquet")
@@ -140,8 +141,8 @@ class CellStore:
         record: dict[str, Any] = {"id": cell.id, "cell": cell.node(), "labels": cell.labels()}
         if state is not None:
             node = json.dumps(cell.node(), sort_keys=True)
-            files = {WEIGHTS: _safetensors(state.part("kept"), {"cell": node}), HISTORY: _csv(state.history)}
-            record |= {"epochs": state.epoch, "kept_epoch": state.best_epoch, "train_seconds": state.seconds}
+            files = {WEIGHTS: _safetensors(state.kept, {"cell": node}), HISTORY: _csv(state.history)}
+            record |= {"epochs": state.epoch, "kept_epoch": state.kept_epoch, "train_seconds": state.seconds}
         for name, content in files.items():
             write(self.folder / name, content)
         self._write_marker({**record, **facts, **sums(files)})
@@ -155,13 +156,12 @@ class CellStore:
         return dict(load(verified(self.folder, WEIGHTS, record))) if WEIGHTS in record["checksums"] else None
 
     def last_state(self) -> State:
-        """A finished training as a state that holds the weights kept and the history."""
-        record, history = self.record(), self.history()
-        if record is None or history is None:
+        """A finished training as a state with the weights kept and the history. Raises DamagedResult."""
+        record, kept = self.record(), self.weights()
+        if record is None or kept is None:
             raise BenchError(f"{self.folder} holds no finished training")
-        kept = {f"kept/{name}": value for name, value in (self.weights() or {}).items()}
-        rows = tuple({str(key): value for key, value in row.items()} for row in history.to_dict("records"))
-        return State(record["epochs"], record["kept_epoch"], kept, rows)
+        history = _epochs(verified(self.folder, HISTORY, record))
+        return State(kept=kept, history=history, kept_epoch=record["kept_epoch"])
 
     def history(self) -> "pandas.DataFrame | None":
         """The row of every epoch, None for a cell without training. Raises DamagedResult."""
@@ -172,9 +172,11 @@ class CellStore:
 
     def save_state(self, state: State) -> None:
         """Keep an unfinished training, to go on from after an interruption."""
-        facts = {"epoch": state.epoch, "best_epoch": state.best_epoch, "history": list(state.history)}
-        metadata = {"state": json.dumps({**facts, "sha256": _digest(facts, state.tensors)})}
-        write(self.folder / STATE, _safetensors(state.tensors, metadata))
+        history = [asdict(epoch) for epoch in state.history]
+        facts = {"epoch": state.epoch, "best_epoch": state.kept_epoch, "history": history}
+        arrays = state.flat()
+        metadata = {"state": json.dumps({**facts, "sha256": _digest(facts, arrays)})}
+        write(self.folder / STATE, _safetensors(arrays, metadata))
 
     def state(self) -> State:
         """The unfinished training that was kept; a fresh one where there is none or it is damaged."""
@@ -184,10 +186,11 @@ class CellStore:
         try:
             with safe_open(path, framework="numpy") as opened:
                 facts = json.loads(opened.metadata()["state"])
-                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
-            if facts.pop("sha256") != _digest(facts, tensors):
+                arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
+            if facts.pop("sha256") != _digest(facts, arrays):
                 return State()
-            return State(facts["epoch"], facts["best_epoch"], tensors, tuple(facts["history"]))
+            history = tuple(Epoch(**epoch) for epoch in facts["history"])
+            return State.from_flat(arrays, history, facts["best_epoch"])
         except (SafetensorError, AttributeError, KeyError, TypeError, ValueError):
             return State()
 
@@ -310,21 +313,34 @@ def _safetensors(arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | No
     return serialize({name: np.asarray(value, order="C") for name, value in arrays.items()}, metadata=metadata)
 
 
-def _digest(facts: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
-    """What tells whether a state is as it was written; its file format doesn't."""
+def _digest(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """Checksum of a state: its file format has none."""
     found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for name in sorted(tensors):
-        found.update(f"{name} {tensors[name].dtype} {tensors[name].shape} ".encode())
-        found.update(tensors[name].tobytes())
+    for name in sorted(arrays):
+        found.update(f"{name} {arrays[name].dtype} {arrays[name].shape} ".encode())
+        found.update(arrays[name].tobytes())
     return found.hexdigest()
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _csv(history: Sequence[Epoch]) -> bytes:
     text = io.StringIO()
-    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    table = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")
     table.writeheader()
-    table.writerows(rows)
+    table.writerows(asdict(epoch) for epoch in history)
     return text.getvalue().encode()
+
+
+def _epochs(content: bytes) -> tuple[Epoch, ...]:
+    """What `_csv` wrote."""
+    return tuple(
+        Epoch(
+            int(row["epoch"]),
+            float(row["train_loss"]),
+            float(row["validation_loss"]) if row["validation_loss"] else None,
+            float(row["seconds"]),
+        )
+        for row in csv.DictReader(io.StringIO(content.decode()))
+    )
 
 
 def _parquet(values: Mapping[str, np.ndarray]) -> bytes:

@@ -20,7 +20,8 @@ from bench.spec import Experiment
 from bench.spec.cells import Cell, Work
 from bench.spec.protocol import score_id
 from bench.training import complexity
-from bench.training.train import Diverged, State, finished
+from bench.training.state import Epoch, State
+from bench.training.train import Diverged, finished
 from bench.training.units import Context, complexity_step, score_step, train_step
 
 STEP_SECONDS = 3.0  # how long one unit of training should take: what an interruption may lose, how often progress shows
@@ -53,13 +54,12 @@ class Begun:
 
 @dataclass(frozen=True)
 class Trained:
-    """Epochs of one cell that were just finished."""
+    """Epochs of one cell that were just finished. last: the latest of them."""
 
     work: Work
-    epoch: int
     new_epochs: int
     images_per_second: float
-    row: Mapping[str, Any]
+    last: Epoch
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ def _search(cell: Cell, folder: CellStore, context: Context, facts: Mapping[str,
             tried.append({"lr": trial.train.lr, "error": str(failure)})
             continue
         state = place.last_state()
-        loss = state.history[state.best_epoch - 1]["validation_loss"]
+        loss = state.history[state.kept_epoch - 1].validation_loss
         tried.append({"lr": trial.train.lr, "validation_loss": loss, "seconds": state.seconds, "cell": trial.id})
     done = [trial for trial in tried if "cell" in trial]
     if not done:
@@ -264,8 +264,8 @@ def _training(work: Work, folder: CellStore, context: Context) -> Generator[Unit
             folder.save_state(state)
             saving = time.perf_counter() - started
         new = state.history[before.epoch :]
-        speed = cell.data["train"] * len(new) / sum(row["seconds"] for row in new)
-        yield Trained(work, state.epoch, len(new), speed, state.history[-1])
+        speed = cell.data["train"] * len(new) / sum(epoch.seconds for epoch in new)
+        yield Trained(work, len(new), speed, new[-1])
     return state
 
 
@@ -291,11 +291,11 @@ def _scoring(work: Work, folder: CellStore, context: Context, metrics: Sequence[
         raise CellFailed(next(iter(reasons.values())) + others, reasons)
 
 
-def _epochs_per_step(history: Sequence[Mapping[str, Any]], saving: float) -> int:
+def _epochs_per_step(history: Sequence[Epoch], saving: float) -> int:
     if not history:
         return 1
     seconds = max(STEP_SECONDS, SAVING_SHARE * saving)
-    return max(1, round(seconds / max(history[-1]["seconds"], 1e-3)))
+    return max(1, round(seconds / max(history[-1].seconds, 1e-3)))
 
 
 def _effort(work: Work, cost: "complexity.Complexity | Exception") -> float:

@@ -20,6 +20,7 @@ from bench.spec.protocol import CHUNK
 from bench.training import train
 from bench.training.costs import Cost
 from bench.training.score import scoring_draw
+from bench.training.state import State
 
 BATCHES = 8  # of training images
 LONG = 0.5  # seconds that a measurement takes at least
@@ -63,13 +64,13 @@ def scoring(model: Model, noise: Noise, chosen: Sequence[Metric], size: int) -> 
 
 def _per_image(cell: Cell, data: Data) -> tuple[float, float]:
     """Seconds of the first epoch, and of one image later on."""
-    state = train.advance(cell, data, train.State(), 1)
+    state = train.advance(cell, data, State(), 1)
     first = state.seconds
 
     def epoch() -> float:
         nonlocal state
         state = train.advance(cell, data, state, 1)
-        return float(state.history[-1]["seconds"])
+        return state.history[-1].seconds
 
     return first, statistics.median(_again(epoch)) / len(data.train)
 

@@ -17,7 +17,8 @@ from bench.models import Model, TrainableModel
 from bench.noises import Noise
 from bench.spec.cells import Cell
 from bench.spec.protocol import CHUNK, TEST_SEED
-from bench.training.train import arrays, build, corrupt, load_weights
+from bench.training.state import as_arrays
+from bench.training.train import build, corrupt, load_weights
 
 FITTED_TO = 256  # validation images that an untrained model may be fitted to, at most
 SAMPLES = 8  # test images whose reconstructions are kept to look at
@@ -57,7 +58,7 @@ def network_of(cell: Cell, size: int, weights: Mapping[str, np.ndarray] | None) 
     if isinstance(cell.model, TrainableModel):
         network = build(cell.model, size, cell.seed or 0)
         if weights is not None:
-            load_weights(network, dict(weights))
+            load_weights(network, weights)
     else:
         network = cell.model.build(size)
     return network.eval()
@@ -87,7 +88,7 @@ def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metri
             parts.append(metrics.compute(chosen, output[:count].float(), clean[:count]))
             if not samples:
                 shown = {"original": clean, "noisy": noisy, "output": output}
-                samples = arrays({name: to_uint8(batch[:count][:SAMPLES]) for name, batch in shown.items()})
+                samples = as_arrays({name: to_uint8(batch[:count][:SAMPLES]) for name, batch in shown.items()})
             if not chosen:
                 break
     values = {column: torch.cat([part[column] for part in parts]).cpu().numpy() for column in parts[0]}

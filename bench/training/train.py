@@ -7,8 +7,7 @@ steps, on whatever machine each runs, gives the weights that one long run gives.
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -23,6 +22,7 @@ from bench.noises import Noise
 from bench.spec import Train
 from bench.spec.cells import Cell
 from bench.spec.protocol import TEST_SEED
+from bench.training.state import Epoch, State, as_arrays
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
 MOMENTUM = 0.9
@@ -32,33 +32,6 @@ VALIDATED = 256  # validation images per forward pass
 
 class Diverged(Exception):
     """The loss or a weight is no longer a finite number."""
-
-
-@dataclass(frozen=True)
-class State:
-    """A training between two epochs.
-
-    epoch: epochs done. best_epoch: the one whose weights are kept, 0 before the first.
-    tensors: `weights/NAME`, `kept/NAME` and `optimizer/INDEX/NAME`, as arrays.
-    history: a row per epoch: epoch, train_loss, validation_loss (None without validation images), seconds.
-    """
-
-    epoch: int = 0
-    best_epoch: int = 0
-    tensors: dict[str, np.ndarray] = field(default_factory=dict)
-    history: tuple[dict[str, Any], ...] = ()
-
-    def part(self, prefix: str) -> dict[str, np.ndarray]:
-        """The tensors under one prefix, by their remaining name."""
-        return {
-            name.removeprefix(f"{prefix}/"): value
-            for name, value in self.tensors.items()
-            if name.startswith(f"{prefix}/")
-        }
-
-    @property
-    def seconds(self) -> float:
-        return math.fsum(row["seconds"] for row in self.history)
 
 
 def advance(cell: Cell, data: Data, state: State, epochs: int) -> State:
@@ -73,25 +46,25 @@ def advance(cell: Cell, data: Data, state: State, epochs: int) -> State:
     network, optimizer = _restore(cell.model, cell.train, cell.seed, data, state)
     # Validation stays as it is: its batches have other shapes, each of which would be compiled anew.
     trained = cast("nn.Module", torch.compile(network)) if cell.train.compile == "on" else network
-    history, kept, best = list(state.history), state.part("kept"), state.best_epoch
+    history, kept, kept_epoch = list(state.history), state.kept, state.kept_epoch
     for epoch in range(state.epoch + 1, min(state.epoch + epochs, cell.epochs) + 1):
         started = time.perf_counter()
-        spent = math.fsum(row["seconds"] for row in history)
+        spent = math.fsum(done.seconds for done in history)
         if cell.train.seconds is not None and spent >= cell.train.seconds:
             break
         with _drawing_from(cell.seed, "network", epoch):
             train_loss = _epoch(cell, data, trained, optimizer, epoch, spent)
         validation_loss = _validate(cell, data, network)
         _check_finite(network, train_loss, epoch, cell.train.lr)
-        row = {"epoch": epoch, "train_loss": train_loss, "validation_loss": validation_loss}
-        history.append({**row, "seconds": time.perf_counter() - started})
-        if cell.train.keep == "last" or validation_loss is None or validation_loss <= _lowest(history):
-            kept, best = arrays(network.state_dict()), epoch
-    tensors = {f"weights/{name}": value for name, value in arrays(network.state_dict()).items()}
-    tensors |= {f"kept/{name}": value for name, value in kept.items()}
-    for index, slots in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{name}": value for name, value in arrays(slots).items()}
-    return State(history[-1]["epoch"] if history else 0, best, tensors, tuple(history))
+        history.append(Epoch(epoch, train_loss, validation_loss, time.perf_counter() - started))
+        if cell.train.keep == "last" or _lowest(history) == validation_loss:
+            kept, kept_epoch = as_arrays(network.state_dict()), epoch
+    slots = {
+        f"{index}/{name}": value
+        for index, tensors in optimizer.state_dict()["state"].items()
+        for name, value in as_arrays(tensors).items()
+    }
+    return State(as_arrays(network.state_dict()), kept, slots, tuple(history), kept_epoch)
 
 
 def finished(cell: Cell, state: State) -> bool:
@@ -106,7 +79,7 @@ def build(model: TrainableModel, size: int, seed: int) -> "nn.Module":
         return model.build(size)
 
 
-def load_weights(network: "nn.Module", weights: dict[str, np.ndarray]) -> None:
+def load_weights(network: "nn.Module", weights: Mapping[str, np.ndarray]) -> None:
     """Put stored arrays into a network."""
     network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
 
@@ -124,14 +97,14 @@ def _restore(
 ) -> tuple["nn.Module", "torch.optim.Optimizer"]:
     network = build(model, data.train.shape[-1], seed)
     if state.epoch:
-        load_weights(network, state.part("weights"))
+        load_weights(network, state.weights)
     network.to(torch.device(train.device)).to(memory_format=torch.channels_last)
     settings = {"momentum": MOMENTUM} if train.optimizer == "sgd" else {}
     make = getattr(torch.optim, OPTIMIZERS[train.optimizer])
     optimizer = make(network.parameters(), lr=train.lr, weight_decay=train.weight_decay, fused=True, **settings)
     slots: dict[int, dict[str, Any]] = {}
     parameters = list(network.parameters())
-    for name, value in state.part("optimizer").items():
+    for name, value in state.optimizer.items():
         index, _, key = name.partition("/")
         slots.setdefault(int(index), {})[key] = _like(parameters[int(index)], value)
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
@@ -270,15 +243,6 @@ def _factor(schedule: str, progress: float) -> float:
     return 1.0 if schedule == "constant" else 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _lowest(history: list[dict[str, Any]]) -> float:
-    return min(row["validation_loss"] for row in history)
-
-
-def arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Tensors as arrays to be stored, in the usual memory order: networks compute in channels_last."""
-    # Copies, since the tensors train on.
-    return {
-        name: np.array(value.detach().cpu().contiguous().numpy())
-        for name, value in tensors.items()
-        if value is not None
-    }
+def _lowest(history: Sequence[Epoch]) -> float | None:
+    """The lowest validation loss so far, None without validation images."""
+    return min((done.validation_loss for done in history if done.validation_loss is not None), default=None)

@@ -19,7 +19,7 @@ from bench.training import complexity, measure, train
 from bench.training.complexity import Complexity
 from bench.training.costs import Cost
 from bench.training.score import Score, fit_to_validation, network_of, score
-from bench.training.train import State
+from bench.training.state import State
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from bench.cli.pictures import encode, format_of, opened
 from bench.core.errors import BenchError, DataError, SpecError
 from bench.models import models
 from bench.results.store import CellStore
-from bench.training.train import State, advance
+from bench.training.state import State
+from bench.training.train import advance
 from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures("cache")

@@ -13,6 +13,7 @@ from bench.noises import Noise, noises
 from bench.running.engine import Begun, Done, Event, Failed, Scored, Trained
 from bench.spec import Train
 from bench.spec.cells import Cell, Work
+from bench.training.state import Epoch
 
 GAUSSIAN = noises.parse("gaussian")
 MASKING = noises.parse("masking")
@@ -25,7 +26,7 @@ def work(model: Any = "conv", noise: Noise | None = GAUSSIAN, seed: int | None =
 
 
 def trained(of: Work, epoch: int, new: int = 1, validation: float | None = 0.02) -> Trained:
-    return Trained(of, epoch, new, 1234.5, {"train_loss": 0.01, "validation_loss": validation})
+    return Trained(of, new, 1234.5, Epoch(epoch, 0.01, validation, 1.0))
 
 
 def show(*events: Event, width: int | None = None, varied: tuple[str, ...] = ()) -> tuple[Display, str]:

@@ -24,7 +24,7 @@ from bench.spec.cells import Cell, Work
 from bench.spec.plan import works_of
 from bench.spec.protocol import score_id
 from bench.training.score import Score
-from bench.training.train import State
+from bench.training.state import Epoch, State
 
 SPEC = """\
 name: tiny
@@ -105,11 +105,11 @@ def stored(
     store = Store(root)
     store.begin(experiment.node(), describe(experiment, works))
     store.describe_environment({"noise-bench": "0", "cpu": "none", "libraries": {"torch": "0"}})
-    row = {"epoch": 1, "train_loss": 0.5, "validation_loss": 0.25, "seconds": 2.0}
+    history = (Epoch(1, 0.5, 0.25, 2.0),)
     for work in works:
         folder = store.cell(work.cell.id)
         seed = np.full(1, work.cell.seed or 0, np.float32)
-        state = State(1, 1, {"kept/a": seed}, (row,)) if work.cell.train else None
+        state = State(kept={"a": seed}, history=history, kept_epoch=1) if work.cell.train else None
         folder.finish(work.cell, state, {"dataset": "made up", "size": 16, "parameters": 7, "macs": 11})
         reasons = {}
         for noise in work.tests:

@@ -23,7 +23,7 @@ from bench.spec import Experiment
 from bench.spec.plan import resolved, works_of
 from bench.spec.protocol import score_id as id_of
 from bench.training import units
-from bench.training.train import State
+from bench.training.state import Epoch, State
 from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -264,11 +264,14 @@ def test_what_is_fitted_to_each_noise_is_kept_and_better(tmp_path: Path, store: 
 
 
 def test_a_step_is_longer_where_saving_takes_longer() -> None:
+    def epochs(seconds: float, saving: float) -> int:
+        return engine._epochs_per_step((Epoch(1, 0.1, None, seconds),), saving)
+
     assert engine._epochs_per_step((), 1.0) == 1
-    assert engine._epochs_per_step(({"seconds": 0.5},), 0.001) == engine.STEP_SECONDS / 0.5
-    assert engine._epochs_per_step(({"seconds": 0.5},), 1.0) == engine.SAVING_SHARE / 0.5
-    assert engine._epochs_per_step(({"seconds": 1000.0},), 0.0) == 1
-    assert engine._epochs_per_step(({"seconds": 0.0},), 0.0) == 3000
+    assert epochs(0.5, saving=0.001) == engine.STEP_SECONDS / 0.5
+    assert epochs(0.5, saving=1.0) == engine.SAVING_SHARE / 0.5
+    assert epochs(1000.0, saving=0.0) == 1
+    assert epochs(0.0, saving=0.0) == 3000
 
 
 def test_little_work_is_done_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,9 +347,9 @@ def test_no_callback_of_the_garbage_collector_can_swallow_an_interrupt(processes
 
 
 def test_large_states_travel_without_a_word(processes: Processes, recwarn: pytest.WarningsRecorder) -> None:
-    state = State(tensors={"weights/a": np.zeros(5_000_000)})
+    state = State(weights={"a": np.zeros(5_000_000)})
     processes.start(1, Unit(_echo, (state,)))
-    assert processes.finish()[1].tensors["weights/a"].nbytes == 40_000_000
+    assert processes.finish()[1].weights["a"].nbytes == 40_000_000
     assert not recwarn.list
 
 

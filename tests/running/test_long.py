@@ -14,6 +14,7 @@ from bench.models import models
 from bench.report import rebuild
 from bench.running.pools import Processes, Unit, WorkerDied
 from bench.training import train
+from bench.training.state import State
 from tests.helpers import runs
 from tests.running import test_run
 
@@ -138,12 +139,12 @@ def test_many_deaths_blame_none_but_their_cause() -> None:
 @pytest.mark.parametrize("name", [name for name in models if models[name].trains])
 def test_compiled_training_differs_by_rounding_only(name: str) -> None:
     plain, compiled = (
-        train.advance(runs.cell(name, epochs=2, keep="last", compile=choice), runs.images(), train.State(), 2)
+        train.advance(runs.cell(name, epochs=2, keep="last", compile=choice), runs.images(), State(), 2)
         for choice in ("off", "on")
     )
     for before, after in zip(plain.history, compiled.history, strict=True):
-        assert after["train_loss"] == pytest.approx(before["train_loss"], rel=1e-3)
-        assert after["validation_loss"] == pytest.approx(before["validation_loss"], rel=1e-3)
+        assert after.train_loss == pytest.approx(before.train_loss, rel=1e-3)
+        assert after.validation_loss == pytest.approx(before.validation_loss, rel=1e-3)
 
 
 @pytest.mark.skipif(not LOSSLESS.is_dir(), reason="needs the images of cifar10-lossless beside the project")

@@ -19,7 +19,7 @@ from bench.spec import Train
 from bench.spec.cells import Cell
 from bench.spec.plan import works_of
 from bench.training import train
-from bench.training.train import State
+from bench.training.state import State
 from tests.helpers.runs import bench as run_bench
 
 
@@ -111,7 +111,7 @@ def test_a_budget_in_images_is_the_same_in_one_step_and_in_several(data: Data) -
     parts = State()
     while not train.finished(budgeted, parts):
         parts = train.advance(budgeted, data, parts, 1)
-    assert all(np.array_equal(whole.tensors[name], parts.tensors[name]) for name in whole.tensors)
+    assert all(np.array_equal(value, parts.flat()[path]) for path, value in whole.flat().items())
 
 
 def test_a_budget_in_seconds_ends_the_training(data: Data) -> None:
