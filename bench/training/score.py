@@ -17,8 +17,9 @@ from bench.models import Model, TrainableModel
 from bench.noises import Noise
 from bench.spec.cells import Cell
 from bench.spec.protocol import CHUNK, TEST_SEED
+from bench.training.objectives import VALIDATION, corrupt
 from bench.training.state import as_arrays
-from bench.training.train import build, corrupt, load_weights
+from bench.training.train import build, load_weights
 
 FITTED_TO = 256  # validation images that an untrained model may be fitted to, at most
 SAMPLES = 8  # test images whose reconstructions are kept to look at
@@ -50,7 +51,7 @@ def fit_to_validation(model: Model, data: Data, noise: Noise) -> Model:
     if not model.fits or not len(data.validation):
         return model
     clean = to_float(torch.from_numpy(data.validation[:FITTED_TO].copy()))
-    return model.fit(corrupt(noise, clean, torch.arange(len(clean)), TEST_SEED, 0, "validation"), clean)
+    return model.fit(corrupt(noise, clean, torch.arange(len(clean)), VALIDATION), clean)
 
 
 def network_of(cell: Cell, size: int, weights: Mapping[str, np.ndarray] | None) -> "nn.Module":

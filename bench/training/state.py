@@ -29,7 +29,7 @@ class State:
 
     weights: the network's parameters and buffers by name.
     kept: the weights of the epoch that would be stored if the training ended here.
-    optimizer: what the optimizer remembers of each parameter, as INDEX/NAME.
+    optimizer: what the optimiser remembers of each parameter, as INDEX/NAME.
     history: the epochs done.
     kept_epoch: the number of the epoch whose weights are kept, 0 before the first.
     """

@@ -14,12 +14,11 @@ from bench.core import rng
 from bench.core.images import to_float
 from bench.core.rng import Draw
 from bench.models import TrainableModel, models
-from bench.noises import noises
 from bench.results.store import CellStore
 from bench.spec.cells import Cell
 from bench.spec.protocol import TEST_SEED
 from bench.training.state import State
-from bench.training.train import Diverged, advance, build, corrupt
+from bench.training.train import Diverged, advance, build
 from tests.helpers import runs
 
 TRAINABLE = [name for name in models if models[name].trains]
@@ -72,7 +71,7 @@ def test_every_objective_and_budget_can_be_trained_in_steps(
 
 @dataclass(frozen=True)
 class Dropping(TrainableModel):
-    """Draws from torch's own generator and keeps a buffer."""
+    """Draws from torch's RNG and keeps a buffer."""
 
     def build(self, size: int) -> nn.Module:
         return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Dropout(0.5), nn.Conv2d(8, 3, 1))
@@ -196,29 +195,6 @@ def test_the_last_weights_are_kept_on_request_and_without_validation_images() ->
 def _without_validation() -> Any:
     data = runs.images()
     return replace(data, validation=data.validation[:0])
-
-
-def test_autoencoding_shows_the_network_clean_images() -> None:
-    clean = to_float(torch.from_numpy(runs.pictures(4)))
-    assert corrupt(None, clean, torch.arange(4), 0, 1, "train") is clean
-    with_noise = advance(runs.cell({"conv": {"width": 4}}, epochs=1), runs.images(), State(), 1)
-    without = advance(
-        runs.cell({"conv": {"width": 4, "objective": "autoencode"}}, objective="autoencode", epochs=1),
-        runs.images(),
-        State(),
-        1,
-    )
-    assert with_noise.history[0].train_loss != without.history[0].train_loss
-
-
-def test_noise_is_drawn_anew_in_every_epoch_unless_it_is_not_fresh() -> None:
-    clean = to_float(torch.from_numpy(runs.pictures(4)))
-
-    def drawn(fresh: bool, epoch: int) -> torch.Tensor:
-        return corrupt(noises.parse({"gaussian": {"fresh": fresh}}), clean, torch.arange(4), 0, epoch, "train")
-
-    assert not torch.equal(drawn(True, 1), drawn(True, 2))
-    assert torch.equal(drawn(False, 1), drawn(False, 2))
 
 
 def test_a_loss_that_explodes_ends_the_training() -> None:
