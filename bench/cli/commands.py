@@ -19,7 +19,7 @@ from bench.results import compare as comparison
 from bench.results import tables
 from bench.results.files import as_json, write
 from bench.results.store import CellStore, Store
-from bench.running import engine, forecast
+from bench.running import engine, events, forecast
 from bench.spec.cells import Work, title
 from bench.spec.plan import resolved, works_of
 from bench.training.costs import Costs
@@ -44,10 +44,10 @@ def run(
     with Display(screen, experiment.varied) as display:
         for event in engine.run(experiment, works, store, workers, files):
             display.show(event)
-            if isinstance(event, engine.Begun) and event.pending:
+            if isinstance(event, events.Started) and event.pending:
                 ran = True
                 store.describe_environment(machine.environment())
-            failed |= isinstance(event, engine.Failed)
+            failed |= isinstance(event, events.Failed)
     if not ran:
         screen.print(f"nothing to run: all {len(works)} cells of {experiment.name} are finished")
     rows, table = rebuild.rebuild(store, force=ran)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from bench.running.engine import Begun, Done, Event, Failed, Scored, Trained
+from bench.running.events import Done, Event, Failed, Scored, Started, Trained
 from bench.spec.cells import Work, title
 
 LINE_SECONDS = 10.0  # off a terminal, a cell in training says where it is this often
@@ -39,7 +39,7 @@ class Display:
         self.bars: dict[str, TaskID] = {}
         self.speeds: dict[str, float] = {}
         self.said: dict[str, float] = {}
-        self.begun = Begun(0, 0, 0, 0, 0)
+        self.begun = Started(0, 0, 0, 0, 0)
         self.finished = self.epochs = self.tests = 0
         self.started = time.monotonic()
 
@@ -55,7 +55,7 @@ class Display:
     def show(self, event: Event) -> None:
         """Say what happened and bring the bars up to date."""
         match event:
-            case Begun():
+            case Started():
                 self._begin(event)
             case Trained():
                 self.epochs += event.new_epochs
@@ -74,7 +74,7 @@ class Display:
                 self._line(f"[{self.finished}/{self.begun.pending}] FAILED: {self._name(work)}: {reason}")
         self._update()
 
-    def _begin(self, event: Begun) -> None:
+    def _begin(self, event: Started) -> None:
         self.begun = event
         if not event.pending:
             return

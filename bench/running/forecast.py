@@ -54,10 +54,10 @@ def measure(experiment: Experiment, works: Sequence[Work], workers: int, plugins
         for tag, kind in enumerate(kinds):
             pool.start(tag, units[kind])
         for _ in kinds:
-            tag, cost, error = pool.finish()
-            if error:
-                raise error
-            found[kinds[tag]] = cost
+            outcome = pool.finish()
+            if outcome.error:
+                raise outcome.error
+            found[kinds[outcome.tag]] = outcome.result
     finally:
         pool.close()
     return Costs({**remembered().known, **found})

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from bench.core.lazy import Lazy
 
@@ -58,8 +58,16 @@ class Unit:
     arguments: tuple[Any, ...]
 
 
+class Outcome(NamedTuple):
+    """How a unit ended. tag: as it was started with. result: what its function returned. error: what it raised."""
+
+    tag: int
+    result: Any = None
+    error: Exception | None = None
+
+
 class Pool(Protocol):
-    """Where units run. `start` takes one; `finish` waits for any and gives its tag and its outcome.
+    """Where units run. `start` takes one with a tag; `finish` waits until any has ended.
 
     slots: how many units to have under way at once.
     """
@@ -67,7 +75,7 @@ class Pool(Protocol):
     slots: int
 
     def start(self, tag: int, unit: Unit) -> None: ...
-    def finish(self) -> tuple[int, Any, Exception | None]: ...
+    def finish(self) -> Outcome: ...
     def close(self) -> None: ...
 
 
@@ -88,12 +96,12 @@ class Inline:
     def start(self, tag: int, unit: Unit) -> None:
         self.waiting.append((tag, unit))
 
-    def finish(self) -> tuple[int, Any, Exception | None]:
+    def finish(self) -> Outcome:
         tag, unit = self.waiting.popleft()
         try:
-            return tag, unit.function(*unit.arguments), None
-        except Exception as error:  # whatever a unit dies of is its outcome; the others go on
-            return tag, None, error
+            return Outcome(tag, unit.function(*unit.arguments))
+        except Exception as error:  # whatever it is, the other units go on
+            return Outcome(tag, error=error)
 
     def close(self) -> None:
         self.waiting.clear()
@@ -140,7 +148,7 @@ class Processes:
         self.waiting.append((tag, unit))
         self._submit()
 
-    def finish(self) -> tuple[int, Any, Exception | None]:
+    def finish(self) -> Outcome:
         while True:
             self._submit()
             future = next(self.completed)
@@ -148,9 +156,10 @@ class Processes:
             was_alone, self.alone = self.alone, False
             error = future.exception()
             if not isinstance(error, distributed.KilledWorker):
-                return tag, None if error else future.result(), error
+                return Outcome(tag, error=error) if error else Outcome(tag, future.result())
             if was_alone:
-                return tag, None, WorkerDied("its process died twice: it ran out of memory or was ended from within")
+                died = WorkerDied("its process died twice: it ran out of memory or was ended from within")
+                return Outcome(tag, error=died)
             self.suspects.append((tag, unit))
 
     def _submit(self) -> None:

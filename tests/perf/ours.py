@@ -16,7 +16,7 @@ from bench.models import models
 from bench.noises import noises
 from bench.results import tables
 from bench.results.store import Store
-from bench.running import engine, pools
+from bench.running import engine, events, pools
 from bench.spec import cells, plan, protocol
 from bench.training import train
 from bench.training.state import State
@@ -64,12 +64,12 @@ def grid(
     for event in engine.run(experiment, works, store, workers):
         now = time.perf_counter()
         match event:
-            case engine.Trained(last=last):
+            case events.Trained(last=last):
                 begin, trained = min(begin, now - last.seconds), now
-            case engine.Scored(means=means):
+            case events.Scored(means=means):
                 scored = now
                 psnr.append(means["psnr"])
-            case engine.Failed(reason=reason):
+            case events.Failed(reason=reason):
                 raise RuntimeError(reason)
     settings = experiment.train[0]
     count = works[0].cell.data["train"]

@@ -19,7 +19,7 @@ from bench.report import rebuild
 from bench.results import files
 from bench.results.store import CellStore
 from bench.results.tables import VOLATILE
-from bench.running import engine
+from bench.running import steps
 from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -128,7 +128,7 @@ def test_scrambled_samples_of_older_versions_are_made_anew(
         del record["samples"]
         path.write_text(json.dumps(record))
     assert largest_difference(copy) > 5
-    monkeypatch.setattr(engine, "train_step", lambda *arguments: pytest.fail("trained"))
+    monkeypatch.setattr(steps, "train_step", lambda *arguments: pytest.fail("trained"))
     found = runs.bench("run", home / "spec.yaml", "--results", copy, "--workers", 1)
     assert found.exit_code == 0, found.output
     assert largest_difference(copy) <= 0.5
