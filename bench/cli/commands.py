@@ -29,7 +29,12 @@ denoising = Lazy("bench.cli.denoise")
 
 
 def run(
-    spec_path: Path, overrides: tuple[str, ...], results: Path, plugins: tuple[str, ...], workers: int | None
+    spec_path: Path,
+    overrides: tuple[str, ...],
+    results: Path,
+    plugins: tuple[str, ...],
+    workers: int | None,
+    figures: bool = True,
 ) -> int:
     """Exit code 0, or 1 where a cell failed."""
     screen = console()
@@ -50,13 +55,14 @@ def run(
             failed |= isinstance(event, events.Failed)
     if not ran:
         screen.print(f"nothing to run: all {len(works)} cells of {experiment.name} are finished")
-    rows, table = rebuild.rebuild(store, force=ran)
+    rows, table = rebuild.rebuild(store, force=ran, figures=figures)
     _print_summary(screen, store, table, rows)
     if stand_in_for:
         screen.print(
             f"\nSTAND-IN IMAGES: these numbers are for {experiment.dataset.label()}, not {stand_in_for}.", style="bold"
         )
-    screen.print(f"tables, figures and report: {store.root}/report.html")
+    written = f"tables, figures and report: {store.root}/report.html"
+    screen.print(written if figures else f"tables: {store.root}/tables; `bench report {store.root}` draws the figures")
     return 1 if failed else 0
 
 

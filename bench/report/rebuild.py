@@ -43,10 +43,11 @@ def conditions(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
     )
 
 
-def rebuild(store: Store, force: bool = True) -> "tuple[pandas.DataFrame, pandas.DataFrame]":
+def rebuild(store: Store, force: bool = True, figures: bool = True) -> "tuple[pandas.DataFrame, pandas.DataFrame]":
     """Write tables, cards, figures and the report anew. Returns all rows and their summary.
 
     force: if false, figures and report are left alone when the tables they show have not changed.
+    figures: if false, only the tables are written; the next call with figures draws what is out of date.
     """
     plan = store.plan()
     chosen = tables.chosen_metrics(plan)
@@ -59,6 +60,10 @@ def rebuild(store: Store, force: bool = True) -> "tuple[pandas.DataFrame, pandas
     store.write_table("summary.csv", table.to_csv(index=False, lineterminator="\n"))
     store.write_table("summary.md", tables.to_markdown(readable, said))
     store.write_table("summary.tex", tables.to_latex(readable, said))
+    if not figures:
+        if force:
+            store.remove_figure(SHOWN)
+        return rows, table
     shown = {"results": hashlib.sha256(results.encode()).hexdigest(), "conditions": said}
     if force or read_json(store.root / "figures" / SHOWN) != shown:
         for cell, text in cards.all_cards(store, plan, rows, said):

@@ -85,6 +85,9 @@ class Store:
     def write_figure(self, name: str, content: bytes) -> Path:
         return update(self.root / "figures" / name, content)
 
+    def remove_figure(self, name: str) -> None:
+        (self.root / "figures" / name).unlink(missing_ok=True)
+
     def keep_figures(self, names: Iterable[str]) -> None:
         """Remove the figures of earlier plans: all but these."""
         kept = set(names)

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from bench.models import models
-from bench.report import rebuild
 from bench.running.pools import Processes, Unit, WorkerDied
 from bench.training import train
 from bench.training.state import State
@@ -25,14 +24,8 @@ whole = test_run.whole
 Run = subprocess.Popen[str]
 
 
-@pytest.fixture(autouse=True)
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No figures and no report, which take seconds."""
-    monkeypatch.setattr(rebuild, "_figures_and_report", lambda *arguments: None)
-
-
 def start(spec: Path, results: Path, workers: int, cache: Path) -> Run:
-    words = runs.command("run", spec, "--results", results, "--workers", workers)
+    words = runs.run_command(spec, results, "--workers", workers)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(words, text=True, start_new_session=True, env=runs.environment(cache), **pipes)
 
@@ -158,7 +151,7 @@ def test_training_reaches_its_quality(tmp_path: Path, cache: Path) -> None:
         "noises: [gaussian: {sigma: 0.1}]\n"
         "train: {epochs: 40, batch_size: 32, lr: 2.0e-3}\n"
     )
-    found = runs.bench("run", spec, "--results", tmp_path)
+    found = runs.run(spec, tmp_path)
     assert found.exit_code == 0, found.output
     rows = runs.steady(tmp_path / "quality" / "tables" / "results.csv")
     psnr = {row["model"].split("(")[0]: float(row["psnr"]) for row in rows}
