@@ -113,7 +113,7 @@ class CellStore:
         return CellStore(self.folder.parent / cell_id)
 
     def record(self) -> dict[str, Any] | None:
-        """What is known of the finished cell, or None where something is missing or cut short."""
+        """The cell's marker, or None where a file is missing or cut short."""
         return self._record
 
     @cached_property
@@ -125,20 +125,20 @@ class CellStore:
         return self.record() is not None
 
     def intact(self) -> bool:
-        """Whether the cell is finished and every byte of its files is as it was written."""
+        """Whether the cell is finished and its files match their checksums."""
         record = self.record()
         return record is not None and whole(self.folder, record)
 
     def discard(self) -> None:
-        """Forget a finished cell; its tests count no more unless the same weights come back."""
+        """Remove a finished cell. Its scores count again only if training gives the same weights."""
         self._write_marker(None)
         for name in (WEIGHTS, HISTORY):
             (self.folder / name).unlink(missing_ok=True)
 
     def finish(self, cell: Cell, state: State | None, facts: Mapping[str, Any]) -> None:
-        """Store a cell that is trained, or needs no training (state None), and forget its intermediate state.
+        """Store a cell that is trained, or that needs no training (state None), and remove its unfinished state.
 
-        facts: dataset, size, parameters, macs; after a search also lr, search and train_seconds, all trials counted.
+        facts: dataset, size, parameters, macs; after a search also lr, search, and train_seconds of all trials.
         """
         files: dict[str, bytes] = {}
         record: dict[str, Any] = {"id": cell.id, "cell": cell.node(), "labels": cell.labels()}
@@ -152,7 +152,7 @@ class CellStore:
         (self.folder / STATE).unlink(missing_ok=True)
 
     def weights(self) -> dict[str, np.ndarray] | None:
-        """The stored weights, None for a cell without. Raises DamagedResult if they are not what was stored."""
+        """The stored weights by name, None for a cell without. Raises DamagedResult if their checksum differs."""
         record = self.record()
         if record is None:
             raise BenchError(f"{self.folder} holds no finished cell: give a folder like results/NAME/cells/ID")
@@ -167,14 +167,14 @@ class CellStore:
         return State(kept=kept, history=history, kept_epoch=record["kept_epoch"])
 
     def history(self) -> "pandas.DataFrame | None":
-        """The row of every epoch, None for a cell without training. Raises DamagedResult."""
+        """One row per epoch, None for a cell without training. Raises DamagedResult."""
         record = self.record()
         if record is None or HISTORY not in record["checksums"]:
             return None
         return pandas.read_csv(io.BytesIO(verified(self.folder, HISTORY, record)))
 
     def save_state(self, state: State) -> None:
-        """Keep an unfinished training, to go on from after an interruption."""
+        """Store an unfinished training, to resume it after an interruption."""
         history = [asdict(epoch) for epoch in state.history]
         facts = {"epoch": state.epoch, "best_epoch": state.kept_epoch, "history": history}
         arrays = state.flat()
@@ -182,7 +182,7 @@ class CellStore:
         write(self.folder / STATE, _safetensors(arrays, metadata))
 
     def state(self) -> State:
-        """The unfinished training that was kept; a fresh one where there is none or it is damaged."""
+        """The stored unfinished training; a new one where there is none or it is damaged."""
         path = self.folder / STATE
         if not path.exists():
             return State()
@@ -229,7 +229,7 @@ class CellStore:
         )
 
     def lacking(self, test: str, metrics: Sequence[Metric]) -> list[Metric]:
-        """The metrics that are still to be computed for a test."""
+        """The metrics still to be computed for a test. If any is, and the stored values are damaged, all of them."""
         record = self.score(test)
         if record is None:
             return list(metrics)
@@ -237,9 +237,9 @@ class CellStore:
         return missing if not missing or whole(self._scores, record) else list(metrics)
 
     def finish_score(self, noise: Noise, data: Mapping[str, Any], score: Score) -> None:
-        """Store a test: its per-image values and samples, then its means as the marker.
+        """Store a test: its per-image values and samples, then the marker with their means.
 
-        Metrics that were computed before are kept beside the new ones.
+        Metrics computed before are kept.
         """
         test, cell = score_id(noise, data), self.record()
         assert cell is not None
@@ -263,7 +263,7 @@ class CellStore:
             "samples": SAMPLES_VERSION,
             **sums(files),
         }
-        # Scores are made again in moments, and a marker's sizes tell files that a power failure has emptied.
+        # A lost score takes moments to compute again, and sizes in markers reveal files that a power failure emptied.
         write(self._scores / f"{test}.json", as_json(record), lasting=False)
 
     def renew_samples(self, test: str, samples: Mapping[str, np.ndarray]) -> None:
@@ -280,7 +280,7 @@ class CellStore:
         return pandas.DataFrame({"image": np.arange(len(next(iter(values.values())))), **values})
 
     def samples(self, test: str) -> dict[str, np.ndarray]:
-        """Original, noisy and output, uint8 (K, 3, H, W). Raises DamagedResult."""
+        """Original, noisy and output of the first images, uint8 (K, 3, H, W). Raises DamagedResult."""
         return dict(load(verified(self._scores, _samples_of(test), self._scored(test))))
 
     @property
