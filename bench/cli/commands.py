@@ -21,7 +21,7 @@ from bench.results.files import as_json, write
 from bench.results.readable import for_readers, to_markdown
 from bench.results.records import Contender, RunPlan, setting
 from bench.results.store import CellStore, Store
-from bench.running import engine, forecast
+from bench.running import engine, events, forecast
 from bench.spec.cells import Work
 from bench.spec.plan import resolved, works_of
 from bench.training.costs import Costs
@@ -30,7 +30,12 @@ denoising = Lazy("bench.cli.denoise")
 
 
 def run(
-    spec_path: Path, overrides: tuple[str, ...], results: Path, plugins: tuple[str, ...], workers: int | None
+    spec_path: Path,
+    overrides: tuple[str, ...],
+    results: Path,
+    plugins: tuple[str, ...],
+    workers: int | None,
+    figures: bool = True,
 ) -> int:
     """Exit code 0, or 1 where a cell failed."""
     screen = console()
@@ -45,18 +50,19 @@ def run(
     with Display(screen, experiment.varied) as display:
         for event in engine.run(experiment, works, store, workers, files):
             display.show(event)
-            if isinstance(event, engine.Begun) and event.pending:
+            if isinstance(event, events.Started) and event.pending:
                 ran = True
                 store.describe_environment(machine.environment())
-            failed |= isinstance(event, engine.Failed)
+            failed |= isinstance(event, events.Failed)
     if not ran:
         screen.print(f"nothing to run: all {len(works)} cells of {experiment.name} are finished")
-    _print_summary(screen, rebuild.rebuild(store, force=ran))
+    _print_summary(screen, rebuild.rebuild(store, force=ran, draw=figures))
     if stand_in_for:
         screen.print(
             f"\nSTAND-IN IMAGES: these numbers are for {experiment.dataset.label()}, not {stand_in_for}.", style="bold"
         )
-    screen.print(f"tables, figures and report: {store.root}/report.html")
+    written = f"tables, figures and report: {store.root}/report.html"
+    screen.print(written if figures else f"tables: {store.root}/tables; `bench report {store.root}` draws the figures")
     return 1 if failed else 0
 
 

@@ -89,13 +89,21 @@ def main() -> None:
 @main.command()
 @spec_options
 @click.option("--workers", type=click.IntRange(1), help="Local processes; default: as many as the processors carry.")
-def run(spec: Path, overrides: tuple[str, ...], results: Path, plugins: tuple[str, ...], workers: int | None) -> None:
+@click.option("--no-figures", is_flag=True, help="Write the tables only; `bench report` draws the figures later.")
+def run(
+    spec: Path,
+    overrides: tuple[str, ...],
+    results: Path,
+    plugins: tuple[str, ...],
+    workers: int | None,
+    no_figures: bool,
+) -> None:
     """Train and score what SPEC names; what is finished already is kept.
 
     Exit codes: 0 all done, 1 a cell failed (the others are kept), 2 the spec or command is wrong,
     3 the data can't be had, 130 interrupted.
     """
-    sys.exit(commands.run(spec, overrides, results, plugins, workers))
+    sys.exit(commands.run(spec, overrides, results, plugins, workers, figures=not no_figures))
 
 
 @main.command()

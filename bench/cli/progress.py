@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Column
 
 from bench.results.records import Contender
-from bench.running.engine import Begun, Done, Event, Failed, Scored, Trained
+from bench.running.events import Done, Event, Failed, Scored, Started, Trained
 from bench.spec.cells import Work
 
 LINE_SECONDS = 10.0  # off a terminal, a cell in training says where it is this often
@@ -40,7 +40,7 @@ class Display:
         self.bars: dict[str, TaskID] = {}
         self.speeds: dict[str, float] = {}
         self.said: dict[str, float] = {}
-        self.begun = Begun(0, 0, 0, 0, 0)
+        self.begun = Started(0, 0, 0, 0, 0)
         self.finished = self.epochs = self.tests = 0
         self.started = time.monotonic()
 
@@ -56,7 +56,7 @@ class Display:
     def show(self, event: Event) -> None:
         """Say what happened and bring the bars up to date."""
         match event:
-            case Begun():
+            case Started():
                 self._begin(event)
             case Trained():
                 self.epochs += event.new_epochs
@@ -75,7 +75,7 @@ class Display:
                 self._line(f"[{self.finished}/{self.begun.pending}] FAILED: {self._name(work)}: {reason}")
         self._update()
 
-    def _begin(self, event: Begun) -> None:
+    def _begin(self, event: Started) -> None:
         self.begun = event
         if not event.pending:
             return
@@ -106,19 +106,18 @@ class Display:
     def _trained(self, event: Trained) -> None:
         cell, train, epochs = event.work.cell.id, event.work.cell.train, event.work.cell.epochs
         assert train is not None
-        count, speed = f"{event.epoch}/{epochs}", _speed(event.images_per_second)
+        last, count, speed = event.last, f"{event.last.epoch}/{epochs}", _speed(event.images_per_second)
         if not self.live.disable:
             if cell not in self.bars:
                 self.bars[cell] = self.live.add_task(self._name(event.work), total=epochs, count="", speed="")
-            self.live.update(self.bars[cell], completed=event.epoch, count=count, speed=speed)
+            self.live.update(self.bars[cell], completed=last.epoch, count=count, speed=speed)
             return
         now = time.monotonic()
-        if now - self.said.get(cell, self.started) >= LINE_SECONDS or event.epoch == epochs:
+        if now - self.said.get(cell, self.started) >= LINE_SECONDS or last.epoch == epochs:
             self.said[cell] = now
-            row = event.row
-            validation = "" if row["validation_loss"] is None else f", validation {row['validation_loss']:.5f}"
+            validation = "" if last.validation_loss is None else f", validation {last.validation_loss:.5f}"
             self._line(
-                f"{self._name(event.work)}: epoch {count}, loss {row['train_loss']:.5f}{validation}, "
+                f"{self._name(event.work)}: epoch {count}, loss {last.train_loss:.5f}{validation}, "
                 f"{speed}{'' if train.seconds else f', {self._left()} left'}"
             )
 

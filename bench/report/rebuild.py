@@ -18,7 +18,6 @@ from bench.results.rows import read_rows
 from bench.results.store import Store
 from bench.results.summary import Summary, summarise
 from bench.results.tables import results_frame, summary_frame
-from bench.training.state import Epoch
 
 ROWS_SHOWN = 4  # test images per samples figure
 SHOWN = "shown.json"  # beside the figures: what they were drawn from
@@ -42,13 +41,18 @@ def read(store: Store) -> Results:
     return Results(plan, rows, summaries, conditions(plan, store.environment(), rows, summaries))
 
 
-def rebuild(store: Store, force: bool = True) -> Results:
+def rebuild(store: Store, force: bool = True, draw: bool = True) -> Results:
     """Write tables, cards, figures and the report anew, and return what they show.
 
     force: if false, figures and report are left alone when the tables they show have not changed.
+    draw: if false, only the tables are written; the next call that draws brings the rest up to date.
     """
     found = read(store)
     digest = _write_tables(store, found)
+    if not draw:
+        if force:
+            store.remove_figure(SHOWN)
+        return found
     shown = {"results": digest, "conditions": str(found.conditions)}
     if force or read_json(store.root / "figures" / SHOWN) != shown:
         for cell, text in cards.all_cards(store, found.plan, found.rows, str(found.conditions)):
@@ -104,8 +108,7 @@ def _histories(store: Store, plan: RunPlan) -> Iterator[History]:
     for cell in plan.cells:
         history = store.cell(cell.id).history()
         if history is not None:
-            rows = [{str(key): value for key, value in row.items()} for row in history.to_dict("records")]
-            yield History(cell.contender, cell.seed, tuple(Epoch(**row) for row in rows))
+            yield History(cell.contender, cell.seed, history)
 
 
 def sheets(store: Store, plan: RunPlan) -> Iterator[Sheet]:

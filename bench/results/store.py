@@ -11,13 +11,15 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load, save
+from safetensors.numpy import load
+from safetensors.numpy import save as serialize
 
 from bench.core.errors import BenchError
 from bench.core.lazy import Lazy, pandas
@@ -29,7 +31,7 @@ from bench.spec.cells import Cell
 from bench.spec.protocol import fingerprint, score_id
 from bench.spec.yaml12 import dump
 from bench.training.score import Score
-from bench.training.train import State
+from bench.training.state import Epoch, State
 
 pyarrow = Lazy("pyarrow")
 parquet = Lazy("pyarrow.parquet")
@@ -39,6 +41,7 @@ WEIGHTS = "weights.safetensors"
 HISTORY = "history.csv"
 STATE = "state.safetensors"
 FAILURE = "error.json"
+SAMPLES_VERSION = 2  # in a test's marker; raised to have the samples of older folders made again from their weights
 
 
 class Store:
@@ -83,6 +86,9 @@ class Store:
     def write_figure(self, name: str, content: bytes) -> Path:
         return update(self.root / "figures" / name, content)
 
+    def remove_figure(self, name: str) -> None:
+        (self.root / "figures" / name).unlink(missing_ok=True)
+
     def keep_figures(self, names: Iterable[str]) -> None:
         """Remove the figures of earlier plans: all but these."""
         kept = set(names)
@@ -108,7 +114,7 @@ class CellStore:
         return CellStore(self.folder.parent / cell_id)
 
     def record(self) -> dict[str, Any] | None:
-        """What is known of the finished cell, or None where something is missing or cut short."""
+        """The cell's marker, or None where a file is missing or cut short."""
         return self._record
 
     @cached_property
@@ -120,73 +126,75 @@ class CellStore:
         return self.record() is not None
 
     def intact(self) -> bool:
-        """Whether the cell is finished and every byte of its files is as it was written."""
+        """Whether the cell is finished and its files match their checksums."""
         record = self.record()
         return record is not None and whole(self.folder, record)
 
     def discard(self) -> None:
-        """Forget a finished cell; its tests count no more unless the same weights come back."""
+        """Remove a finished cell. Its scores count again only if training gives the same weights."""
         self._write_marker(None)
         for name in (WEIGHTS, HISTORY):
             (self.folder / name).unlink(missing_ok=True)
 
     def finish(self, cell: Cell, state: State | None, facts: Mapping[str, Any]) -> None:
-        """Store a cell that is trained, or needs no training (state None), and forget its intermediate state.
+        """Store a cell that is trained, or that needs no training (state None), and remove its unfinished state.
 
-        facts: dataset, size, parameters, macs; after a search also lr, search and train_seconds, all trials counted.
+        facts: dataset, size, parameters, macs; after a search also lr, search, and train_seconds of all trials.
         """
         files: dict[str, bytes] = {}
         record: dict[str, Any] = {"id": cell.id, "cell": cell.node(), "labels": cell.labels()}
         if state is not None:
             node = json.dumps(cell.node(), sort_keys=True)
-            files = {WEIGHTS: save(state.part("kept"), metadata={"cell": node}), HISTORY: _csv(state.history)}
-            record |= {"epochs": state.epoch, "kept_epoch": state.best_epoch, "train_seconds": state.seconds}
+            files = {WEIGHTS: _safetensors(state.kept, {"cell": node}), HISTORY: _csv(state.history)}
+            record |= {"epochs": state.epoch, "kept_epoch": state.kept_epoch, "train_seconds": state.seconds}
         for name, content in files.items():
             write(self.folder / name, content)
         self._write_marker({**record, **facts, **sums(files)})
         (self.folder / STATE).unlink(missing_ok=True)
 
     def weights(self) -> dict[str, np.ndarray] | None:
-        """The stored weights, None for a cell without. Raises DamagedResult if they are not what was stored."""
+        """The stored weights by name, None for a cell without. Raises DamagedResult if their checksum differs."""
         record = self.record()
         if record is None:
             raise BenchError(f"{self.folder} holds no finished cell: give a folder like results/NAME/cells/ID")
         return dict(load(verified(self.folder, WEIGHTS, record))) if WEIGHTS in record["checksums"] else None
 
     def last_state(self) -> State:
-        """A finished training as a state that holds the weights kept and the history."""
-        record, history = self.record(), self.history()
-        if record is None or history is None:
+        """A finished training as a state with the weights kept and the history. Raises DamagedResult."""
+        record, kept = self.record(), self.weights()
+        if record is None or kept is None:
             raise BenchError(f"{self.folder} holds no finished training")
-        kept = {f"kept/{name}": value for name, value in (self.weights() or {}).items()}
-        rows = tuple({str(key): value for key, value in row.items()} for row in history.to_dict("records"))
-        return State(record["epochs"], record["kept_epoch"], kept, rows)
+        history = _epochs(verified(self.folder, HISTORY, record))
+        return State(kept=kept, history=history, kept_epoch=record["kept_epoch"])
 
-    def history(self) -> "pandas.DataFrame | None":
-        """The row of every epoch, None for a cell without training. Raises DamagedResult."""
+    def history(self) -> tuple[Epoch, ...] | None:
+        """The epochs of the training, None for a cell without one. Raises DamagedResult."""
         record = self.record()
         if record is None or HISTORY not in record["checksums"]:
             return None
-        return pandas.read_csv(io.BytesIO(verified(self.folder, HISTORY, record)))
+        return _epochs(verified(self.folder, HISTORY, record))
 
     def save_state(self, state: State) -> None:
-        """Keep an unfinished training, to go on from after an interruption."""
-        facts = {"epoch": state.epoch, "best_epoch": state.best_epoch, "history": list(state.history)}
-        metadata = {"state": json.dumps({**facts, "sha256": _digest(facts, state.tensors)})}
-        write(self.folder / STATE, save(state.tensors, metadata=metadata))
+        """Store an unfinished training, to resume it after an interruption."""
+        history = [asdict(epoch) for epoch in state.history]
+        facts = {"epoch": state.epoch, "best_epoch": state.kept_epoch, "history": history}
+        arrays = state.flat()
+        metadata = {"state": json.dumps({**facts, "sha256": _digest(facts, arrays)})}
+        write(self.folder / STATE, _safetensors(arrays, metadata))
 
     def state(self) -> State:
-        """The unfinished training that was kept; a fresh one where there is none or it is damaged."""
+        """The stored unfinished training; a new one where there is none or it is damaged."""
         path = self.folder / STATE
         if not path.exists():
             return State()
         try:
             with safe_open(path, framework="numpy") as opened:
                 facts = json.loads(opened.metadata()["state"])
-                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
-            if facts.pop("sha256") != _digest(facts, tensors):
+                arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
+            if facts.pop("sha256") != _digest(facts, arrays):
                 return State()
-            return State(facts["epoch"], facts["best_epoch"], tensors, tuple(facts["history"]))
+            history = tuple(Epoch(**epoch) for epoch in facts["history"])
+            return State.from_flat(arrays, history, facts["best_epoch"])
         except (SafetensorError, AttributeError, KeyError, TypeError, ValueError):
             return State()
 
@@ -212,8 +220,17 @@ class CellStore:
         found = marker(self._scores / f"{test}.json", self._scores, {"means", "deviations", "n_images", "weights"})
         return found if found and record and found["weights"] == record["checksums"].get(WEIGHTS) else None
 
+    def scored(self, test: str, metrics: Sequence[Metric]) -> bool:
+        """Whether a test is finished: every metric is stored, and samples of the present version."""
+        record = self.score(test)
+        return (
+            record is not None
+            and record.get("samples") == SAMPLES_VERSION
+            and all(metric.column in record["means"] for metric in metrics)
+        )
+
     def lacking(self, test: str, metrics: Sequence[Metric]) -> list[Metric]:
-        """The metrics that are still to be computed for a test."""
+        """The metrics still to be computed for a test. If any is, and the stored values are damaged, all of them."""
         record = self.score(test)
         if record is None:
             return list(metrics)
@@ -221,15 +238,15 @@ class CellStore:
         return missing if not missing or whole(self._scores, record) else list(metrics)
 
     def finish_score(self, noise: Noise, data: Mapping[str, Any], score: Score) -> None:
-        """Store a test: its per-image values and samples, then its means as the marker.
+        """Store a test: its per-image values and samples, then the marker with their means.
 
-        Metrics that were computed before are kept beside the new ones.
+        Metrics computed before are kept.
         """
         test, cell = score_id(noise, data), self.record()
         assert cell is not None
         before = self.score(test)
         values = {**(self._values(test, before) if before and whole(self._scores, before) else {}), **score.values}
-        files = {f"{test}.parquet": _parquet(values), f"{test}.samples.safetensors": save(score.samples)}
+        files = {f"{test}.parquet": _parquet(values), _samples_of(test): _safetensors(score.samples)}
         for name, content in files.items():
             write(self._scores / name, content, lasting=False)
         means = {column: mean(found) for column, found in values.items()}
@@ -244,10 +261,19 @@ class CellStore:
             "evaluate_seconds": score.seconds,
             "latency_ms": score.latency_ms,
             "fitted": score.fitted,
+            "samples": SAMPLES_VERSION,
             **sums(files),
         }
-        # Scores are made again in moments, and a marker's sizes tell files that a power failure has emptied.
+        # A lost score takes moments to compute again, and sizes in markers reveal files that a power failure emptied.
         write(self._scores / f"{test}.json", as_json(record), lasting=False)
+
+    def renew_samples(self, test: str, samples: Mapping[str, np.ndarray]) -> None:
+        """Store the samples of a finished test again; its values, means and times stay as they are."""
+        record, name, content = self._scored(test), _samples_of(test), _safetensors(samples)
+        for kind, found in sums({name: content}).items():
+            record[kind] = {**record[kind], **found}
+        write(self._scores / name, content, lasting=False)
+        write(self._scores / f"{test}.json", as_json({**record, "samples": SAMPLES_VERSION}), lasting=False)
 
     def values(self, test: str) -> "pandas.DataFrame":
         """Every metric of every image of a finished test. Raises DamagedResult."""
@@ -255,8 +281,8 @@ class CellStore:
         return pandas.DataFrame({"image": np.arange(len(next(iter(values.values())))), **values})
 
     def samples(self, test: str) -> dict[str, np.ndarray]:
-        """Original, noisy and output, uint8 (K, 3, H, W). Raises DamagedResult."""
-        return dict(load(verified(self._scores, f"{test}.samples.safetensors", self._scored(test))))
+        """Original, noisy and output of the first images, uint8 (K, 3, H, W). Raises DamagedResult."""
+        return dict(load(verified(self._scores, _samples_of(test), self._scored(test))))
 
     @property
     def _scores(self) -> Path:
@@ -281,21 +307,44 @@ class CellStore:
         self.__dict__.pop("_record", None)
 
 
-def _digest(facts: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
-    """What tells whether a state is as it was written; its file format doesn't."""
+def _samples_of(test: str) -> str:
+    """The name of the file that holds a test's samples."""
+    return f"{test}.samples.safetensors"
+
+
+def _safetensors(arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> bytes:
+    # The format takes an array's memory as it lies, whatever its strides.
+    return serialize({name: np.asarray(value, order="C") for name, value in arrays.items()}, metadata=metadata)
+
+
+def _digest(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """Checksum of a state: its file format has none."""
     found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for name in sorted(tensors):
-        found.update(f"{name} {tensors[name].dtype} {tensors[name].shape} ".encode())
-        found.update(tensors[name].tobytes())
+    for name in sorted(arrays):
+        found.update(f"{name} {arrays[name].dtype} {arrays[name].shape} ".encode())
+        found.update(arrays[name].tobytes())
     return found.hexdigest()
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _csv(history: Sequence[Epoch]) -> bytes:
     text = io.StringIO()
-    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    table = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")
     table.writeheader()
-    table.writerows(rows)
+    table.writerows(asdict(epoch) for epoch in history)
     return text.getvalue().encode()
+
+
+def _epochs(content: bytes) -> tuple[Epoch, ...]:
+    """What `_csv` wrote."""
+    return tuple(
+        Epoch(
+            int(row["epoch"]),
+            float(row["train_loss"]),
+            float(row["validation_loss"]) if row["validation_loss"] else None,
+            float(row["seconds"]),
+        )
+        for row in csv.DictReader(io.StringIO(content.decode()))
+    )
 
 
 def _parquet(values: Mapping[str, np.ndarray]) -> bytes:

@@ -1,4 +1,4 @@
-"""How long a plan will take: the costs of its kinds of work, measured where they are asked for, added up."""
+"""How long a plan will take: the measured costs of its kinds of work, added up."""
 
 import heapq
 import time
@@ -14,12 +14,12 @@ from bench.spec.protocol import CHUNK
 from bench.training.costs import Cost, Costs, scoring_kind, start_kind, training_kind
 from bench.training.units import Context, measure_scoring, measure_training
 
-CELL = 0.03  # seconds that storing a cell and passing it on takes
-VALIDATING = 1 / 3  # of what an image costs in training: forward without backward
+CELL = 0.03  # seconds to store a cell and to pass it between processes
+VALIDATING = 1 / 3  # of the cost of a training image: forward without backward
 
 
 def remembered() -> Costs:
-    """The costs that were measured on this machine before."""
+    """The costs that were measured before; those of other machines go unused."""
     return Costs.from_node(read_json(path()) or {})
 
 
@@ -29,9 +29,9 @@ def path() -> Path:
 
 
 def measure(experiment: Experiment, works: Sequence[Work], workers: int, plugins: tuple[str, ...] = ()) -> Costs:
-    """The costs of every kind of work in a plan, measured by as many processes at once as will do the work.
+    """Benchmark every kind of work in a plan, in as many processes at once as will do the work.
 
-    Raises what a model raises that can't be built or trained.
+    Raises whatever a model raises when it is built or trained.
     """
     context, size = Context(experiment.dataset.node(), plugins), experiment.dataset.size
     compiled = any(train.compile == "auto" for train in experiment.train)
@@ -54,17 +54,17 @@ def measure(experiment: Experiment, works: Sequence[Work], workers: int, plugins
         for tag, kind in enumerate(kinds):
             pool.start(tag, units[kind])
         for _ in kinds:
-            tag, cost, error = pool.finish()
-            if error:
-                raise error
-            found[kinds[tag]] = cost
+            outcome = pool.finish()
+            if outcome.error:
+                raise outcome.error
+            found[kinds[outcome.tag]] = outcome.result
     finally:
         pool.close()
     return Costs({**remembered().known, **found})
 
 
 def seconds(experiment: Experiment, work: Work, trained: bool, costs: Costs) -> float | None:
-    """How long one process is busy with a cell and its tests; None where a cost is not known.
+    """How long a cell and its tests keep one process busy; None where a cost is not known.
 
     trained: whether only its tests are left.
     """
@@ -87,7 +87,10 @@ def seconds(experiment: Experiment, work: Work, trained: bool, costs: Costs) -> 
 
 
 def wall(busy: Iterable[float], workers: int) -> float:
-    """When the last of some processes is done that take the longest cell left, one after the other."""
+    """Wall-clock seconds of cells in so many processes, each of which takes the longest cell that is left.
+
+    busy: seconds of each cell.
+    """
     ends = [0.0] * workers
     for cell in sorted(busy, reverse=True):
         heapq.heapreplace(ends, ends[0] + cell)

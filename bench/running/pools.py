@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from bench.core.lazy import Lazy
 
@@ -21,7 +21,7 @@ distributed = Lazy("distributed")
 distributed_gc = Lazy("distributed.gc")
 
 COPIED = sys.platform == "linux"  # elsewhere copies of a process that has imported libraries are not safe
-# What every worker imports; torch would import its compiler, in a second and more, with the first optimiser.
+# Imported before workers are forked; torch would import its compiler, for more than a second, with the first optimiser.
 SHARED = ["torch", "torch._dynamo", "distributed.nanny", "bench.training.units"]
 # glibc would give the memory of every large tensor back to the system and fault it in again at the next step.
 KEPT = 2**30  # bytes of free memory that a process keeps
@@ -39,7 +39,7 @@ SETTINGS = {
     "distributed.deploy.lost-worker-timeout": "1000 days",  # or no process that dies again is replaced
     "distributed.scheduler.worker-ttl": None,  # a unit may keep its process from answering for long
     "distributed.admin.large-graph-warning-threshold": "1 TB",  # a training's state is large and must travel
-    # Dask watches itself and its processes many times a second, for a dashboard that nobody sees.
+    # Dask profiles itself and its processes many times a second, for a dashboard that is not shown.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "10s",
@@ -47,7 +47,7 @@ SETTINGS = {
 
 
 class WorkerDied(Exception):
-    """A unit's process ended before the unit did, though it was the only one."""
+    """A unit's process died, even when no other unit was running."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,16 @@ class Unit:
     arguments: tuple[Any, ...]
 
 
+class Outcome(NamedTuple):
+    """How a unit ended. tag: as it was started with. result: what its function returned. error: what it raised."""
+
+    tag: int
+    result: Any = None
+    error: Exception | None = None
+
+
 class Pool(Protocol):
-    """Where units run. `start` takes one; `finish` waits for any and gives its tag and its outcome.
+    """Where units run. `start` takes one with a tag; `finish` waits until any has ended.
 
     slots: how many units to have under way at once.
     """
@@ -67,12 +75,12 @@ class Pool(Protocol):
     slots: int
 
     def start(self, tag: int, unit: Unit) -> None: ...
-    def finish(self) -> tuple[int, Any, Exception | None]: ...
+    def finish(self) -> Outcome: ...
     def close(self) -> None: ...
 
 
 def open_pool(size: int) -> Pool:
-    """This process for one unit at a time, as many processes for more."""
+    """A pool of this process for one unit at a time, of as many processes for more."""
     return Inline() if size == 1 else Processes(size)
 
 
@@ -88,21 +96,21 @@ class Inline:
     def start(self, tag: int, unit: Unit) -> None:
         self.waiting.append((tag, unit))
 
-    def finish(self) -> tuple[int, Any, Exception | None]:
+    def finish(self) -> Outcome:
         tag, unit = self.waiting.popleft()
         try:
-            return tag, unit.function(*unit.arguments), None
-        except Exception as error:  # whatever a unit dies of is its outcome; the others go on
-            return tag, None, error
+            return Outcome(tag, unit.function(*unit.arguments))
+        except Exception as error:  # whatever it is, the other units go on
+            return Outcome(tag, error=error)
 
     def close(self) -> None:
         self.waiting.clear()
 
 
 class Processes:
-    """Runs units in local processes of one unit each, through Dask. A process that dies is replaced.
+    """Runs each unit in a local process, through Dask. A process that dies is replaced.
 
-    A unit whose process has died is tried once more, all alone: if that one dies too, no other can have been the cause.
+    A unit whose process has died is tried once more, on its own: if that process dies too, the unit is the cause.
     """
 
     def __init__(self, size: int) -> None:
@@ -140,7 +148,7 @@ class Processes:
         self.waiting.append((tag, unit))
         self._submit()
 
-    def finish(self) -> tuple[int, Any, Exception | None]:
+    def finish(self) -> Outcome:
         while True:
             self._submit()
             future = next(self.completed)
@@ -148,13 +156,14 @@ class Processes:
             was_alone, self.alone = self.alone, False
             error = future.exception()
             if not isinstance(error, distributed.KilledWorker):
-                return tag, None if error else future.result(), error
+                return Outcome(tag, error=error) if error else Outcome(tag, future.result())
             if was_alone:
-                return tag, None, WorkerDied("its process died twice: it ran out of memory or was ended from within")
+                died = WorkerDied("its process died twice: it ran out of memory or was ended from within")
+                return Outcome(tag, error=died)
             self.suspects.append((tag, unit))
 
     def _submit(self) -> None:
-        """Send what waits; a suspect only when nothing else runs, and nothing beside it."""
+        """Submit what is waiting; a suspect only on its own."""
         while not self.alone and (self.suspects or self.waiting):
             if self.suspects and self.running:
                 return
@@ -165,7 +174,7 @@ class Processes:
             self.completed.add(future)
 
     def close(self) -> None:
-        """End the processes at once: they hold nothing that is not stored."""
+        """Terminate the processes: they hold nothing that is not stored."""
         with interrupts_held():
             if self.cluster is not None:
                 self.cluster.sync(self._end)
@@ -179,7 +188,7 @@ class Processes:
 
 
 def keep_memory() -> None:
-    """What ALONE asks of glibc in processes that are still to start, for this one; elsewhere nothing."""
+    """Make this process keep freed memory, as ALONE does for processes to come; needs glibc."""
     if sys.platform != "linux":
         return
     library = ctypes.CDLL(None)
@@ -189,7 +198,7 @@ def keep_memory() -> None:
 
 
 def _start_server() -> None:
-    """Start the process that workers are copies of: they share the memory of its libraries and start at once."""
+    """Start the fork server: workers are forks of it, share the memory of its libraries and start at once."""
     before = {name: os.environ.get(name) for name in ALONE}
     os.environ.update(ALONE)  # libraries read it when they are imported
     try:
@@ -205,10 +214,10 @@ def _start_server() -> None:
 
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits until the end of this block.
+    """Hold Ctrl-C back until the end of this block.
 
-    Threads and processes that start inside never get it: in a terminal it goes to every process, but only the first
-    one shall answer it.
+    Threads and processes that start inside never receive it: a terminal sends it to every process, but only the main
+    one should react.
     """
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     if ignored or threading.current_thread() is not threading.main_thread():
@@ -227,7 +236,7 @@ def interrupts_held() -> Iterator[None]:
 
 
 def _block_interrupts() -> Callable[[], object]:
-    """Keep interrupts from this thread and all it starts; returns what ends that."""
+    """Block interrupts in this thread and all it starts; returns a function that undoes it."""
     if not hasattr(signal, "pthread_sigmask"):
         return lambda: None
     resource_tracker.ensure_running()  # or its start, later, would let them through again

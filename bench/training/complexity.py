@@ -1,4 +1,4 @@
-"""What a model costs: parameters, multiplications, and the sizes of its layers."""
+"""The complexity of a model: parameters, multiply-accumulates, and its layers."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from bench.models.base import Model
 
 @dataclass(frozen=True)
 class Complexity:
-    """The cost of a model.
+    """The size of a model and the work of one forward pass.
 
-    parameters: numbers among its weights, trained or given.
-    macs: multiply-accumulates of one image's forward pass, half of torch's count of FLOPs; None without parameters.
+    parameters: numbers in its weights, trained or given.
+    macs: multiply-accumulates per image, half of torch's count of FLOPs; None without parameters.
     """
 
     parameters: int
@@ -40,7 +40,7 @@ def complexity(model: Model, size: int) -> Complexity:
 
 
 def layers(model: Model, size: int) -> list[Layer]:
-    """The layers of a model in the order an image of (3, size, size) passes them."""
+    """The layers of a model in the order in which an image of (3, size, size) passes through them."""
     network = _built(model, size)
     found: list[Layer] = []
 
@@ -59,7 +59,7 @@ def layers(model: Model, size: int) -> list[Layer]:
 
 
 def _built(model: Model, size: int) -> "nn.Module":
-    with torch.random.fork_rng(devices=[]):  # a look at a model must not change what is drawn next
+    with torch.random.fork_rng(devices=[]):  # building draws weights, and callers may be drawing too
         return model.build(size).eval()
 
 

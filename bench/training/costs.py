@@ -1,4 +1,4 @@
-"""What work costs on this machine, as it was measured: seconds per image, by the name of the kind of work."""
+"""Measured costs of training and scoring on this machine, in seconds per image, by kind of work."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,15 @@ from bench.noises import Noise
 from bench.spec import Train
 from bench.spec.cells import Cell
 
-SETTINGS = ("batch_size", "optimizer", "precision", "threads", "device")  # of train: those that change the speed
+SETTINGS = ("batch_size", "optimizer", "precision", "threads", "device")  # of `train`, those that affect its speed
 
 
 @dataclass(frozen=True)
 class Cost:
     """Seconds per image of one kind of work.
 
-    compiled: the same through torch.compile; None where that was not tried or can't be done.
-    compiling: seconds that this takes once.
+    compiled: the same through torch.compile; None where it was not tried or failed.
+    compiling: seconds to compile, once.
     """
 
     seconds: float
@@ -29,19 +29,19 @@ class Cost:
     compiling: float = 0.0
 
     def gain(self, images: int) -> float:
-        """Seconds that compiling saves over so many images, less than 0 where it costs more than it saves."""
+        """Seconds that torch.compile saves over so many images, negative where it costs more than it saves."""
         return (self.seconds - self.compiled) * images - self.compiling if self.compiled is not None else 0.0
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Costs by the name of their kind of work."""
+    """Costs by kind of work, with methods for each kind; None where it was not measured."""
 
     known: Mapping[str, Cost] = field(default_factory=dict)
 
     @classmethod
     def from_node(cls, node: Mapping[str, Any]) -> Self:
-        """What `node()` gave; whatever else is there counts for nothing."""
+        """The costs that `node()` described; anything else is ignored."""
         names = {field.name for field in fields(Cost)}
         return cls({kind: Cost(**cost) for kind, cost in node.items() if isinstance(cost, dict) and set(cost) == names})
 
@@ -51,14 +51,14 @@ class Costs:
 
     @property
     def start(self) -> float:
-        """Seconds that starting the processes takes."""
+        """Seconds to start the processes."""
         return self.known.get(start_kind(), Cost(0.0)).seconds
 
     def training(self, model: Model, noise: Noise | None, train: Train, size: int) -> Cost | None:
         return self.known.get(training_kind(model, noise, train, size))
 
     def compiling_pays(self, cell: Cell) -> bool:
-        """Whether this machine was measured to train a cell faster through torch.compile, compiling included."""
+        """Whether torch.compile was measured to make a cell's training faster, the time to compile included."""
         cost = self.training(cell.model, cell.noise, cell.train, cell.data["size"]) if cell.train else None
         return cost is not None and cost.gain(cell.images) > 0
 
@@ -67,18 +67,18 @@ class Costs:
 
 
 def training_kind(model: Model, noise: Noise | None, train: Train, size: int) -> str:
-    """The name of what a training costs per image; neither its length nor the level of its noise matters."""
+    """The kind of work of a training; neither its length nor the level of its noise matters."""
     settings = {name: getattr(train, name) for name in SETTINGS}
     return _kind(training=model.node(), noise=noise.name if noise else None, settings=settings, size=size)
 
 
 def scoring_kind(model: Model, noise: Noise, metrics: Sequence[Metric], size: int) -> str:
-    """The name of what a test costs per image."""
+    """The kind of work of a test."""
     return _kind(scoring=model.node(), noise=noise.name, metrics=[metric.node() for metric in metrics], size=size)
 
 
 def start_kind() -> str:
-    """The name of what starting costs, in seconds."""
+    """The kind of work of starting the processes, in seconds altogether."""
     return _kind(starting="processes")
 
 
@@ -88,7 +88,7 @@ def _kind(**what: Any) -> str:
 
 @cache
 def _machine() -> dict[str, Any]:
-    """What makes costs those of another machine."""
+    """What costs depend on beside the work."""
     found = machine.environment()
     return {
         "cpu": found["cpu"],

@@ -1,4 +1,4 @@
-"""What training and scoring cost per image, measured on made-up images. Nothing is written here."""
+"""Benchmarks of training and scoring, per image, on random images. Nothing is written here."""
 
 import contextlib
 import statistics
@@ -20,17 +20,18 @@ from bench.spec.protocol import CHUNK
 from bench.training import train
 from bench.training.costs import Cost
 from bench.training.score import scoring_draw
+from bench.training.state import State
 
-BATCHES = 8  # of training images
-LONG = 0.5  # seconds that a measurement takes at least
+BATCHES = 8  # of training images in an epoch
+LONG = 0.5  # seconds to measure for, at least
 FEW = 4  # images for a denoiser that works on one at a time
-WORTH = 600.0  # seconds; a shorter training hardly wins back what compiling takes
+WORTH = 600.0  # seconds; a shorter training hardly wins back the time to compile
 
 
 def training(cell: Cell, size: int, compiled: bool) -> Cost:
-    """A cell's training: noise, forward, backward and step.
+    """The cost of a cell's training: noise, forward, backward and step.
 
-    compiled: measure it through torch.compile as well, if it is long enough for that to pay.
+    compiled: measure it through torch.compile too, if the training is long enough for that to pay.
     """
     assert cell.train is not None
     plain = replace(cell.train, epochs=100_000, images=None, seconds=None, lr_search=(), keep="last", compile="off")
@@ -38,14 +39,14 @@ def training(cell: Cell, size: int, compiled: bool) -> Cost:
     _, seconds = _per_image(replace(cell, train=plain), data)
     if not compiled or seconds * cell.images < WORTH:
         return Cost(seconds)
-    with contextlib.suppress(Exception):  # no compiler, or a network it can't take: there is nothing to gain then
+    with contextlib.suppress(Exception):  # no compiler, or a network it can't compile
         first, faster = _per_image(replace(cell, train=replace(plain, compile="on")), data)
         return Cost(seconds, faster, max(0.0, first - faster * len(data.train)))
     return Cost(seconds)
 
 
 def scoring(model: Model, noise: Noise, chosen: Sequence[Metric], size: int) -> Cost:
-    """A test: noise, denoiser and metrics."""
+    """The cost of a test: noise, denoiser and metrics."""
     network = model.build(size).eval().to(memory_format=torch.channels_last)
     count = CHUNK if model.trains else FEW
     clean = to_float(torch.from_numpy(_random(count, size).train))
@@ -63,19 +64,19 @@ def scoring(model: Model, noise: Noise, chosen: Sequence[Metric], size: int) -> 
 
 def _per_image(cell: Cell, data: Data) -> tuple[float, float]:
     """Seconds of the first epoch, and of one image later on."""
-    state = train.advance(cell, data, train.State(), 1)
+    state = train.advance(cell, data, State(), 1)
     first = state.seconds
 
     def epoch() -> float:
         nonlocal state
         state = train.advance(cell, data, state, 1)
-        return float(state.history[-1]["seconds"])
+        return state.history[-1].seconds
 
     return first, statistics.median(_again(epoch)) / len(data.train)
 
 
 def _again(once: Callable[[], float]) -> list[float]:
-    """What each of several calls took, the first one left out."""
+    """Seconds of each of several calls, after one to warm up."""
     once()
     found = [once()]
     while sum(found) < LONG:

@@ -1,4 +1,4 @@
-"""Scoring as a function: a denoiser, test images and one noise in, per-image values out. Nothing is written here."""
+"""Scoring as a function: denoiser, images and noise in, per-image values out. Nothing is written here."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,24 +17,26 @@ from bench.models import Model, TrainableModel
 from bench.noises import Noise
 from bench.spec.cells import Cell
 from bench.spec.protocol import CHUNK, TEST_SEED
-from bench.training.train import build, corrupt, load_weights
+from bench.training.objectives import VALIDATION, corrupt
+from bench.training.state import as_arrays
+from bench.training.train import build, load_weights
 
-FITTED_TO = 256  # validation images that an untrained model may be fitted to, at most
-SAMPLES = 8  # test images whose reconstructions are kept to look at
+FITTED_TO = 256  # validation images that a model's null keys are tuned on, at most
+SAMPLES = 8  # test images whose reconstructions are stored
 
 
 class NotFinite(BenchError):
-    """A value that is no finite number: such a score must not enter a table as if it were one."""
+    """A value that is not finite and must not enter a table."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What one denoiser makes of one test noise.
+    """The results of one denoiser under one test noise.
 
-    values: metric column -> (N,) float64, one per test image.
-    seconds: the whole scoring. latency_ms: the denoiser alone, per image, in chunks of CHUNK.
-    samples: original, noisy and output, uint8 (K, 3, H, W): the first test images.
-    fitted: the denoiser with what was chosen on validation images, empty where nothing was left open.
+    values: metric column -> (N,) float64, one value per image.
+    seconds: for all of it. latency_ms: of the denoiser alone, per image, in chunks of CHUNK.
+    samples: original, noisy and output of the first images, uint8 (K, 3, H, W).
+    fitted: label of the denoiser with its null keys as tuned; empty where it has none.
     """
 
     values: dict[str, np.ndarray]
@@ -45,30 +47,31 @@ class Score:
 
 
 def fit_to_validation(model: Model, data: Data, noise: Noise) -> Model:
-    """The model with the keys it leaves open chosen on validation images under the noise that it is about to meet."""
+    """Tune a model's null keys on validation images with the test noise."""
     if not model.fits or not len(data.validation):
         return model
     clean = to_float(torch.from_numpy(data.validation[:FITTED_TO].copy()))
-    return model.fit(corrupt(noise, clean, torch.arange(len(clean)), TEST_SEED, 0, "validation"), clean)
+    return model.fit(corrupt(noise, clean, torch.arange(len(clean)), VALIDATION), clean)
 
 
 def network_of(cell: Cell, size: int, weights: Mapping[str, np.ndarray] | None) -> "nn.Module":
-    """The cell's denoiser, ready to use: its stored weights, float32, in evaluation mode."""
+    """The cell's denoiser in evaluation mode, float32, with its stored weights; None keeps the first ones."""
     if isinstance(cell.model, TrainableModel):
         network = build(cell.model, size, cell.seed or 0)
         if weights is not None:
-            load_weights(network, dict(weights))
+            load_weights(network, weights)
     else:
         network = cell.model.build(size)
     return network.eval()
 
 
 def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metric], device: str = "cpu") -> Score:
-    """Every metric of every image of the noise's split, the test images as a rule; reads no others.
+    """Every metric of every image of the noise's split, usually the test images; no other image is read.
 
-    noise: drawn with the tests' own seed, so that every model meets the very same corrupted images.
-    Always float32, whatever precision the weights were trained in.
-    Raises NotFinite where the noise, the output or a metric holds what is no number, BenchError for odd shapes.
+    noise: drawn with a seed of its own, so that every model gets the same corrupted images.
+    chosen: if empty, only the samples are made, from the first chunk.
+    Computes in float32, whatever precision the weights were trained in.
+    Raises NotFinite for noisy images, outputs or metrics that are not finite, BenchError for outputs of another shape.
     """
     started = time.perf_counter()
     network = network.to(device).to(memory_format=torch.channels_last)  # convolutions take half the time
@@ -86,7 +89,9 @@ def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metri
             parts.append(metrics.compute(chosen, output[:count].float(), clean[:count]))
             if not samples:
                 shown = {"original": clean, "noisy": noisy, "output": output}
-                samples = {name: to_uint8(batch[:count][:SAMPLES]).cpu().numpy() for name, batch in shown.items()}
+                samples = as_arrays({name: to_uint8(batch[:count][:SAMPLES]) for name, batch in shown.items()})
+            if not chosen:
+                break
     values = {column: torch.cat([part[column] for part in parts]).cpu().numpy() for column in parts[0]}
     _check_values(values, chosen)
     images = len(parts) * CHUNK
@@ -105,7 +110,7 @@ def _check_values(values: Mapping[str, np.ndarray], chosen: Sequence[Metric]) ->
     for metric in chosen:
         found = values[metric.column]
         broken = np.flatnonzero(~np.isfinite(found))
-        if metric.better == "higher":  # there infinity is the value of a perfect image
+        if metric.better == "higher":  # infinity is then the value of a perfect image
             broken = broken[~np.isposinf(found[broken])]
         if broken.size:
             raise NotFinite(
@@ -115,14 +120,14 @@ def _check_values(values: Mapping[str, np.ndarray], chosen: Sequence[Metric]) ->
 
 
 def scoring_draw(shape: Sequence[int], noise: Noise, indices: "torch.Tensor") -> Draw:
-    """The randomness of a test: it depends on the tests' seed, the kind of noise and the image alone."""
+    """Random numbers of a test noise: they depend on the tests' seed, the kind of noise and the image alone."""
     return Draw(tuple(shape), TEST_SEED, ("test", noise.name), indices)
 
 
 def _chunks(images: np.ndarray, noise: Noise, device: str) -> "Iterator[tuple[torch.Tensor, torch.Tensor, int]]":
-    """Clean and corrupted chunks of one fixed size, with the count of true images in each.
+    """Clean and noisy chunks of CHUNK images, and how many of them count: the last chunk is padded.
 
-    The last chunk is padded: a network's rounding depends on the size of the batch.
+    A network's rounding depends on the size of the batch.
     """
     for start in range(0, len(images), CHUNK):
         indices = torch.arange(start, start + CHUNK)

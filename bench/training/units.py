@@ -1,4 +1,4 @@
-"""The units of work, as functions of plain values, so that they run in this process or in any other."""
+"""Units of work as functions of plain values, so that they run in this process or in any other."""
 
 import json
 from collections.abc import Mapping
@@ -19,12 +19,15 @@ from bench.training import complexity, measure, train
 from bench.training.complexity import Complexity
 from bench.training.costs import Cost
 from bench.training.score import Score, fit_to_validation, network_of, score
-from bench.training.train import State
+from bench.training.state import State
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every unit of a run shares: the dataset's node and the plug-in files."""
+    """What all units of a run have in common.
+
+    dataset: its node. plugins: files that register classes of the user's own.
+    """
 
     dataset: Mapping[str, Any]
     plugins: tuple[str, ...] = ()
@@ -36,13 +39,13 @@ class Context:
 
 
 def complexity_step(context: Context, model: Mapping[str, Any], size: int) -> Complexity:
-    """What a model costs. Raises whatever it raises when it is built."""
+    """Parameters and multiply-accumulates of a model. Raises whatever it raises when it is built."""
     load_plugins(context.plugins)
     return complexity.complexity(models.parse(model), size)
 
 
 def measure_training(context: Context, cell: Mapping[str, Any], size: int, compiled: bool) -> Cost:
-    """What a cell's training costs per image."""
+    """Measure a cell's training per image, through torch.compile as well if `compiled`."""
     load_plugins(context.plugins)
     return measure.training(Cell.from_node(cell), size, compiled)
 
@@ -54,15 +57,15 @@ def measure_scoring(
     chosen: tuple[Mapping[str, Any], ...],
     size: int,
 ) -> Cost:
-    """What one test of a model costs per image."""
+    """Measure a model's scoring per image, under one test noise."""
     load_plugins(context.plugins)
     torch.set_num_threads(1)
     return measure.scoring(models.parse(model), noises.parse(noise), [metrics.parse(node) for node in chosen], size)
 
 
 def train_step(context: Context, cell: Mapping[str, Any], state: State, epochs: int) -> State:
-    """Some epochs of a cell's training."""
-    data = context.data()
+    """Some more epochs of a cell's training."""
+    data = context.data()  # first: it loads the plug-ins
     return train.advance(Cell.from_node(cell), data, state, epochs)
 
 
@@ -73,15 +76,18 @@ def score_step(
     noise: Mapping[str, Any],
     chosen: tuple[Mapping[str, Any], ...],
 ) -> Score:
-    """One test noise met by a cell's denoiser."""
+    """A cell's denoiser under one test noise, its null keys tuned on validation images first.
+
+    weights: None for a denoiser without training. chosen: nodes of metrics; none makes the samples only.
+    """
     data = context.data()
     subject = Cell.from_node(cell)
     torch.set_num_threads(subject.train.threads if subject.train else 1)
-    met = noises.parse(noise)
-    model = fit_to_validation(subject.model, data, met)
+    test_noise = noises.parse(noise)
+    model = fit_to_validation(subject.model, data, test_noise)
     network = network_of(replace(subject, model=model), data.test.shape[-1], weights)
     device = subject.train.device if subject.train else "cpu"
-    found = score(network, data, met, [metrics.parse(node) for node in chosen], device)
+    found = score(network, data, test_noise, [metrics.parse(node) for node in chosen], device)
     return replace(found, fitted=model.label()) if subject.model.fits else found
 
 

@@ -17,7 +17,8 @@ from bench.cli.denoise import MARGIN, TILE, Denoiser, _cuts, denoise_picture
 from bench.core.pictures import Picture
 from bench.models import models
 from bench.results.store import CellStore
-from bench.training.train import State, advance
+from bench.training.state import State
+from bench.training.train import advance
 from tests.helpers import runs
 from tests.helpers.pictures import made_up
 

@@ -10,9 +10,10 @@ from bench.cli import progress
 from bench.cli.progress import Display, Download, duration
 from bench.models import models
 from bench.noises import Noise, noises
-from bench.running.engine import Begun, Done, Event, Failed, Scored, Trained
+from bench.running.events import Done, Event, Failed, Scored, Started, Trained
 from bench.spec import Train
 from bench.spec.cells import Cell, Work
+from bench.training.state import Epoch
 
 GAUSSIAN = noises.parse("gaussian")
 MASKING = noises.parse("masking")
@@ -25,7 +26,7 @@ def work(model: Any = "conv", noise: Noise | None = GAUSSIAN, seed: int | None =
 
 
 def trained(of: Work, epoch: int, new: int = 1, validation: float | None = 0.02) -> Trained:
-    return Trained(of, epoch, new, 1234.5, {"train_loss": 0.01, "validation_loss": validation})
+    return Trained(of, new, 1234.5, Epoch(epoch, 0.01, validation, 1.0))
 
 
 def show(*events: Event, width: int | None = None, varied: tuple[str, ...] = ()) -> tuple[Display, str]:
@@ -49,13 +50,13 @@ def frame(display: Display) -> str:
     return out.getvalue()
 
 
-BEGUN = Begun(cells=5, pending=3, epochs=8, tests=6, workers=2)
+STARTED = Started(cells=5, pending=3, epochs=8, tests=6, workers=2)
 
 
 def test_lines_tell_the_whole_run() -> None:
     conv, identity = work(), work("identity", None, None)
     _, text = show(
-        BEGUN, trained(conv, 4, 4), Scored(conv, GAUSSIAN.label(), {"mse": 0.01, "psnr": 20.0}), Done(conv),
+        STARTED, trained(conv, 4, 4), Scored(conv, GAUSSIAN.label(), {"mse": 0.01, "psnr": 20.0}), Done(conv),
         Scored(identity, MASKING.label(), {"psnr": 10.0}), Done(identity), Failed(work(seed=1), "diverged: [red] nan"),
     )  # fmt: skip
     assert text.splitlines() == [
@@ -79,7 +80,7 @@ def test_lines_come_at_intervals_and_at_the_end(monkeypatch: pytest.MonkeyPatch)
         now[0] += seconds
         return event
 
-    display, _ = show(BEGUN)
+    display, _ = show(STARTED)
     out = io.StringIO()
     display.console = Console(file=out, soft_wrap=True)
     for seconds, epoch in ((1, 1), (10, 2), (1, 3), (1, 4)):
@@ -91,13 +92,13 @@ def test_lines_come_at_intervals_and_at_the_end(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_nothing_pending_says_nothing() -> None:
-    assert show(Begun(5, 0, 0, 0, 1))[1] == ""
+    assert show(Started(5, 0, 0, 0, 1))[1] == ""
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_bars_fit_the_terminal(width: int) -> None:
     long = work({"unet": {"depth": 1}}, MASKING)
-    _, text = show(BEGUN, trained(work(), 1), trained(long, 2, 2), width=width)
+    _, text = show(STARTED, trained(work(), 1), trained(long, 2, 2), width=width)
     lines = [line for line in text.splitlines() if line.strip()]
     assert len(lines) == 3 and max(map(len, lines)) <= width
     assert lines[0].startswith("cells: 0 of 3") and "3/8 epochs" in lines[0] and "2,469 images/s" in lines[0]
@@ -107,19 +108,19 @@ def test_bars_fit_the_terminal(width: int) -> None:
 
 def test_a_finished_cell_has_no_bar() -> None:
     conv = work()
-    _, text = show(BEGUN, trained(conv, 4, 4), Done(conv), width=100)
+    _, text = show(STARTED, trained(conv, 4, 4), Done(conv), width=100)
     assert "conv(width=16)" not in text and "cells: 1 of 3" in text and "4/8 epochs" in text
 
 
 def test_cells_that_differ_in_their_training_have_bars_of_their_own() -> None:
-    _, text = show(BEGUN, trained(work(), 1), trained(work(lr=0.01), 2, 2), width=120, varied=("lr",))
+    _, text = show(STARTED, trained(work(), 1), trained(work(lr=0.01), 2, 2), width=120, varied=("lr",))
     assert "conv(width=16), lr=0.001 on" in text and "conv(width=16), lr=0.01 on" in text
 
 
 def test_where_nothing_is_left_to_train_tests_are_counted() -> None:
     identity = work("identity", None, None)
-    begun = Begun(1, 1, 0, 2, 1)
-    _, text = show(begun, Scored(identity, GAUSSIAN.label(), {"psnr": 1.0}), width=80)
+    started = Started(1, 1, 0, 2, 1)
+    _, text = show(started, Scored(identity, GAUSSIAN.label(), {"psnr": 1.0}), width=80)
     assert "1/2 tests" in text
 
 

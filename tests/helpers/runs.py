@@ -25,7 +25,7 @@ from bench.spec.cells import Cell, Work
 from bench.spec.plan import works_of
 from bench.spec.protocol import score_id
 from bench.training.score import Score
-from bench.training.train import State
+from bench.training.state import Epoch, State
 
 SPEC = """\
 name: tiny
@@ -106,11 +106,11 @@ def stored(
     store = Store(root)
     store.begin(experiment.node(), RunPlan.of(experiment, works))
     store.describe_environment({"noise-bench": "0", "cpu": "none", "libraries": {"torch": "0"}})
-    row = {"epoch": 1, "train_loss": 0.5, "validation_loss": 0.25, "seconds": 2.0}
+    history = (Epoch(1, 0.5, 0.25, 2.0),)
     for work in works:
         folder = store.cell(work.cell.id)
         seed = np.full(1, work.cell.seed or 0, np.float32)
-        state = State(1, 1, {"kept/a": seed}, (row,)) if work.cell.train else None
+        state = State(kept={"a": seed}, history=history, kept_epoch=1) if work.cell.train else None
         folder.finish(work.cell, state, {"dataset": "made up", "size": 16, "parameters": 7, "macs": 11})
         reasons = {}
         for noise in work.tests:
@@ -131,19 +131,25 @@ def bench(*words: object) -> Result:
     return CliRunner().invoke(main, [str(word) for word in words])
 
 
-PLAIN = "from bench.report import rebuild; rebuild._figures_and_report = lambda *arguments: None; "
 # Whoever runs the tests in the background of a shell lets them start with interrupts ignored.
-HEEDING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+HEEDING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 
 
-def command(*words: object) -> list[str]:
-    """A command for a process of its own, that draws no figures, which take seconds."""
-    return [sys.executable, "-c", f"{HEEDING}{PLAIN}from bench.cli.main import entry; entry()", *map(str, words)]
+def run(spec: Path, results: Path, *options: object) -> Result:
+    """`bench run` in this process, without figures, which take seconds."""
+    return bench("run", spec, "--results", results, "--no-figures", *options)
 
 
-def bench_apart(*words: object, **options: Any) -> "subprocess.CompletedProcess[str]":
-    """A command in a process of its own."""
-    return subprocess.run(command(*words), capture_output=True, text=True, timeout=240, **options)
+def run_command(spec: Path, results: Path, *options: object) -> list[str]:
+    """The same for a process of its own."""
+    words = ["run", spec, "--results", results, "--no-figures", *options]
+    return [sys.executable, "-c", f"{HEEDING}; from bench.cli.main import entry; entry()", *map(str, words)]
+
+
+def run_apart(spec: Path, results: Path, *options: object, cache: Path) -> "subprocess.CompletedProcess[str]":
+    """`bench run` in a process of its own, without figures."""
+    command = run_command(spec, results, *options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment(cache))
 
 
 def steady(results: Path) -> list[dict[str, str]]:

@@ -16,9 +16,10 @@ from bench.models import models
 from bench.noises import noises
 from bench.results.records import RunPlan
 from bench.results.store import Store
-from bench.running import engine, pools
+from bench.running import engine, events, pools
 from bench.spec import cells, plan, protocol
 from bench.training import train
+from bench.training.state import State
 
 from . import peers
 from .script import SIGMA, SIZE
@@ -63,12 +64,12 @@ def grid(
     for event in engine.run(experiment, works, store, workers):
         now = time.perf_counter()
         match event:
-            case engine.Trained(row=row):
-                begin, trained = min(begin, now - row["seconds"]), now
-            case engine.Scored(means=means):
+            case events.Trained(last=last):
+                begin, trained = min(begin, now - last.seconds), now
+            case events.Scored(means=means):
                 scored = now
                 psnr.append(means["psnr"])
-            case engine.Failed(reason=reason):
+            case events.Failed(reason=reason):
                 raise RuntimeError(reason)
     settings = experiment.train[0]
     count = works[0].cell.data["train"]
@@ -99,7 +100,7 @@ def beside_bare(images: int, epochs: int, batch: int, pairs: int) -> dict[str, A
     model = models.parse("conv")
     cell = cells.Cell(model, noises.parse(NOISE), 0, settings, {"train": images})
     bare = peers.bare(train.build(model, SIZE, 0), batch, settings.precision)
-    state = train.advance(cell, data, train.State(), 1)
+    state = train.advance(cell, data, State(), 1)
     bare(images // batch)
     found: dict[str, list[float]] = {"ours": [], "bare": []}
     for _ in range(pairs):

@@ -1,6 +1,9 @@
 """The results folder: whole files or none, markers last, damage found, nothing lost."""
 
+import hashlib
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from hypothesis.extra import numpy as some_arrays
+from safetensors.numpy import save
 
 from bench.core.errors import BenchError
 from bench.metrics import metrics
@@ -18,7 +22,7 @@ from bench.results.files import DamagedResult, NotWritable, read_json, update, w
 from bench.results.store import HISTORY, STATE, WEIGHTS, CellStore, Store
 from bench.spec.protocol import score_id as id_of
 from bench.training.score import Score
-from bench.training.train import State
+from bench.training.state import Epoch, State
 from tests.helpers import runs
 
 CELL = runs.cell({"conv": {"width": 4}})
@@ -31,15 +35,23 @@ REPEATED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture],
 
 def state(scale: float = 1.0) -> State:
     draw = np.random.default_rng(0)
-    tensors = {
-        "weights/a": draw.normal(size=(3, 2)).astype(np.float32),
-        "weights/count": np.array(7),
-        "kept/a": (scale * draw.normal(size=(3, 2))).astype(np.float32),
-        "kept/count": np.array(5),
-        "optimizer/0/step": np.array(3.0, np.float32),
-    }
-    row = {"train_loss": 0.1, "validation_loss": None, "seconds": 0.5}
-    return State(2, 1, tensors, ({"epoch": 1, **row}, {"epoch": 2, **row, "validation_loss": 1 / 3}))
+    return State(
+        weights={"a": draw.normal(size=(3, 2)).astype(np.float32), "count": np.array(7)},
+        kept={"a": (scale * draw.normal(size=(3, 2))).astype(np.float32), "count": np.array(5)},
+        optimizer={"0/step": np.array(3.0, np.float32)},
+        history=(Epoch(1, 0.1, None, 0.5), Epoch(2, 0.1, 1 / 3, 0.5)),
+        kept_epoch=1,
+    )
+
+
+def same(one: State, other: State) -> None:
+    """Two states that are equal to the bit."""
+    assert (one.history, one.kept_epoch) == (other.history, other.kept_epoch)
+    ours, theirs = one.flat(), other.flat()
+    assert ours.keys() == theirs.keys()
+    for path, value in ours.items():
+        assert value.dtype == theirs[path].dtype and value.shape == theirs[path].shape
+        assert value.tobytes() == theirs[path].tobytes()
 
 
 def scored(columns: tuple[str, ...] = ("mse", "psnr"), seed: int = 0) -> Score:
@@ -79,10 +91,10 @@ def test_what_was_stored_comes_back(folder: Path) -> None:
     weights = cell.weights()
     assert weights is not None
     assert weights.keys() == {"a", "count"}
-    assert np.array_equal(weights["a"], state().tensors["kept/a"])
+    assert np.array_equal(weights["a"], state().kept["a"])
     assert weights["count"].shape == () and weights["count"] == 5
     history = cell.history()
-    assert history is not None and history["validation_loss"].tolist()[1] == 1 / 3
+    assert history == state().history
     values = cell.values(TEST)
     assert list(values) == ["image", "mse", "psnr"]
     assert np.array_equal(values["psnr"], scored().values["psnr"])
@@ -115,14 +127,9 @@ def test_a_cell_without_training_has_no_weights(tmp_path: Path) -> None:
     )
 )
 def test_every_state_comes_back_to_the_bit(tmp_path: Path, tensors: dict[str, np.ndarray]) -> None:
-    before = State(1, 1, {f"weights/{name}": value for name, value in tensors.items()}, state().history)
+    before = replace(state(), weights=tensors)
     CellStore(tmp_path).save_state(before)
-    after = CellStore(tmp_path).state()
-    assert (after.epoch, after.best_epoch, after.history) == (1, 1, before.history)
-    assert after.tensors.keys() == before.tensors.keys()
-    for name, value in before.tensors.items():
-        assert after.tensors[name].dtype == value.dtype and after.tensors[name].shape == value.shape
-        assert after.tensors[name].tobytes() == value.tobytes()
+    same(CellStore(tmp_path).state(), before)
 
 
 @settings(REPEATED)
@@ -141,10 +148,105 @@ def test_a_damaged_state_counts_as_none(tmp_path: Path, data: some.DataObject) -
     path.write_bytes(content)
     found = cell.state()
     if found.epoch:  # a byte that says nothing, such as a space
-        assert found.history == state().history and (found.epoch, found.best_epoch) == (2, 1)
-        assert found.tensors.keys() == state().tensors.keys()
-        for name, value in state().tensors.items():
-            assert np.array_equal(found.tensors[name], value)
+        same(found, state())
+
+
+def transposed(array: np.ndarray) -> np.ndarray:
+    """The same values, the other way round in memory."""
+    return np.asarray(array, order="F")
+
+
+def test_arrays_of_any_memory_order_come_back(tmp_path: Path) -> None:
+    flat = {path: transposed(value) for path, value in state().flat().items()}
+    before = State.from_flat(flat, state().history, state().kept_epoch)
+    cell = CellStore(tmp_path)
+    cell.save_state(before)
+    same(cell.state(), state())
+    cell.finish(CELL, before, FACTS)
+    assert np.array_equal((cell.weights() or {})["a"], state().kept["a"])
+    picture = np.arange(4 * 3 * 5 * 5, dtype=np.uint8).reshape(4, 3, 5, 5)
+    cell.finish_score(NOISE, CELL.data, Score({"mse": np.zeros(4)}, 1.0, 1.0, {"output": transposed(picture)}))
+    assert np.array_equal(cell.samples(TEST)["output"], picture)
+    cell.renew_samples(TEST, {"output": transposed(picture[::-1])})
+    assert np.array_equal(cell.samples(TEST)["output"], picture[::-1])
+
+
+def outdate(folder: Path) -> dict[str, Any]:
+    """Make a test's marker one that was written before samples had a version."""
+    path = folder / "scores" / f"{TEST}.json"
+    record = read_json(path)
+    assert record is not None and record.pop("samples") == store.SAMPLES_VERSION
+    write(path, files.as_json(record))
+    return record
+
+
+def test_samples_without_a_version_are_made_again_and_the_rest_stays(folder: Path) -> None:
+    cell, before = CellStore(folder), outdate(folder)
+    values = (folder / "scores" / f"{TEST}.parquet").read_bytes()
+    assert not cell.scored(TEST, [MSE, PSNR]) and cell.lacking(TEST, [MSE, PSNR]) == []
+    cell.renew_samples(TEST, {"original": np.ones((4, 3, 16, 16), np.uint8)})
+    assert cell.scored(TEST, [MSE, PSNR]) and not cell.scored(TEST, [MSE, SSIM])
+    assert cell.samples(TEST)["original"].all()
+    after = cell.score(TEST)
+    assert after is not None and (folder / "scores" / f"{TEST}.parquet").read_bytes() == values
+    changed = {key for key in after if after[key] != before.get(key)}
+    assert changed == {"samples", "checksums"}
+    assert list(cell.values(TEST)) == ["image", "mse", "psnr"]
+
+
+def test_samples_renewed_halfway_are_still_outdated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outdate(folder)
+
+    def replace(source: str, target: Path) -> None:
+        if Path(target).suffix == ".json":
+            raise Crash
+        os.rename(source, target)
+
+    monkeypatch.setattr(files.os, "replace", replace)
+    with pytest.raises(Crash):
+        CellStore(folder).renew_samples(TEST, {"original": np.ones((4, 3, 16, 16), np.uint8)})
+    monkeypatch.undo()
+    assert not CellStore(folder).scored(TEST, [MSE])
+
+
+def test_a_state_is_stored_as_it_always_was(tmp_path: Path) -> None:
+    """Trainings that older versions left unfinished go on."""
+    arrays = {
+        "weights/a": state().weights["a"],
+        "weights/count": np.array(7),
+        "kept/a": state().kept["a"],
+        "kept/count": np.array(5),
+        "optimizer/0/step": np.array(3.0, np.float32),
+    }
+    rows = [
+        {"epoch": 1, "train_loss": 0.1, "validation_loss": None, "seconds": 0.5},
+        {"epoch": 2, "train_loss": 0.1, "validation_loss": 1 / 3, "seconds": 0.5},
+    ]
+    facts: dict[str, Any] = {"epoch": 2, "best_epoch": 1, "history": rows}
+    checksum = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name in sorted(arrays):
+        checksum.update(f"{name} {arrays[name].dtype} {arrays[name].shape} ".encode())
+        checksum.update(arrays[name].tobytes())
+    facts["sha256"] = checksum.hexdigest()
+    (tmp_path / STATE).write_bytes(save(arrays, metadata={"state": json.dumps(facts)}))
+    same(CellStore(tmp_path).state(), state())
+    before = (tmp_path / STATE).read_bytes()
+    CellStore(tmp_path).save_state(state())
+    assert (tmp_path / STATE).read_bytes() == before
+
+
+def test_a_state_of_other_parts_counts_as_none(tmp_path: Path) -> None:
+    facts: dict[str, Any] = {"epoch": 1, "best_epoch": 1, "history": []}
+    arrays = {"gradients/a": np.zeros(2)}
+    facts["sha256"] = store._digest(facts, arrays)
+    (tmp_path / STATE).write_bytes(save(arrays, metadata={"state": json.dumps(facts)}))
+    same(CellStore(tmp_path).state(), State())
+
+
+def test_a_finished_training_comes_back_as_its_last_state(folder: Path) -> None:
+    same(CellStore(folder).last_state(), replace(state(), weights={}, optimizer={}))
+    with pytest.raises(BenchError, match="holds no finished cell"):
+        CellStore(folder.parent).last_state()
 
 
 class Crash(Exception):

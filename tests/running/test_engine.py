@@ -16,14 +16,14 @@ from bench import spec
 from bench.core.errors import DataError
 from bench.results.files import NotWritable, read_json
 from bench.results.store import WEIGHTS, CellStore, Store
-from bench.running import engine, pools
-from bench.running.engine import Begun, Done, Failed, Scored, Trained
+from bench.running import engine, pools, steps
+from bench.running.events import Done, Event, Failed, Scored, Started, Trained
 from bench.running.pools import Inline, Processes, Unit
 from bench.spec import Experiment
 from bench.spec.plan import resolved, works_of
 from bench.spec.protocol import score_id as id_of
 from bench.training import units
-from bench.training.train import State
+from bench.training.state import Epoch, State
 from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -39,11 +39,11 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "results" / "tiny")
 
 
-def run(experiment: Experiment, store: Store, workers: int = 1) -> list[engine.Event]:
+def run(experiment: Experiment, store: Store, workers: int = 1) -> list[Event]:
     return list(engine.run(experiment, works_of(experiment), store, workers))
 
 
-def of(events: list[engine.Event], kind: type[Any]) -> list[Any]:
+def of(events: list[Event], kind: type[Any]) -> list[Any]:
     return [event for event in events if isinstance(event, kind)]
 
 
@@ -62,7 +62,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception, when: 
             raise error
         return real(*arguments)
 
-    monkeypatch.setattr(engine, name, step)
+    monkeypatch.setattr(engine if name == "complexity_step" else steps, name, step)
     return calls
 
 
@@ -72,7 +72,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[Any]:
 
 def test_a_run_trains_and_scores_everything_once(experiment: Experiment, store: Store) -> None:
     events = run(experiment, store)
-    assert events[0] == Begun(cells=3, pending=3, epochs=4, tests=4, workers=1)
+    assert events[0] == Started(cells=3, pending=3, epochs=4, tests=4, workers=1)
     assert sum(event.new_epochs for event in of(events, Trained)) == 4
     assert len(of(events, Scored)) == 4
     assert len(of(events, Done)) == 3
@@ -84,7 +84,7 @@ def test_a_run_trains_and_scores_everything_once(experiment: Experiment, store: 
 def test_a_finished_run_does_nothing(experiment: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run(experiment, store)
     monkeypatch.setattr(engine, "open_pool", lambda size: pytest.fail("started something"))
-    assert run(experiment, store) == [Begun(cells=3, pending=0, epochs=0, tests=0, workers=1)]
+    assert run(experiment, store) == [Started(cells=3, pending=0, epochs=0, tests=0, workers=1)]
 
 
 def test_the_longest_training_comes_first(tmp_path: Path, store: Store) -> None:
@@ -102,7 +102,7 @@ def test_new_tests_and_metrics_train_nothing(
     trained = counted(monkeypatch, "train_step")
     more = spec.load(tmp_path / "spec.yaml", ["test_noises=[gaussian: {sigma: 0.1}, masking: {p: 0.25}, poisson]"])
     events = run(more, store)
-    assert events[0] == Begun(cells=3, pending=3, epochs=0, tests=5, workers=1)
+    assert events[0] == Started(cells=3, pending=3, epochs=0, tests=5, workers=1)
     assert {path: path.read_text() for path in scores} == scores
     scored = counted(monkeypatch, "score_step")
     more = spec.load(tmp_path / "spec.yaml", ["metrics=[mse, psnr, ssim, pairwise_distance]"])
@@ -121,7 +121,7 @@ def test_an_interrupted_training_goes_on_where_it_was(
 ) -> None:
     run(experiment, store)
     other = Store(tmp_path / "results" / "interrupted")
-    monkeypatch.setattr(engine, "STEP_SECONDS", 0.0)
+    monkeypatch.setattr(steps, "STEP_SECONDS", 0.0)
     events = engine.run(experiment, works_of(experiment), other, 1)
     for event in events:
         if isinstance(event, Trained):
@@ -231,7 +231,7 @@ def test_damaged_weights_that_come_back_otherwise_are_scored_anew(
     content[-1] ^= 1
     path.write_bytes(content)
     real = units.train_step
-    monkeypatch.setattr(engine, "train_step", lambda context, cell, *rest: real(context, {**cell, "seed": 9}, *rest))
+    monkeypatch.setattr(steps, "train_step", lambda context, cell, *rest: real(context, {**cell, "seed": 9}, *rest))
     more = spec.load(tmp_path / "spec.yaml", ["test_noises=[gaussian: {sigma: 0.1}, masking: {p: 0.25}, poisson]"])
     run(more, store)
     assert weights_of(store)[path.parent.name] != bytes(content)
@@ -264,11 +264,14 @@ def test_what_is_fitted_to_each_noise_is_kept_and_better(tmp_path: Path, store: 
 
 
 def test_a_step_is_longer_where_saving_takes_longer() -> None:
-    assert engine._epochs_per_step((), 1.0) == 1
-    assert engine._epochs_per_step(({"seconds": 0.5},), 0.001) == engine.STEP_SECONDS / 0.5
-    assert engine._epochs_per_step(({"seconds": 0.5},), 1.0) == engine.SAVING_SHARE / 0.5
-    assert engine._epochs_per_step(({"seconds": 1000.0},), 0.0) == 1
-    assert engine._epochs_per_step(({"seconds": 0.0},), 0.0) == 3000
+    def epochs(seconds: float, saving: float) -> int:
+        return steps._epochs_per_step((Epoch(1, 0.1, None, seconds),), saving)
+
+    assert steps._epochs_per_step((), 1.0) == 1
+    assert epochs(0.5, saving=0.001) == steps.STEP_SECONDS / 0.5
+    assert epochs(0.5, saving=1.0) == steps.SAVING_SHARE / 0.5
+    assert epochs(1000.0, saving=0.0) == 1
+    assert epochs(0.0, saving=0.0) == 3000
 
 
 def test_little_work_is_done_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,7 +333,7 @@ def test_a_process_that_dies_is_a_reason_and_is_replaced(processes: Processes) -
     for tag in (3, 4):
         error = outcomes.pop(tag)[1]
         assert isinstance(error, pools.WorkerDied)
-        assert "its process died twice" in engine._reason(error)
+        assert "its process died twice" in steps.reason(error)
     assert outcomes == {tag: (tag, None) for tag in outcomes}
 
 
@@ -344,9 +347,9 @@ def test_no_callback_of_the_garbage_collector_can_swallow_an_interrupt(processes
 
 
 def test_large_states_travel_without_a_word(processes: Processes, recwarn: pytest.WarningsRecorder) -> None:
-    state = State(tensors={"weights/a": np.zeros(5_000_000)})
+    state = State(weights={"a": np.zeros(5_000_000)})
     processes.start(1, Unit(_echo, (state,)))
-    assert processes.finish()[1].tensors["weights/a"].nbytes == 40_000_000
+    assert processes.finish()[1].weights["a"].nbytes == 40_000_000
     assert not recwarn.list
 
 

@@ -172,5 +172,5 @@ def test_plan_foretells_once_costs_are_measured(experiment: Experiment, tmp_path
     for said in (measured, later):
         assert re.search(r"how long before figures and report, as measured on this machine: \d+ s in 1 process", said)
     assert re.search(r" in 1 process, \d+ s in 2, \d+ s in 4, each", later)
-    runs.bench("run", text, "--results", tmp_path / "results", "--workers", 1)
+    runs.run(tmp_path / "spec.yaml", tmp_path / "results", "--workers", 1)
     assert "how long" not in runs.bench("plan", text, "--results", tmp_path / "results").output

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench.models import models
-from bench.report import rebuild
 from bench.running.pools import Processes, Unit, WorkerDied
 from bench.training import train
+from bench.training.state import State
 from tests.helpers import runs
 from tests.running import test_run
 
@@ -24,14 +24,8 @@ whole = test_run.whole
 Run = subprocess.Popen[str]
 
 
-@pytest.fixture(autouse=True)
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No figures and no report, which take seconds."""
-    monkeypatch.setattr(rebuild, "_figures_and_report", lambda *arguments: None)
-
-
 def start(spec: Path, results: Path, workers: int, cache: Path) -> Run:
-    words = runs.command("run", spec, "--results", results, "--workers", workers)
+    words = runs.run_command(spec, results, "--workers", workers)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(words, text=True, start_new_session=True, env=runs.environment(cache), **pipes)
 
@@ -138,12 +132,12 @@ def test_many_deaths_blame_none_but_their_cause() -> None:
 @pytest.mark.parametrize("name", [name for name in models if models[name].trains])
 def test_compiled_training_differs_by_rounding_only(name: str) -> None:
     plain, compiled = (
-        train.advance(runs.cell(name, epochs=2, keep="last", compile=choice), runs.images(), train.State(), 2)
+        train.advance(runs.cell(name, epochs=2, keep="last", compile=choice), runs.images(), State(), 2)
         for choice in ("off", "on")
     )
     for before, after in zip(plain.history, compiled.history, strict=True):
-        assert after["train_loss"] == pytest.approx(before["train_loss"], rel=1e-3)
-        assert after["validation_loss"] == pytest.approx(before["validation_loss"], rel=1e-3)
+        assert after.train_loss == pytest.approx(before.train_loss, rel=1e-3)
+        assert after.validation_loss == pytest.approx(before.validation_loss, rel=1e-3)
 
 
 @pytest.mark.skipif(not LOSSLESS.is_dir(), reason="needs the images of cifar10-lossless beside the project")
@@ -157,7 +151,7 @@ def test_training_reaches_its_quality(tmp_path: Path, cache: Path) -> None:
         "noises: [gaussian: {sigma: 0.1}]\n"
         "train: {epochs: 40, batch_size: 32, lr: 2.0e-3}\n"
     )
-    found = runs.bench("run", spec, "--results", tmp_path)
+    found = runs.run(spec, tmp_path)
     assert found.exit_code == 0, found.output
     rows = runs.steady(tmp_path / "quality" / "tables" / "results.csv")
     psnr = {row["model"].split("(")[0]: float(row["psnr"]) for row in rows}

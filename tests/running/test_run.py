@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.report import rebuild
 from bench.results import files
+from bench.results.store import CellStore
 from bench.results.tables import VOLATILE
+from bench.running import steps
 from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -42,20 +43,12 @@ def copy(home: Path, tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
-@pytest.fixture
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No figures and no report, which take seconds."""
-    monkeypatch.setattr(rebuild, "_figures_and_report", lambda *arguments: None)
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """A folder with a spec that takes seconds, and its uninterrupted run in `whole/tiny`."""
     folder = tmp_path_factory.mktemp("whole")
     spec = runs.spec(folder, ("epochs: 2", "epochs: 40"), ("{conv: {width: 4}}", "{unet: {width: 12}}"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rebuild, "_figures_and_report", lambda *arguments: None)
-        found = runs.bench("run", spec, "--results", folder / "whole", "--workers", 1)
+    found = runs.run(spec, folder / "whole", "--workers", 1)
     assert found.exit_code == 0, found.output
     return folder
 
@@ -87,6 +80,94 @@ def test_the_resolved_spec_says_the_same(home: Path, tmp_path: Path) -> None:
     assert "nothing to run" in found.output, found.output
 
 
+def outdate_samples(marker: Path) -> None:
+    """Make a test's marker one of an older version, that had no version of the samples."""
+    record = json.loads(marker.read_text())
+    del record["samples"]
+    marker.write_text(json.dumps(record))
+
+
+def figures_of(results: Path) -> set[str]:
+    return {path.name for path in results.rglob("figures/*")}
+
+
+@pytest.mark.parametrize("then", ["run", "report"])
+def test_a_run_without_figures_leaves_them_to_the_next_command(then: str, home: Path, tmp_path: Path) -> None:
+    found = runs.run(home / "spec.yaml", tmp_path)
+    folder = tmp_path / "tiny"
+    assert found.output.endswith(f"tables: {folder}/tables; `bench report {folder}` draws the figures\n")
+    assert not (folder / "figures").exists() and not (folder / "report.html").exists()
+    assert rows_of(tmp_path) == rows_of(home / "results")
+    words = ("report", folder) if then == "report" else ("run", home / "spec.yaml", "--results", tmp_path)
+    found = runs.bench(*words)
+    assert found.exit_code == 0 and found.output.endswith(f"figures and report: {folder}/report.html\n")
+    assert (folder / "report.html").exists() and figures_of(folder) == figures_of(home)
+
+
+def test_figures_that_a_run_left_out_of_date_are_drawn_anew(copy: Path, home: Path) -> None:
+    """Also where no number changed, because only samples were made again."""
+    drawn, score = copy / "tiny" / "report.html", next(copy.rglob("scores/*.json"))
+    outdate_samples(score)
+    drawn.write_text("out of date")
+    assert runs.run(home / "spec.yaml", copy).exit_code == 0
+    assert drawn.read_text() == "out of date"
+    assert runs.bench("run", home / "spec.yaml", "--results", copy).exit_code == 0
+    assert drawn.read_text() != "out of date"
+    assert figures_of(copy) == figures_of(home)
+
+
+DENOISERS = "[{conv: {width: 4}}, {unet: {width: 4, depth: 1}}, {dense: {hidden: [16], code: 8}}, identity, median]"
+
+
+def largest_difference(results: Path) -> float:
+    """The largest difference between the stored error of an image and that of its sample, in 8-bit levels."""
+    found = []
+    for path in results.rglob("scores/*.json"):
+        cell = CellStore(path.parents[1])
+        samples, values = cell.samples(path.stem), cell.values(path.stem)
+        error = samples["output"].astype(float) - samples["original"]
+        stored = 255 * np.sqrt(values["mse"].to_numpy()[: len(error)])
+        found.append(np.abs(np.sqrt((error**2).mean((1, 2, 3))) - stored).max())
+    return float(max(found))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_samples_are_the_images_that_were_scored(workers: int, tmp_path: Path) -> None:
+    """By the triangle inequality rounding to 8 bits changes the root of an error by half a level at most."""
+    spec = runs.spec(tmp_path, ("[{conv: {width: 4}}, identity]", DENOISERS))
+    found = runs.run(spec, tmp_path / "results", "--workers", workers)
+    assert found.exit_code == 0, found.output
+    assert len(list(tmp_path.rglob("*.samples.safetensors"))) == 3 * 2 + 2 * 2
+    assert largest_difference(tmp_path / "results") <= 0.5
+
+
+def test_scrambled_samples_of_older_versions_are_made_anew(
+    copy: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is trained, every number stays, and the pictures are drawn anew."""
+    before = snapshot(copy)
+    for path in copy.rglob("scores/*.json"):
+        cell = CellStore(path.parents[1])
+        samples = cell.samples(path.stem)
+        scrambled = samples["output"].transpose(0, 2, 3, 1).reshape(samples["output"].shape)
+        cell.renew_samples(path.stem, {**samples, "output": scrambled})
+        outdate_samples(path)
+    assert largest_difference(copy) > 5
+    monkeypatch.setattr(steps, "train_step", lambda *arguments: pytest.fail("trained"))
+    found = runs.bench("run", home / "spec.yaml", "--results", copy, "--workers", 1)
+    assert found.exit_code == 0, found.output
+    assert largest_difference(copy) <= 0.5
+    after = snapshot(copy)
+    assert after.keys() == before.keys()
+    for name, (_, content) in before.items():
+        if "/scores/" in name and name.endswith(".json"):
+            assert json.loads(after[name][1]) == json.loads(content)
+        elif not name.endswith(".svg"):  # drawn anew, with other identifiers inside
+            assert after[name][1] == content, name
+    found = runs.bench("run", home / "spec.yaml", "--results", copy)
+    assert "nothing to run" in found.output and snapshot(copy) == after
+
+
 def test_a_finished_run_writes_nothing(copy: Path, home: Path) -> None:
     before = snapshot(copy)
     found = runs.bench("run", home / "spec.yaml", "--results", copy)
@@ -111,12 +192,12 @@ def test_a_finished_run_is_quick_and_imports_nothing_heavy(home: Path, cache: Pa
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.0
 
 
-def test_a_new_test_noise_trains_nothing_and_changes_no_score(copy: Path, home: Path, plain: None) -> None:
+def test_a_new_test_noise_trains_nothing_and_changes_no_score(copy: Path, home: Path) -> None:
     cells = copy / "tiny" / "cells"
     before = snapshot(cells)
     table = pd.read_csv(copy / "tiny" / "tables" / "results.csv")
     more = "test_noises=[gaussian: {sigma: 0.1}, masking: {p: 0.25}, poisson: {peak: 30}]"
-    found = runs.bench("run", home / "spec.yaml", "--results", copy, "--set", more)
+    found = runs.run(home / "spec.yaml", copy, "--set", more)
     assert found.exit_code == 0, found.output
     after = snapshot(cells)
     changed = {name for name in before if after[name] != before[name]}
@@ -129,12 +210,10 @@ def test_a_new_test_noise_trains_nothing_and_changes_no_score(copy: Path, home: 
         assert kept[column].equals(kept[f"{column}_before"])
 
 
-def test_a_new_metric_trains_nothing_and_changes_no_mean(copy: Path, home: Path, plain: None) -> None:
+def test_a_new_metric_trains_nothing_and_changes_no_mean(copy: Path, home: Path) -> None:
     weights = snapshot(copy, "weights.safetensors"), snapshot(copy, "cell.json")
     before = pd.read_csv(copy / "tiny" / "tables" / "results.csv")
-    found = runs.bench(
-        "run", home / "spec.yaml", "--results", copy, "--set", "metrics=[psnr, mse, ssim, pairwise_distance]"
-    )
+    found = runs.run(home / "spec.yaml", copy, "--set", "metrics=[psnr, mse, ssim, pairwise_distance]")
     assert found.exit_code == 0, found.output
     assert (snapshot(copy, "weights.safetensors"), snapshot(copy, "cell.json")) == weights
     after = pd.read_csv(copy / "tiny" / "tables" / "results.csv")
@@ -145,13 +224,13 @@ def test_a_new_metric_trains_nothing_and_changes_no_mean(copy: Path, home: Path,
     assert list(values) == ["image", "mse", "psnr", "ssim", "pairwise_distance"]
 
 
-def test_a_folder_of_an_older_plan_stays_usable(copy: Path, home: Path, plain: None) -> None:
+def test_a_folder_of_an_older_plan_stays_usable(copy: Path, home: Path) -> None:
     weights = snapshot(copy, "weights.safetensors")
     other = ["--set", "models=[{conv: {width: 4}}, median]", "--set", "noises=[masking: {p: 0.25}]"]
-    found = runs.bench("run", home / "spec.yaml", "--results", copy, *other)
+    found = runs.run(home / "spec.yaml", copy, *other)
     assert found.exit_code == 0, found.output
     assert [row["model"] for row in rows_of(copy)] == ["conv(width=4)", "median(size=3)"]
-    found = runs.bench("run", home / "spec.yaml", "--results", copy)
+    found = runs.run(home / "spec.yaml", copy)
     assert "nothing to run" in found.output
     assert rows_of(copy) == rows_of(home / "results")
     assert snapshot(copy, "weights.safetensors") == weights
@@ -171,11 +250,11 @@ def test_a_report_is_rebuilt_from_what_is_stored(copy: Path, home: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["cell.json", "weights.safetensors", "*.json", "*.parquet", "*.samples.safetensors"])
-def test_what_is_cut_or_gone_is_done_again(name: str, copy: Path, home: Path, plain: None) -> None:
+def test_what_is_cut_or_gone_is_done_again(name: str, copy: Path, home: Path) -> None:
     pattern = f"scores/{name}" if "*" in name else name
     for place, path in enumerate(sorted(copy.rglob(pattern))):
         path.write_bytes(path.read_bytes()[:30]) if place % 2 else path.unlink()
-    found = runs.bench("run", home / "spec.yaml", "--results", copy)
+    found = runs.run(home / "spec.yaml", copy)
     assert found.exit_code == 0, found.output
     assert rows_of(copy) == rows_of(home / "results")
     assert weights_of(copy) == weights_of(home / "results")
@@ -211,7 +290,7 @@ def test_results_that_cannot_be_written_are_one_line(home: Path, tmp_path: Path)
 
 
 def test_a_disk_that_fills_up_ends_the_run_in_one_line(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: None
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = [6]
 
@@ -221,15 +300,15 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line(
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files.os, "fsync", full)
-    found = runs.bench("run", home / "spec.yaml", "--results", tmp_path)
+    found = runs.run(home / "spec.yaml", tmp_path)
     assert found.exit_code == 3
     assert found.stderr.count("\n") == 1 and "can't be written: No space left on device" in found.stderr
     room[0] = 10**6
-    assert runs.bench("run", home / "spec.yaml", "--results", tmp_path).exit_code == 0
+    assert runs.run(home / "spec.yaml", tmp_path).exit_code == 0
     assert rows_of(tmp_path) == rows_of(home / "results")
 
 
-def test_a_diverging_cell_is_a_row_and_the_others_go_on(tmp_path: Path, plain: None) -> None:
+def test_a_diverging_cell_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
     spec = runs.spec(
         tmp_path,
         ("lr: 2.0e-3", "lr: [2.0e-3, 100], optimizer: sgd, precision: float32"),
@@ -237,7 +316,7 @@ def test_a_diverging_cell_is_a_row_and_the_others_go_on(tmp_path: Path, plain: N
         ("{conv: {width: 4}}", "{unet: {width: 4}}"),
         ("  - masking: {p: 0.25}\n", ""),
     )
-    found = runs.bench("run", spec, "--results", tmp_path / "results")
+    found = runs.run(spec, tmp_path / "results")
     assert found.exit_code == 1, found.output
     errors = [row["error"] for row in rows_of(tmp_path / "results")]
     assert errors[0] == errors[2] == ""
@@ -255,17 +334,15 @@ def test_a_plan_tells_what_is_left(copy: Path, home: Path) -> None:
     assert snapshot(copy) == before, "a plan changes nothing"
 
 
-def test_a_crippled_run_is_worse_and_another_protocol_is_refused(
-    copy: Path, home: Path, tmp_path: Path, plain: None
-) -> None:
+def test_a_crippled_run_is_worse_and_another_protocol_is_refused(copy: Path, home: Path, tmp_path: Path) -> None:
     ours = copy / "tiny"
     assert runs.bench("compare", ours, ours).exit_code == 0
     slow = ["--set", "train.lr=1e-7", "--set", "train.epochs=1"]
-    assert runs.bench("run", home / "spec.yaml", "--results", tmp_path / "slow", *slow).exit_code == 0
+    assert runs.run(home / "spec.yaml", tmp_path / "slow", *slow).exit_code == 0
     found = runs.bench("compare", ours, tmp_path / "slow" / "tiny", "--max-drop", "0")
     assert found.exit_code == 1, found.output
     clip = ["--set", "noises.0.gaussian.clip=false"]
-    assert runs.bench("run", home / "spec.yaml", "--results", tmp_path / "clip", *clip).exit_code == 0
+    assert runs.run(home / "spec.yaml", tmp_path / "clip", *clip).exit_code == 0
     found = runs.bench("compare", ours, tmp_path / "clip" / "tiny")
     assert found.exit_code == 2
     assert "clip: true in A, false in B" in found.stderr
@@ -274,11 +351,11 @@ def test_a_crippled_run_is_worse_and_another_protocol_is_refused(
 @POSIX
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_interrupted_run_keeps_what_it_has_and_ends_where_a_whole_one_ends(
-    workers: int, whole: Path, tmp_path: Path, cache: Path, plain: None
+    workers: int, whole: Path, tmp_path: Path, cache: Path
 ) -> None:
     """Ctrl-C as a terminal sends it: to every process of the group."""
     spec = whole / "spec.yaml"
-    words = runs.command("run", spec, "--results", tmp_path, "--workers", workers)
+    words = runs.run_command(spec, tmp_path, "--workers", workers)
     running = subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env=runs.environment(cache),
@@ -298,7 +375,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_ends_where_a_whole_one_ends(
         time.sleep(0.05)
     assert runs.family(running.pid) == []
     assert list(tmp_path.glob("tiny/cells/*/state.safetensors"))
-    resumed = runs.bench("run", spec, "--results", tmp_path, "--workers", 1)
+    resumed = runs.run(spec, tmp_path, "--workers", 1)
     assert resumed.exit_code == 0, resumed.output
     assert rows_of(tmp_path) == rows_of(whole / "whole")
     assert weights_of(tmp_path) == weights_of(whole / "whole")
@@ -312,8 +389,7 @@ def test_two_workers_make_what_one_makes_and_failures_stay_alone(tmp_path: Path,
     def run(workers: int, models: str) -> "subprocess.CompletedProcess[str]":
         change = ("[{conv: {width: 4}}, identity]", models)
         spec = runs.spec(tmp_path, change, ("  - masking: {p: 0.25}\n", ""))
-        words = ["run", spec, "--results", tmp_path / str(workers), "--workers", workers, "--plugin", PLUGIN]
-        return runs.bench_apart(*words, env=runs.environment(cache))
+        return runs.run_apart(spec, tmp_path / str(workers), "--workers", workers, "--plugin", PLUGIN, cache=cache)
 
     two, one = run(2, with_all), run(1, models)
     assert (one.returncode, two.returncode) == (1, 1), one.stderr + two.stderr

@@ -1,26 +1,26 @@
-"""Objectives without clean images, budgets in images and seconds, and the search for a learning rate."""
+"""Budgets in epochs, images and seconds, and the search for a learning rate."""
 
-import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
 import pytest
 import torch
+from torch import nn
 
 from bench import spec
 from bench.core.errors import SpecError
-from bench.core.rng import Draw
 from bench.datasets import Data
-from bench.models import models
-from bench.noises import noises
-from bench.spec import Train
 from bench.spec.cells import Cell
 from bench.spec.plan import works_of
-from bench.training import train
-from bench.training.train import State
-from tests.helpers.runs import bench as run_bench
+from bench.training import objectives, train
+from bench.training.budget import Budget
+from bench.training.objectives import Phase
+from bench.training.state import State
+from tests.helpers import runs
 
 
 @pytest.fixture(scope="module")
@@ -28,49 +28,38 @@ def data(photos: np.ndarray) -> Data:
     return Data(photos[:48], photos[48:64], photos[64:72], "photos", ())
 
 
-def cell(objective: str = "denoise", **settings: object) -> Cell:
-    model = models.parse({"unet": {"width": 4, "depth": 1, "objective": objective}})
-    settings = {"epochs": 4, "batch_size": 16, "precision": "float32", "device": "cpu", **settings}
-    return Cell(model, noises.parse("gaussian"), 0, Train(**settings), {"train": 48})  # type: ignore[arg-type]
+def cell(**settings: Any) -> Cell:
+    return replace(runs.cell({"unet": {"width": 4, "depth": 1}}, **{"epochs": 4, **settings}), data={"train": 48})
 
 
-def test_noise2noise_and_noise2void_never_see_the_clean_image(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
-    clean = torch.from_numpy(data.train).float() / 255
-    loss = torch.nn.functional.mse_loss
-
-    def watch(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        seen.append((output.detach(), target.detach()))
-        return loss(output, target)
-
-    monkeypatch.setattr(torch.nn.functional, "mse_loss", watch)
-    monkeypatch.setattr("bench.training.train.functional.mse_loss", watch, raising=False)
-    monkeypatch.setattr("bench.models.base.functional.mse_loss", watch, raising=False)
-    for objective in ("noise2noise", "noise2void"):
-        seen.clear()
-        train.advance(cell(objective), dataclasses.replace(data, validation=data.validation[:0]), State(), 1)
-        assert len(seen) == 3
-        targets = torch.cat([target for _, target in seen])
-        nearest = torch.stack([(clean - target).square().mean((1, 2, 3)).min() for target in targets])
-        assert (nearest > 0.5 * 0.1**2).all(), "a target is closer to a clean image than its noise allows"
+@pytest.mark.parametrize(
+    ("images", "batch_size", "per_epoch", "steps"),
+    [
+        (144, 16, [48, 48, 48], 9),
+        (100, 16, [48, 48, 4], 7),
+        (10, 16, [10], 1),
+        (96, 20, [48, 48], 6),
+        (50, 64, [48, 2], 2),
+    ],
+)
+def test_a_budget_counts_images_and_steps(images: int, batch_size: int, per_epoch: list[int], steps: int) -> None:
+    budget = Budget(images, 48, batch_size)
+    assert [budget.images_in(epoch) for epoch in range(1, 6)] == per_epoch + [0] * (5 - len(per_epoch))
+    assert [budget.spent(epochs, 0.0) for epochs in range(len(per_epoch) + 1)] == [False] * len(per_epoch) + [True]
+    last = len(per_epoch)
+    assert budget.steps == budget.steps_before(last) + -(-per_epoch[-1] // batch_size) == steps
 
 
-def test_noise2void_judges_hidden_pixels_alone(data: Data) -> None:
-    noisy = torch.from_numpy(data.train).float() / 255
-    draw = Draw(tuple(noisy.shape), 0, ("blind",), torch.arange(len(noisy)))
-    shown, hidden = train.blind(noisy, draw)
-    share = hidden.float().mean().item()
-    assert share == pytest.approx(train.HIDDEN, abs=5 * (train.HIDDEN / hidden.numel()) ** 0.5)
-    kept = ~hidden.expand_as(noisy)
-    assert torch.equal(shown[kept], noisy[kept])
-    for image, row, column in hidden[:, 0].nonzero().tolist():
-        window = noisy[image, :, max(0, row - 2) : row + 3, max(0, column - 2) : column + 3].flatten(1)
-        assert (window == shown[image, :, row, column, None]).all(0).any(), "not a pixel from around"
-
-
-def test_noise2void_is_refused_where_a_family_has_its_own_loss() -> None:
-    with pytest.raises(SpecError, match=r"vae.objective: vae has a loss of its own"):
-        spec.parse("{name: a, dataset: photos, models: [{vae: {objective: noise2void}}], noises: [gaussian]}")
+def test_the_learning_rate_falls_with_steps_or_time_whichever_is_further() -> None:
+    budget = Budget(100, 48, 16, schedule="cosine")
+    expected = [0.5 * (1 + np.cos(np.pi * step / 7)) for step in range(8)]
+    assert [budget.rate(step, 1e9) for step in range(8)] == pytest.approx(expected)
+    timed = replace(budget, seconds=10.0)
+    assert timed.rate(3, 0.0) == budget.rate(3, 0.0)
+    assert timed.rate(0, 5.0) == pytest.approx(0.5) and timed.rate(0, 20.0) == pytest.approx(0)
+    assert (timed.time_is_up(9.9), timed.time_is_up(10.0), budget.time_is_up(1e9)) == (False, True, False)
+    assert timed.spent(1, 10.0) and not timed.spent(1, 9.9)
+    assert replace(timed, schedule="constant").rate(6, 9.0) == 1
 
 
 @pytest.mark.parametrize(("images", "epochs", "last"), [(48, 1, 48), (100, 3, 4), (10, 1, 10)])
@@ -78,14 +67,13 @@ def test_a_budget_in_images_is_met_exactly(
     data: Data, monkeypatch: pytest.MonkeyPatch, images: int, epochs: int, last: int
 ) -> None:
     seen: list[int] = []
-    loss = train._loss
 
-    def watch(cell: Cell, network: object, images: np.ndarray, indices: np.ndarray, *rest: object) -> torch.Tensor:
-        if rest[-1] == "train":
+    def watch(cell: Cell, network: nn.Module, images: np.ndarray, indices: np.ndarray, phase: Phase) -> torch.Tensor:
+        if phase.purpose == "train":
             seen.append(len(indices))
-        return loss(cell, network, images, indices, *rest)  # type: ignore[arg-type]
+        return objectives.loss(cell, network, images, indices, phase)
 
-    monkeypatch.setattr(train, "_loss", watch)
+    monkeypatch.setattr(train, "loss", watch)
     budgeted = cell(images=images)
     state = train.advance(budgeted, data, State(), 10)
     assert sum(seen) == images and state.epoch == epochs == budgeted.epochs
@@ -98,7 +86,7 @@ def test_a_budget_in_images_is_the_same_in_one_step_and_in_several(data: Data) -
     parts = State()
     while not train.finished(budgeted, parts):
         parts = train.advance(budgeted, data, parts, 1)
-    assert all(np.array_equal(whole.tensors[name], parts.tensors[name]) for name in whole.tensors)
+    assert all(np.array_equal(value, parts.flat()[path]) for path, value in whole.flat().items())
 
 
 def test_a_budget_in_seconds_ends_the_training(data: Data) -> None:
@@ -118,7 +106,7 @@ def test_the_learning_rate_that_validates_best_is_kept_and_every_trial_counted(
     )
     path = tmp_path / "s.yaml"
     path.write_text(text)
-    assert run_bench("run", path, "--results", tmp_path, "--workers", "1").exit_code == 0
+    assert runs.run(path, tmp_path, "--workers", 1).exit_code == 0
     table = pandas.read_csv(tmp_path / "s/tables/results.csv")
     assert list(table["chosen_lr"]) == [5e-3]
     record = json.loads((tmp_path / "s/cells" / table["cell"][0] / "cell.json").read_text())
@@ -128,7 +116,7 @@ def test_the_learning_rate_that_validates_best_is_kept_and_every_trial_counted(
     assert losses[1] < losses[0]
     alone = tmp_path / "alone.yaml"
     alone.write_text(text.replace("{search: [1.0e-7, 5.0e-3]}", "5.0e-3").replace("name: s,", "name: alone,"))
-    assert run_bench("run", alone, "--results", tmp_path, "--workers", "1").exit_code == 0
+    assert runs.run(alone, tmp_path, "--workers", 1).exit_code == 0
     again = pandas.read_csv(tmp_path / "alone/tables/results.csv")
     assert list(again["psnr"]) == list(table["psnr"]), "the search's winner is the training it names"
 

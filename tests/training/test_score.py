@@ -184,6 +184,21 @@ def test_samples_are_the_first_test_images() -> None:
     assert len(scored(Function(), 3).samples["output"]) == 3
 
 
+def test_samples_lie_in_memory_as_files_hold_them() -> None:
+    """Networks compute in channels_last; a file takes an array's memory as it lies."""
+    for network in (Function(), conv()):
+        for name, batch in scored(network).samples.items():
+            assert batch.flags.c_contiguous, name
+
+
+def test_without_metrics_only_the_samples_are_made() -> None:
+    seen = Function()
+    alone = scored(seen, CHUNK + 1, chosen=[])
+    assert len(seen.seen) == 1 and alone.values == {}
+    for name, batch in scored(Function(), CHUNK + 1).samples.items():
+        assert np.array_equal(alone.samples[name], batch)
+
+
 @pytest.mark.parametrize("name", [name for name in models if models[name].trains])
 def test_networks_are_ready_to_use(name: str) -> None:
     assert not any(module.training for module in network_of(runs.cell(name), 16, None).modules())

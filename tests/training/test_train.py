@@ -14,11 +14,11 @@ from bench.core import rng
 from bench.core.images import to_float
 from bench.core.rng import Draw
 from bench.models import TrainableModel, models
-from bench.noises import noises
 from bench.results.store import CellStore
 from bench.spec.cells import Cell
 from bench.spec.protocol import TEST_SEED
-from bench.training.train import Diverged, State, advance, build, corrupt
+from bench.training.state import State
+from bench.training.train import Diverged, advance, build
 from tests.helpers import runs
 
 TRAINABLE = [name for name in models if models[name].trains]
@@ -35,13 +35,14 @@ def chained(cell: Cell, folder: Path, steps: tuple[int, ...]) -> State:
 
 
 def same(one: State, other: State) -> None:
-    assert one.tensors.keys() == other.tensors.keys()
-    for name, value in one.tensors.items():
-        assert value.dtype == other.tensors[name].dtype
-        assert np.array_equal(value, other.tensors[name]), name
-    untimed = [[{**row, "seconds": 0} for row in state.history] for state in (one, other)]
+    ours, theirs = one.flat(), other.flat()
+    assert ours.keys() == theirs.keys()
+    for path, value in ours.items():
+        assert value.dtype == theirs[path].dtype
+        assert np.array_equal(value, theirs[path]), path
+    untimed = [[replace(epoch, seconds=0.0) for epoch in state.history] for state in (one, other)]
     assert untimed[0] == untimed[1]
-    assert (one.epoch, one.best_epoch) == (other.epoch, other.best_epoch)
+    assert one.kept_epoch == other.kept_epoch
 
 
 @pytest.mark.parametrize(("optimizer", "schedule", "precision"), SETTINGS)
@@ -70,7 +71,7 @@ def test_every_objective_and_budget_can_be_trained_in_steps(
 
 @dataclass(frozen=True)
 class Dropping(TrainableModel):
-    """Draws from torch's own generator and keeps a buffer."""
+    """Draws from torch's RNG and keeps a buffer."""
 
     def build(self, size: int) -> nn.Module:
         return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Dropout(0.5), nn.Conv2d(8, 3, 1))
@@ -119,9 +120,9 @@ def test_the_loop_is_what_plain_torch_does(optimizer: str) -> None:
             total += loss.item() * len(chosen)
         losses.append(total / 48)
     state = advance(cell, data, State(), 2)
-    assert [row["train_loss"] for row in state.history] == pytest.approx(losses, rel=1e-5)
+    assert [epoch.train_loss for epoch in state.history] == pytest.approx(losses, rel=1e-5)
     for name, value in network.state_dict().items():
-        np.testing.assert_allclose(state.part("kept")[name], value, atol=2e-5, err_msg=name)
+        np.testing.assert_allclose(state.kept[name], value, atol=2e-5, err_msg=name)
 
 
 def test_validation_loss_is_the_mean_over_the_validation_images() -> None:
@@ -130,19 +131,19 @@ def test_validation_loss_is_the_mean_over_the_validation_images() -> None:
     assert isinstance(cell.model, TrainableModel) and cell.noise is not None
     state = advance(cell, data, State(), 1)
     network = build(cell.model, 16, 0)
-    network.load_state_dict({name: torch.from_numpy(value) for name, value in state.part("weights").items()})
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in state.weights.items()})
     clean = to_float(torch.from_numpy(data.validation))
     noisy = cell.noise.apply(clean, Draw(tuple(clean.shape), TEST_SEED, ("validation", 0), torch.arange(10)))
     with torch.inference_mode():
         expected = ((network.eval()(noisy) - clean) ** 2).mean().item()
-    assert state.history[0]["validation_loss"] == pytest.approx(expected, rel=1e-5)
+    assert state.history[0].validation_loss == pytest.approx(expected, rel=1e-5)
 
 
 def test_training_lowers_the_loss() -> None:
     history = advance(runs.cell("unet", epochs=20, lr=3e-3), runs.images(), State(), 20).history
-    assert history[-1]["train_loss"] < 0.75 * history[0]["train_loss"]
-    assert history[-1]["validation_loss"] < 0.9 * history[0]["validation_loss"]
-    assert [row["epoch"] for row in history] == list(range(1, 21))
+    assert history[-1].train_loss < 0.75 * history[0].train_loss
+    assert history[-1].validation_loss < 0.9 * history[0].validation_loss
+    assert [epoch.epoch for epoch in history] == list(range(1, 21))
 
 
 def test_the_seed_decides() -> None:
@@ -150,8 +151,8 @@ def test_the_seed_decides() -> None:
         advance(runs.cell({"conv": {"width": 4}}, seed=seed, epochs=1), runs.images(), State(), 1) for seed in (1, 1, 2)
     )
     same(first, again)
-    assert not np.array_equal(first.part("kept")["encoder.0.weight"], other.part("kept")["encoder.0.weight"])
-    assert first.history[0]["train_loss"] != other.history[0]["train_loss"]
+    assert not np.array_equal(first.kept["encoder.0.weight"], other.kept["encoder.0.weight"])
+    assert first.history[0].train_loss != other.history[0].train_loss
 
 
 def test_training_never_looks_at_the_test_images() -> None:
@@ -162,11 +163,11 @@ def test_training_never_looks_at_the_test_images() -> None:
 def test_the_weights_kept_are_those_of_the_epoch_with_the_lowest_validation_loss() -> None:
     cell = runs.cell({"conv": {"width": 4}}, epochs=6, optimizer="sgd", lr=3.0, schedule="constant", keep="best")
     state = advance(cell, runs.images(), State(), 6)
-    losses = [row["validation_loss"] for row in state.history]
-    assert state.best_epoch == 1 + int(np.argmin(losses)) < 6, "the test needs a run whose last epoch is not its best"
-    then = advance(cell, runs.images(), State(), state.best_epoch).part("weights")
+    losses = [epoch.validation_loss for epoch in state.history]
+    assert state.kept_epoch == 1 + int(np.argmin(losses)) < 6, "the test needs a run whose last epoch is not its best"
+    then = advance(cell, runs.images(), State(), state.kept_epoch).weights
     for name, value in then.items():
-        assert np.array_equal(state.part("kept")[name], value)
+        assert np.array_equal(state.kept[name], value)
 
 
 def test_the_choice_looks_at_validation_images_only() -> None:
@@ -174,7 +175,7 @@ def test_the_choice_looks_at_validation_images_only() -> None:
     cell = runs.cell({"conv": {"width": 4}}, epochs=6, optimizer="sgd", lr=3.0, schedule="constant")
     data = runs.images()
     chosen = {
-        advance(cell, replace(data, validation=runs.pictures(10, 16, seed)), State(), 6).best_epoch
+        advance(cell, replace(data, validation=runs.pictures(10, 16, seed)), State(), 6).kept_epoch
         for seed in range(5, 11)
     }
     assert len(chosen) > 1, "the choice does not depend on the validation images"
@@ -186,37 +187,14 @@ def test_the_last_weights_are_kept_on_request_and_without_validation_images() ->
         (runs.cell("unet", optimizer="sgd", lr=0.3), _without_validation()),
     ):
         state = advance(cell, data, State(), 3)
-        assert state.best_epoch == 3
-        for name, value in state.part("weights").items():
-            assert np.array_equal(state.part("kept")[name], value)
+        assert state.kept_epoch == 3
+        for name, value in state.weights.items():
+            assert np.array_equal(state.kept[name], value)
 
 
 def _without_validation() -> Any:
     data = runs.images()
     return replace(data, validation=data.validation[:0])
-
-
-def test_autoencoding_shows_the_network_clean_images() -> None:
-    clean = to_float(torch.from_numpy(runs.pictures(4)))
-    assert corrupt(None, clean, torch.arange(4), 0, 1, "train") is clean
-    with_noise = advance(runs.cell({"conv": {"width": 4}}, epochs=1), runs.images(), State(), 1)
-    without = advance(
-        runs.cell({"conv": {"width": 4, "objective": "autoencode"}}, objective="autoencode", epochs=1),
-        runs.images(),
-        State(),
-        1,
-    )
-    assert with_noise.history[0]["train_loss"] != without.history[0]["train_loss"]
-
-
-def test_noise_is_drawn_anew_in_every_epoch_unless_it_is_not_fresh() -> None:
-    clean = to_float(torch.from_numpy(runs.pictures(4)))
-
-    def drawn(fresh: bool, epoch: int) -> torch.Tensor:
-        return corrupt(noises.parse({"gaussian": {"fresh": fresh}}), clean, torch.arange(4), 0, epoch, "train")
-
-    assert not torch.equal(drawn(True, 1), drawn(True, 2))
-    assert torch.equal(drawn(False, 1), drawn(False, 2))
 
 
 def test_a_loss_that_explodes_ends_the_training() -> None:

@@ -1,0 +1,158 @@
+"""One cell from what is stored of it to its last test, as a generator of units of work and events."""
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bench.core.errors import BenchError
+from bench.results.store import CellStore
+from bench.running.events import Event, Scored, Trained
+from bench.running.pools import Unit, WorkerDied
+from bench.spec import Experiment
+from bench.spec.cells import Work
+from bench.spec.protocol import score_id
+from bench.training.complexity import Complexity
+from bench.training.state import Epoch, State
+from bench.training.train import Diverged, finished
+from bench.training.units import Context, score_step, train_step
+
+STEP_SECONDS = 3.0  # how long one unit of training should take: what an interruption may lose, how often progress shows
+SAVING_SHARE = 40  # a unit takes at least this many times as long as saving its state
+
+Steps = Generator[Unit | Event, Any, None]
+
+
+class CellFailed(Exception):
+    """A unit of a cell raised; the text is the reason.
+
+    tests: reasons by test id where only tests failed; the cell itself is trained.
+    """
+
+    def __init__(self, reason: str, tests: Mapping[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.tests = tests or {}
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """One pending cell: it yields units, is sent their results, and stores them in its folder.
+
+    complexity: that of its model, or why it has none.
+    """
+
+    work: Work
+    folder: CellStore
+    context: Context
+    experiment: Experiment
+    complexity: Complexity | Exception
+
+    @property
+    def effort(self) -> float:
+        """A measure of how long it takes, to compare cells by."""
+        epochs = self.work.cell.epochs * max(1, len(self.work.cell.trials()))
+        macs = 0 if isinstance(self.complexity, Exception) else self.complexity.macs or 0
+        return float(macs) * (3 * epochs + 0.1)
+
+    def steps(self) -> Steps:
+        """Train the cell unless that is done, then score it.
+
+        A unit that fails is to be thrown in as CellFailed; what can't go on without it is raised again.
+        """
+        self.folder.forget_failure()
+        if not self.folder.intact():
+            self.folder.discard()
+            yield from self._train()
+        yield from self._score()
+
+    def _train(self) -> Steps:
+        """Store the trained cell, or that it needs no training."""
+        cell, facts = self.work.cell, self._facts()
+        if cell.trials():
+            yield from self._search(facts)
+        else:
+            self.folder.finish(cell, (yield from self._training()) if cell.train else None, facts)
+
+    def _facts(self) -> dict[str, Any]:
+        """What a cell's marker holds of its surroundings. Raises CellFailed for a model that can't be built."""
+        if isinstance(self.complexity, Exception):
+            raise CellFailed(reason(self.complexity))
+        return {
+            "dataset": self.experiment.dataset.label(),
+            "size": self.experiment.dataset.size,
+            "parameters": self.complexity.parameters,
+            "macs": self.complexity.macs,
+        }
+
+    def _search(self, facts: Mapping[str, Any]) -> Steps:
+        """Train with each learning rate, as cells of their own, and store the one with the lowest validation loss."""
+        tried: list[dict[str, Any]] = []
+        for trial in self.work.cell.trials():
+            assert trial.train is not None
+            run = replace(self, work=Work(trial, ()), folder=self.folder.beside(trial.id))
+            try:
+                if not run.folder.intact():
+                    run.folder.finish(trial, (yield from run._training()), facts)
+            except CellFailed as failure:
+                tried.append({"lr": trial.train.lr, "error": str(failure)})
+                continue
+            state = run.folder.last_state()
+            loss = state.history[state.kept_epoch - 1].validation_loss
+            tried.append({"lr": trial.train.lr, "validation_loss": loss, "seconds": state.seconds, "cell": trial.id})
+        done = [trial for trial in tried if "cell" in trial]
+        if not done:
+            raise CellFailed(f"every learning rate failed: {tried[0]['error']}")
+        best = min(done, key=lambda trial: trial["validation_loss"])
+        spent = {"lr": best["lr"], "search": tried, "train_seconds": sum(trial["seconds"] for trial in done)}
+        self.folder.finish(self.work.cell, self.folder.beside(best["cell"]).last_state(), {**facts, **spent})
+
+    def _training(self) -> Generator[Unit | Event, Any, State]:
+        """The cell's last state; the ones before it are saved to go on from."""
+        cell, state, saving = self.work.cell, self.folder.state(), 0.0
+        while not finished(cell, state):
+            before = state
+            epochs = _epochs_per_step(before.history, saving)
+            state = yield Unit(train_step, (self.context, cell.node(), before, epochs))
+            if not finished(cell, state):
+                started = time.perf_counter()
+                self.folder.save_state(state)
+                saving = time.perf_counter() - started
+            new = state.history[before.epoch :]
+            speed = cell.data["train"] * len(new) / sum(epoch.seconds for epoch in new)
+            yield Trained(self.work, len(new), speed, new[-1])
+        return state
+
+    def _score(self) -> Steps:
+        """Score every test, or only make its samples where no metric is missing. One that fails leaves the others."""
+        cell, weights = self.work.cell, self.folder.weights()
+        reasons: dict[str, str] = {}
+        for noise in self.work.tests:
+            test = score_id(noise, cell.data)
+            metrics = tuple(metric.node() for metric in self.folder.lacking(test, self.experiment.metrics))
+            try:
+                score = yield Unit(score_step, (self.context, cell.node(), weights, noise.node(), metrics))
+            except CellFailed as failure:
+                reasons[test] = str(failure)
+                continue
+            if metrics:
+                self.folder.finish_score(noise, cell.data, score)
+            else:
+                self.folder.renew_samples(test, score.samples)
+            yield Scored(self.work, noise.label(), (self.folder.score(test) or {})["means"])
+        if reasons:
+            others = f" (and {len(reasons) - 1} more tests failed)" if len(reasons) > 1 else ""
+            raise CellFailed(next(iter(reasons.values())) + others, reasons)
+
+
+def reason(error: Exception) -> str:
+    """Why a unit failed, in one line: known errors by their text alone, others after their type."""
+    text = str(error).strip().splitlines()
+    known = isinstance(error, BenchError | Diverged | WorkerDied)
+    return ": ".join([*([] if known and text else [type(error).__name__]), *text[:1]])
+
+
+def _epochs_per_step(history: Sequence[Epoch], saving: float) -> int:
+    if not history:
+        return 1
+    seconds = max(STEP_SECONDS, SAVING_SHARE * saving)
+    return max(1, round(seconds / max(history[-1].seconds, 1e-3)))
