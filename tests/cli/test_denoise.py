@@ -19,8 +19,9 @@ from bench.models import models
 from bench.results.store import CellStore
 from bench.training.state import State
 from bench.training.train import advance
-from tests.helpers import runs
-from tests.helpers.pictures import made_up
+from tests.helpers.cli import bench
+from tests.helpers.images import data_of, made_up
+from tests.helpers.specs import cell_of
 
 pytestmark = pytest.mark.usefixtures("cache")
 FULLY_CONVOLUTIONAL: list[tuple[Any, int]] = [
@@ -35,8 +36,8 @@ SIZES = [(1, 1), (5, 17), (33, 500), (500, 333)]
 
 def denoiser(folder: Path, model: Any, size: int = 16, epochs: int = 2) -> Denoiser:
     """A denoiser as a run would have stored it."""
-    cell = runs.cell(model, epochs=epochs, lr=1e-2)
-    state = advance(cell, runs.images(size=size), State(), epochs) if cell.train else None
+    cell = cell_of(model, epochs=epochs, lr=1e-2)
+    state = advance(cell, data_of(size=size), State(), epochs) if cell.train else None
     facts = {"dataset": "made up", "size": size, "parameters": 1, "macs": 1}
     CellStore(folder).finish(cell, state, facts)
     return Denoiser.from_folder(CellStore(folder))
@@ -169,7 +170,7 @@ def test_colour_profiles_are_kept_where_they_still_hold(tmp_path: Path) -> None:
 def test_the_command_denoises(tmp_path: Path) -> None:
     denoiser(tmp_path / "cell", {"unet": {"width": 4}})
     made_up("LA", 40, 70).save(tmp_path / "in.png")
-    found = runs.bench("denoise", tmp_path / "in.png", "--with", tmp_path / "cell", "-o", tmp_path / "new" / "out.png")
+    found = bench("denoise", tmp_path / "in.png", "--with", tmp_path / "cell", "-o", tmp_path / "new" / "out.png")
     assert found.exit_code == 0, found.output
     assert "70 x 40, denoised by unet" in found.output
     with Image.open(tmp_path / "new" / "out.png") as out:
@@ -190,14 +191,14 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
         ("in.png", ours, "text.png/out.png", 3, "can't be written"),
     ]
     for name, cell, out, code, message in cases:
-        found = runs.bench("denoise", tmp_path / name, "--with", cell, "-o", tmp_path / out)
+        found = bench("denoise", tmp_path / name, "--with", cell, "-o", tmp_path / out)
         assert (found.exit_code, found.stderr.count("\n")) == (code, 1), found.output
         assert message in found.stderr
     weights = ours / "weights.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    found = runs.bench("denoise", tmp_path / "in.png", "--with", ours, "-o", tmp_path / "out.png")
+    found = bench("denoise", tmp_path / "in.png", "--with", ours, "-o", tmp_path / "out.png")
     assert (found.exit_code, found.stderr.count("\n")) == (2, 1)
     assert "is damaged" in found.stderr
     assert not (tmp_path / "out.png").exists()

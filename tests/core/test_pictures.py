@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional
 from bench.core import pictures
 from bench.core.errors import DataError, SpecError
 from bench.core.pictures import Picture, encode, format_of, read
-from tests.helpers.pictures import made_up, png_of_16_bits
+from tests.helpers.images import made_up, png_of_16_bits
 
 
 def noise(seed: int, *shape: int) -> np.ndarray:

@@ -12,8 +12,8 @@ from bench.core.registry import Registry
 from bench.core.schema import class_schema
 from bench.metrics import metrics
 from bench.noises import noises
-from tests.helpers.corrupting import Node
 from tests.helpers.dishes import dishes
+from tests.helpers.images import Node
 
 
 def validator(registry: Registry[Any]) -> Draft202012Validator:

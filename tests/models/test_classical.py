@@ -11,7 +11,7 @@ from skimage import data, restoration
 
 from bench.models import Model, models
 from bench.models.classical import Fitted, Median
-from tests.helpers.corrupting import corrupt
+from tests.helpers.images import corrupt
 
 HAVE_BM3D = importlib.util.find_spec("bm3d") is not None
 SLOW = [pytest.mark.long, pytest.mark.skipif(not HAVE_BM3D, reason="needs the extra bm3d")]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from bench.models._layers import ConvTranspose2d, KeepLargest, NoiseMap, PadTo, VectorQuantizer
-from tests.helpers.corrupting import corrupt, images_of
+from tests.helpers.images import corrupt, images_of
 
 
 @pytest.mark.parametrize("shape", [(4, 6, 3, 1, 1, 0), (4, 6, 3, 2, 1, 1), (4, 6, 2, 2, 0, 0), (4, 6, 3, 1, 1, 0, 2)])

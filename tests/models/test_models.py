@@ -18,7 +18,7 @@ from bench.models import Model, TrainableModel, models
 from bench.models.contractive import jacobian_norm
 from bench.models.conv import conv_size, transposed_size
 from bench.training import complexity
-from tests.helpers.corrupting import Node, corrupt, draw_for, images_of
+from tests.helpers.images import Node, corrupt, draw_for, images_of
 
 HAVE_BM3D = importlib.util.find_spec("bm3d") is not None
 VARIANTS: list[Node] = [

@@ -13,7 +13,7 @@ from bench.core.errors import FieldError
 from bench.core.images import to_float
 from bench.noises import noises
 from bench.noises._quantiles import poisson_quantile
-from tests.helpers.corrupting import Node, corrupt, draw_for, images_of, through_pillow
+from tests.helpers.images import Node, corrupt, draw_for, images_of, through_pillow
 
 # Severities as in CIFAR-10-C's make_cifar_c.py (Hendrycks & Dietterich 2019).
 CIFAR10_C: dict[str, tuple[str, list[float]]] = {

@@ -14,7 +14,7 @@ from bench.core.errors import FieldError
 from bench.core.images import to_float
 from bench.core.rng import Draw
 from bench.noises import Range, noises
-from tests.helpers.corrupting import Node, corrupt, draw_for, images_of, through_pillow
+from tests.helpers.images import Node, corrupt, draw_for, images_of, through_pillow
 
 Measure = tuple[torch.Tensor, float, float]  # independent values, their expected mean, their variance
 

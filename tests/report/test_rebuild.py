@@ -9,7 +9,8 @@ import pytest
 from bench.noises import Noise
 from bench.report.rebuild import read, sheets
 from bench.spec.cells import Work
-from tests.helpers import runs
+from tests.helpers.results import store_of
+from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -21,7 +22,7 @@ def score(work: Work, noise: Noise) -> Mapping[str, np.ndarray]:
 
 
 def test_samples_show_the_stored_values_of_their_images(tmp_path: Path) -> None:
-    store = runs.stored(tmp_path / "results", runs.spec(tmp_path), score)
+    store = store_of(tmp_path / "results", write_spec(tmp_path), score)
     found = list(sheets(store, read(store).plan))
     assert [sheet.noise.name for sheet in found] == ["gaussian", "masking"]
     for sheet in found:
@@ -35,5 +36,5 @@ def test_samples_show_the_stored_values_of_their_images(tmp_path: Path) -> None:
 
 def test_noisy_images_have_no_value_where_nothing_was_scored_on_them(tmp_path: Path) -> None:
     change = ("[{conv: {width: 4}}, identity]", "[{conv: {width: 4}}]")
-    store = runs.stored(tmp_path / "results", runs.spec(tmp_path, change), score)
+    store = store_of(tmp_path / "results", write_spec(tmp_path, change), score)
     assert all(sheet.noisy.values is None for sheet in sheets(store, read(store).plan))

@@ -12,7 +12,9 @@ from bench.noises import Noise
 from bench.results.compare import Comparison, NotComparable, compare, for_readers
 from bench.results.store import Store
 from bench.spec.cells import Work
-from tests.helpers import runs
+from tests.helpers.cli import bench
+from tests.helpers.results import store_of
+from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
 CONV = ("[{conv: {width: 4}}, identity]", "[{conv: {width: 4}}]")
@@ -32,7 +34,7 @@ FLAT = flat(25)
 
 
 def stored(folder: Path, name: str, *changes: tuple[str, str], scores: Scores = FLAT) -> Store:
-    return runs.stored(folder / name, runs.spec(folder, *changes), scores)
+    return store_of(folder / name, write_spec(folder, *changes), scores)
 
 
 def judged(folder: Path, a: Scores, b: Scores, max_drop: float = 0.1) -> Comparison:
@@ -130,7 +132,7 @@ def test_results_of_another_protocol_are_refused_by_the_part(
 def test_results_of_other_pictures_are_refused(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        runs.spec(tmp_path / name)
+        write_spec(tmp_path / name)
     a = stored(tmp_path / "one", "a")
     changed = tmp_path / "two" / "images" / "test" / "00.png"
     changed.write_bytes((tmp_path / "two" / "images" / "train" / "01.png").read_bytes() + b"more")
@@ -231,17 +233,17 @@ def test_the_command_writes_what_it_prints(tmp_path: Path) -> None:
     stored(tmp_path, "a", CONV)
     stored(tmp_path, "b", CONV, scores=flat(24))
     out = tmp_path / "new" / "diff.csv", tmp_path / "diff.md"
-    found = runs.bench("compare", tmp_path / "a", tmp_path / "b", "--csv", out[0], "--markdown", out[1])
+    found = bench("compare", tmp_path / "a", tmp_path / "b", "--csv", out[0], "--markdown", out[1])
     assert found.exit_code == 1
     assert "2 worse" in found.output
     table = pd.read_csv(out[0])
     assert table["psnr_change"].tolist() == [-1.0, -1.0]
     assert "| conv(width=4) | denoise | gaussian(sigma=0.1) | gaussian(sigma=0.1) |" in out[1].read_text()
-    assert runs.bench("compare", tmp_path / "a", tmp_path / "b", "--max-drop", "1").exit_code == 0
+    assert bench("compare", tmp_path / "a", tmp_path / "b", "--max-drop", "1").exit_code == 0
 
 
 def test_a_folder_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
     stored(tmp_path, "a")
-    found = runs.bench("compare", tmp_path / "a", tmp_path / "missing")
+    found = bench("compare", tmp_path / "a", tmp_path / "missing")
     assert found.exit_code == 2
     assert found.stderr.startswith("Error:") and "missing holds no results: plan.json is missing" in found.stderr

@@ -9,7 +9,7 @@ from bench.core.labels import Label
 from bench.results.records import Contender, NoiseTest, RunPlan, setting_value
 from bench.spec import load
 from bench.spec.plan import works_of
-from tests.helpers import runs
+from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
 CHANGES = (
@@ -19,7 +19,7 @@ CHANGES = (
 
 
 def plan_of(folder: Path) -> RunPlan:
-    experiment = load(runs.spec(folder, *CHANGES))
+    experiment = load(write_spec(folder, *CHANGES))
     return RunPlan.of(experiment, works_of(experiment), "cifar10")
 
 

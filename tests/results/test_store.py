@@ -23,9 +23,9 @@ from bench.results.store import HISTORY, STATE, WEIGHTS, CellStore, Store
 from bench.spec.protocol import score_id as id_of
 from bench.training.score import Score
 from bench.training.state import Epoch, State
-from tests.helpers import runs
+from tests.helpers.specs import cell_of
 
-CELL = runs.cell({"conv": {"width": 4}})
+CELL = cell_of({"conv": {"width": 4}})
 FACTS = {"dataset": "made up", "size": 16, "parameters": 10, "macs": 20}
 NOISE = noises.parse("gaussian")
 TEST = id_of(NOISE, CELL.data)
@@ -108,7 +108,7 @@ def test_what_was_stored_comes_back(folder: Path) -> None:
 
 def test_a_cell_without_training_has_no_weights(tmp_path: Path) -> None:
     cell = CellStore(tmp_path)
-    cell.finish(runs.cell("identity"), None, FACTS)
+    cell.finish(cell_of("identity"), None, FACTS)
     cell.finish_score(NOISE, CELL.data, scored())
     assert CellStore(tmp_path).finished
     assert cell.weights() is None and cell.history() is None

@@ -23,8 +23,10 @@ from bench.results.summary import Summary, summarise
 from bench.spec import load
 from bench.spec.cells import Work
 from bench.spec.plan import works_of
-from tests.helpers import made_up, runs
+from tests.helpers import made_up
 from tests.helpers.made_up import MSE, NOISES, PSNR
+from tests.helpers.results import store_of
+from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
 SEEDS = ("lr: 2.0e-3, device: cpu}", "lr: 2.0e-3, device: cpu}\nseeds: [3, 1, 2]")
@@ -70,7 +72,7 @@ class Read:
 
 
 def results_of(folder: Path, *changes: tuple[str, str], scores: object = score) -> Read:
-    store = runs.stored(folder / "results", runs.spec(folder, *changes), scores)  # type: ignore[arg-type]
+    store = store_of(folder / "results", write_spec(folder, *changes), scores)  # type: ignore[arg-type]
     plan = store.plan()
     rows = read_rows(store, plan)
     return Read(store, plan, rows, summarise(rows, plan.metrics))
@@ -269,7 +271,7 @@ def test_latex_stays_a_table_whatever_the_cells_hold() -> None:
 
 
 def test_a_stand_in_is_named_in_the_dataset_column(tmp_path: Path) -> None:
-    experiment = load(runs.spec(tmp_path))
+    experiment = load(write_spec(tmp_path))
     plan = RunPlan.of(experiment, works_of(experiment), "cifar10")
     assert plan.dataset == "folder:images (stand-in for cifar10)"
 

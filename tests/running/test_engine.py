@@ -24,14 +24,14 @@ from bench.spec.plan import resolved, works_of
 from bench.spec.protocol import score_id as id_of
 from bench.training import units
 from bench.training.state import Epoch, State
-from tests.helpers import runs
+from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture
 def experiment(tmp_path: Path) -> Experiment:
-    return spec.load(runs.spec(tmp_path))
+    return spec.load(write_spec(tmp_path))
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_finished_run_does_nothing(experiment: Experiment, store: Store, monke
 
 def test_the_longest_training_comes_first(tmp_path: Path, store: Store) -> None:
     larger = "[identity, {conv: {width: 4}}, {unet: {width: 16}}]"
-    path = runs.spec(tmp_path, ("[{conv: {width: 4}}, identity]", larger))
+    path = write_spec(tmp_path, ("[{conv: {width: 4}}, identity]", larger))
     begun = [event.work.cell.model.name for event in of(run(spec.load(path), store), Done)]
     assert begun == ["unet", "unet", "conv", "conv", "identity"]
 
@@ -251,7 +251,7 @@ def test_a_cell_that_lacks_a_file_is_done_again(name: str, experiment: Experimen
 
 def test_what_is_fitted_to_each_noise_is_kept_and_better(tmp_path: Path, store: Store) -> None:
     models = "[gaussian_filter, {gaussian_filter: {sigma: 0.3}}]"
-    fitting = spec.load(runs.spec(tmp_path, ("[{conv: {width: 4}}, identity]", models)))
+    fitting = spec.load(write_spec(tmp_path, ("[{conv: {width: 4}}, identity]", models)))
     run(fitting, store)
     fitted, fixed = (
         [store.cell(work.cell.id).score(id_of(noise, work.cell.data)) or {} for noise in work.tests]
@@ -276,7 +276,7 @@ def test_a_step_is_longer_where_saving_takes_longer() -> None:
 
 def test_little_work_is_done_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine.machine, "cores", lambda: 8)
-    text = runs.spec(tmp_path)
+    text = write_spec(tmp_path)
     little, much, search = (
         spec.load(text, [change])
         for change in ("train.epochs=1", "train.epochs=1000", "train.lr={search: [1e-3, 2e-3]}")
@@ -288,7 +288,7 @@ def test_little_work_is_done_in_one_process(tmp_path: Path, monkeypatch: pytest.
 
 def test_on_a_gpu_as_many_processes_run_as_fit_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine.machine, "cores", lambda: 8)
-    much = spec.load(runs.spec(tmp_path), ["train.epochs=1000", "train.device=cuda"])
+    much = spec.load(write_spec(tmp_path), ["train.epochs=1000", "train.device=cuda"])
     for memory, expected in ((80 * 2**30, 8), (10 * 2**30, 3), (2**30, 1), (0, 1)):
         monkeypatch.setattr(engine.machine, "gpu_memory", lambda memory=memory: memory)
         assert workers(much) == expected

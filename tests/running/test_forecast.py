@@ -19,7 +19,8 @@ from bench.running import forecast
 from bench.spec import Experiment, cells, plan
 from bench.training import costs, measure
 from bench.training.costs import Cost, Costs
-from tests.helpers import runs
+from tests.helpers.cli import bench, run
+from tests.helpers.specs import write_spec
 
 SPECS = ("[{conv: {width: 4}}, identity]", "[{conv: {width: 4}}, {median: {size: null}}, identity]")
 times = st.lists(st.floats(0, 1e4), max_size=30)
@@ -28,7 +29,7 @@ times = st.lists(st.floats(0, 1e4), max_size=30)
 @pytest.fixture
 def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
     monkeypatch.setenv("NOISE_BENCH_CACHE", str(tmp_path / "cache"))
-    return spec.load(runs.spec(tmp_path, SPECS), ["train.epochs=5"])
+    return spec.load(write_spec(tmp_path, SPECS), ["train.epochs=5"])
 
 
 @given(times, st.integers(1, 8))
@@ -166,11 +167,11 @@ def test_costs_of_another_machine_are_not_taken(experiment: Experiment, monkeypa
 
 def test_plan_foretells_once_costs_are_measured(experiment: Experiment, tmp_path: Path) -> None:
     text = str(tmp_path / "spec.yaml")
-    assert "4 of these cells were never measured on this machine; --measure does it" in runs.bench("plan", text).output
-    measured = runs.bench("plan", text, "--measure", "--workers", 1).output
-    later = runs.bench("plan", text).output
+    assert "4 of these cells were never measured on this machine; --measure does it" in bench("plan", text).output
+    measured = bench("plan", text, "--measure", "--workers", 1).output
+    later = bench("plan", text).output
     for said in (measured, later):
         assert re.search(r"how long before figures and report, as measured on this machine: \d+ s in 1 process", said)
     assert re.search(r" in 1 process, \d+ s in 2, \d+ s in 4, each", later)
-    runs.run(tmp_path / "spec.yaml", tmp_path / "results", "--workers", 1)
-    assert "how long" not in runs.bench("plan", text, "--results", tmp_path / "results").output
+    run(tmp_path / "spec.yaml", tmp_path / "results", "--workers", 1)
+    assert "how long" not in bench("plan", text, "--results", tmp_path / "results").output

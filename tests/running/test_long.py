@@ -14,7 +14,10 @@ from bench.models import models
 from bench.running.pools import Processes, Unit, WorkerDied
 from bench.training import train
 from bench.training.state import State
-from tests.helpers import runs
+from tests.helpers.cli import environment, family, run, run_command
+from tests.helpers.images import data_of
+from tests.helpers.results import steady_rows
+from tests.helpers.specs import cell_of
 from tests.running import test_run
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("cache")]
@@ -25,17 +28,17 @@ Run = subprocess.Popen[str]
 
 
 def start(spec: Path, results: Path, workers: int, cache: Path) -> Run:
-    words = runs.run_command(spec, results, "--workers", workers)
+    words = run_command(spec, results, "--workers", workers)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(words, text=True, start_new_session=True, env=runs.environment(cache), **pipes)
+    return subprocess.Popen(words, text=True, start_new_session=True, env=environment(cache), **pipes)
 
 
 def gone(leader: int, within: float) -> bool:
     """Whether all processes of a run end in time."""
     deadline = time.monotonic() + within
-    while runs.family(leader) and time.monotonic() < deadline:
+    while family(leader) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return not runs.family(leader)
+    return not family(leader)
 
 
 def same(results: Path, whole: Path) -> None:
@@ -56,7 +59,7 @@ def test_a_run_killed_again_and_again_ends_where_a_whole_one_ends(
         running.kill()
         _, errors = running.communicate(timeout=30)
         assert "Traceback" not in errors
-        assert gone(running.pid, 5), runs.family(running.pid)
+        assert gone(running.pid, 5), family(running.pid)
     last = start(whole / "spec.yaml", tmp_path, workers, cache)
     output, errors = last.communicate(timeout=300)
     assert last.returncode == 0, output + errors
@@ -77,7 +80,7 @@ def test_interrupts_at_any_moment_are_one_line(workers: int, whole: Path, tmp_pa
             time.sleep(0.2)
         _, errors = running.communicate(timeout=60)
         assert (running.returncode, errors) in ENDS
-        assert gone(running.pid, 5), runs.family(running.pid)
+        assert gone(running.pid, 5), family(running.pid)
     last = start(whole / "spec.yaml", tmp_path, workers, cache)
     output, errors = last.communicate(timeout=300)
     assert last.returncode == 0, output + errors
@@ -87,7 +90,7 @@ def test_interrupts_at_any_moment_are_one_line(workers: int, whole: Path, tmp_pa
 def workers_of(client: int) -> list[int]:
     """The processes in which a run trains: children of its children."""
     found = []
-    for process in runs.family(client):
+    for process in family(client):
         words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         if process != client and int(words[1]) != client:
             found.append(process)
@@ -132,7 +135,7 @@ def test_many_deaths_blame_none_but_their_cause() -> None:
 @pytest.mark.parametrize("name", [name for name in models if models[name].trains])
 def test_compiled_training_differs_by_rounding_only(name: str) -> None:
     plain, compiled = (
-        train.advance(runs.cell(name, epochs=2, keep="last", compile=choice), runs.images(), State(), 2)
+        train.advance(cell_of(name, epochs=2, keep="last", compile=choice), data_of(), State(), 2)
         for choice in ("off", "on")
     )
     for before, after in zip(plain.history, compiled.history, strict=True):
@@ -151,9 +154,9 @@ def test_training_reaches_its_quality(tmp_path: Path, cache: Path) -> None:
         "noises: [gaussian: {sigma: 0.1}]\n"
         "train: {epochs: 40, batch_size: 32, lr: 2.0e-3}\n"
     )
-    found = runs.run(spec, tmp_path)
+    found = run(spec, tmp_path)
     assert found.exit_code == 0, found.output
-    rows = runs.steady(tmp_path / "quality" / "tables" / "results.csv")
+    rows = steady_rows(tmp_path / "quality" / "tables" / "results.csv")
     psnr = {row["model"].split("(")[0]: float(row["psnr"]) for row in rows}
     assert psnr["identity"] == pytest.approx(20.3, abs=0.05)
     assert psnr["conv"] >= 25.5

@@ -19,7 +19,9 @@ from bench.results import files
 from bench.results.store import CellStore
 from bench.results.tables import VOLATILE
 from bench.running import steps
-from tests.helpers import runs
+from tests.helpers.cli import bench, environment, family, run, run_apart, run_command
+from tests.helpers.results import steady_rows
+from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
 PLUGIN = Path(__file__).parents[1] / "helpers/failing.py"
@@ -31,7 +33,7 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="needs signals and process
 def home(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """A folder with a spec and its finished run in `results/tiny`."""
     folder = tmp_path_factory.mktemp("run")
-    found = runs.bench("run", runs.spec(folder), "--results", folder / "results")
+    found = bench("run", write_spec(folder), "--results", folder / "results")
     assert found.exit_code == 0, found.output
     return folder
 
@@ -47,8 +49,8 @@ def copy(home: Path, tmp_path: Path) -> Path:
 def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """A folder with a spec that takes seconds, and its uninterrupted run in `whole/tiny`."""
     folder = tmp_path_factory.mktemp("whole")
-    spec = runs.spec(folder, ("epochs: 2", "epochs: 40"), ("{conv: {width: 4}}", "{unet: {width: 12}}"))
-    found = runs.run(spec, folder / "whole", "--workers", 1)
+    spec = write_spec(folder, ("epochs: 2", "epochs: 40"), ("{conv: {width: 4}}", "{unet: {width: 12}}"))
+    found = run(spec, folder / "whole", "--workers", 1)
     assert found.exit_code == 0, found.output
     return folder
 
@@ -59,7 +61,7 @@ def snapshot(folder: Path, pattern: str = "*") -> dict[str, tuple[int, bytes]]:
 
 
 def rows_of(results: Path) -> list[dict[str, str]]:
-    return runs.steady(results / "tiny" / "tables" / "results.csv")
+    return steady_rows(results / "tiny" / "tables" / "results.csv")
 
 
 def weights_of(results: Path) -> dict[str, bytes]:
@@ -76,7 +78,7 @@ def test_a_run_leaves_what_the_readme_says(home: Path) -> None:
 
 def test_the_resolved_spec_says_the_same(home: Path, tmp_path: Path) -> None:
     spec = home / "results" / "tiny" / "experiment.yaml"
-    found = runs.bench("run", spec, "--results", home / "results")
+    found = bench("run", spec, "--results", home / "results")
     assert "nothing to run" in found.output, found.output
 
 
@@ -93,13 +95,13 @@ def figures_of(results: Path) -> set[str]:
 
 @pytest.mark.parametrize("then", ["run", "report"])
 def test_a_run_without_figures_leaves_them_to_the_next_command(then: str, home: Path, tmp_path: Path) -> None:
-    found = runs.run(home / "spec.yaml", tmp_path)
+    found = run(home / "spec.yaml", tmp_path)
     folder = tmp_path / "tiny"
     assert found.output.endswith(f"tables: {folder}/tables; `bench report {folder}` draws the figures\n")
     assert not (folder / "figures").exists() and not (folder / "report.html").exists()
     assert rows_of(tmp_path) == rows_of(home / "results")
     words = ("report", folder) if then == "report" else ("run", home / "spec.yaml", "--results", tmp_path)
-    found = runs.bench(*words)
+    found = bench(*words)
     assert found.exit_code == 0 and found.output.endswith(f"figures and report: {folder}/report.html\n")
     assert (folder / "report.html").exists() and figures_of(folder) == figures_of(home)
 
@@ -109,9 +111,9 @@ def test_figures_that_a_run_left_out_of_date_are_drawn_anew(copy: Path, home: Pa
     drawn, score = copy / "tiny" / "report.html", next(copy.rglob("scores/*.json"))
     outdate_samples(score)
     drawn.write_text("out of date")
-    assert runs.run(home / "spec.yaml", copy).exit_code == 0
+    assert run(home / "spec.yaml", copy).exit_code == 0
     assert drawn.read_text() == "out of date"
-    assert runs.bench("run", home / "spec.yaml", "--results", copy).exit_code == 0
+    assert bench("run", home / "spec.yaml", "--results", copy).exit_code == 0
     assert drawn.read_text() != "out of date"
     assert figures_of(copy) == figures_of(home)
 
@@ -134,8 +136,8 @@ def largest_difference(results: Path) -> float:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_samples_are_the_images_that_were_scored(workers: int, tmp_path: Path) -> None:
     """By the triangle inequality rounding to 8 bits changes the root of an error by half a level at most."""
-    spec = runs.spec(tmp_path, ("[{conv: {width: 4}}, identity]", DENOISERS))
-    found = runs.run(spec, tmp_path / "results", "--workers", workers)
+    spec = write_spec(tmp_path, ("[{conv: {width: 4}}, identity]", DENOISERS))
+    found = run(spec, tmp_path / "results", "--workers", workers)
     assert found.exit_code == 0, found.output
     assert len(list(tmp_path.rglob("*.samples.safetensors"))) == 3 * 2 + 2 * 2
     assert largest_difference(tmp_path / "results") <= 0.5
@@ -154,7 +156,7 @@ def test_scrambled_samples_of_older_versions_are_made_anew(
         outdate_samples(path)
     assert largest_difference(copy) > 5
     monkeypatch.setattr(steps, "train_step", lambda *arguments: pytest.fail("trained"))
-    found = runs.bench("run", home / "spec.yaml", "--results", copy, "--workers", 1)
+    found = bench("run", home / "spec.yaml", "--results", copy, "--workers", 1)
     assert found.exit_code == 0, found.output
     assert largest_difference(copy) <= 0.5
     after = snapshot(copy)
@@ -164,13 +166,13 @@ def test_scrambled_samples_of_older_versions_are_made_anew(
             assert json.loads(after[name][1]) == json.loads(content)
         elif not name.endswith(".svg"):  # drawn anew, with other identifiers inside
             assert after[name][1] == content, name
-    found = runs.bench("run", home / "spec.yaml", "--results", copy)
+    found = bench("run", home / "spec.yaml", "--results", copy)
     assert "nothing to run" in found.output and snapshot(copy) == after
 
 
 def test_a_finished_run_writes_nothing(copy: Path, home: Path) -> None:
     before = snapshot(copy)
-    found = runs.bench("run", home / "spec.yaml", "--results", copy)
+    found = bench("run", home / "spec.yaml", "--results", copy)
     assert found.exit_code == 0
     assert "nothing to run: all 3 cells of tiny are finished" in found.output
     assert snapshot(copy) == before
@@ -183,7 +185,7 @@ def test_a_finished_run_is_quick_and_imports_nothing_heavy(home: Path, cache: Pa
         f"except SystemExit as end: print(end.code, [name for name in {HEAVY} if name in sys.modules])"
     )
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=runs.environment(cache))
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(cache))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert found.stdout.splitlines()[-1] == "0 []", found.stdout + found.stderr
     assert found.stderr == ""
@@ -197,7 +199,7 @@ def test_a_new_test_noise_trains_nothing_and_changes_no_score(copy: Path, home: 
     before = snapshot(cells)
     table = pd.read_csv(copy / "tiny" / "tables" / "results.csv")
     more = "test_noises=[gaussian: {sigma: 0.1}, masking: {p: 0.25}, poisson: {peak: 30}]"
-    found = runs.run(home / "spec.yaml", copy, "--set", more)
+    found = run(home / "spec.yaml", copy, "--set", more)
     assert found.exit_code == 0, found.output
     after = snapshot(cells)
     changed = {name for name in before if after[name] != before[name]}
@@ -213,7 +215,7 @@ def test_a_new_test_noise_trains_nothing_and_changes_no_score(copy: Path, home: 
 def test_a_new_metric_trains_nothing_and_changes_no_mean(copy: Path, home: Path) -> None:
     weights = snapshot(copy, "weights.safetensors"), snapshot(copy, "cell.json")
     before = pd.read_csv(copy / "tiny" / "tables" / "results.csv")
-    found = runs.run(home / "spec.yaml", copy, "--set", "metrics=[psnr, mse, ssim, pairwise_distance]")
+    found = run(home / "spec.yaml", copy, "--set", "metrics=[psnr, mse, ssim, pairwise_distance]")
     assert found.exit_code == 0, found.output
     assert (snapshot(copy, "weights.safetensors"), snapshot(copy, "cell.json")) == weights
     after = pd.read_csv(copy / "tiny" / "tables" / "results.csv")
@@ -227,10 +229,10 @@ def test_a_new_metric_trains_nothing_and_changes_no_mean(copy: Path, home: Path)
 def test_a_folder_of_an_older_plan_stays_usable(copy: Path, home: Path) -> None:
     weights = snapshot(copy, "weights.safetensors")
     other = ["--set", "models=[{conv: {width: 4}}, median]", "--set", "noises=[masking: {p: 0.25}]"]
-    found = runs.run(home / "spec.yaml", copy, *other)
+    found = run(home / "spec.yaml", copy, *other)
     assert found.exit_code == 0, found.output
     assert [row["model"] for row in rows_of(copy)] == ["conv(width=4)", "median(size=3)"]
-    found = runs.run(home / "spec.yaml", copy)
+    found = run(home / "spec.yaml", copy)
     assert "nothing to run" in found.output
     assert rows_of(copy) == rows_of(home / "results")
     assert snapshot(copy, "weights.safetensors") == weights
@@ -242,7 +244,7 @@ def test_a_report_is_rebuilt_from_what_is_stored(copy: Path, home: Path) -> None
     for name in ("tables", "figures", "report.html"):
         path = copy / "tiny" / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    found = runs.bench("report", copy / "tiny")
+    found = bench("report", copy / "tiny")
     assert found.exit_code == 0, found.output
     after = {name: content for name, (_, content) in snapshot(copy / "tiny").items()}
     assert after.keys() == before.keys()
@@ -254,7 +256,7 @@ def test_what_is_cut_or_gone_is_done_again(name: str, copy: Path, home: Path) ->
     pattern = f"scores/{name}" if "*" in name else name
     for place, path in enumerate(sorted(copy.rglob(pattern))):
         path.write_bytes(path.read_bytes()[:30]) if place % 2 else path.unlink()
-    found = runs.run(home / "spec.yaml", copy)
+    found = run(home / "spec.yaml", copy)
     assert found.exit_code == 0, found.output
     assert rows_of(copy) == rows_of(home / "results")
     assert weights_of(copy) == weights_of(home / "results")
@@ -266,25 +268,25 @@ def test_changed_bytes_are_reported_in_one_line(copy: Path, home: Path) -> None:
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-        found = runs.bench("report", copy / "tiny")
+        found = bench("report", copy / "tiny")
         assert found.exit_code == 2
         assert found.stderr == f"Error: {path} is damaged: delete it and run its spec again\n"
         path.unlink()
-        assert runs.bench("run", home / "spec.yaml", "--results", copy).exit_code == 0
+        assert bench("run", home / "spec.yaml", "--results", copy).exit_code == 0
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]"])
 def test_a_damaged_plan_is_written_anew(text: str, copy: Path, home: Path) -> None:
     (copy / "tiny" / "plan.json").write_text(text)
-    found = runs.bench("report", copy / "tiny")
+    found = bench("report", copy / "tiny")
     assert found.exit_code == 2 and "plan.json is damaged" in found.stderr
-    found = runs.bench("run", home / "spec.yaml", "--results", copy)
+    found = bench("run", home / "spec.yaml", "--results", copy)
     assert found.exit_code == 0 and "nothing to run" in found.output
 
 
 def test_results_that_cannot_be_written_are_one_line(home: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    found = runs.bench("run", home / "spec.yaml", "--results", tmp_path / "file")
+    found = bench("run", home / "spec.yaml", "--results", tmp_path / "file")
     assert found.exit_code == 3
     assert re.fullmatch(r"Error: .*file/tiny/experiment\.yaml can't be written: .*\n", found.stderr), found.stderr
 
@@ -300,23 +302,23 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line(
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files.os, "fsync", full)
-    found = runs.run(home / "spec.yaml", tmp_path)
+    found = run(home / "spec.yaml", tmp_path)
     assert found.exit_code == 3
     assert found.stderr.count("\n") == 1 and "can't be written: No space left on device" in found.stderr
     room[0] = 10**6
-    assert runs.run(home / "spec.yaml", tmp_path).exit_code == 0
+    assert run(home / "spec.yaml", tmp_path).exit_code == 0
     assert rows_of(tmp_path) == rows_of(home / "results")
 
 
 def test_a_diverging_cell_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
-    spec = runs.spec(
+    spec = write_spec(
         tmp_path,
         ("lr: 2.0e-3", "lr: [2.0e-3, 100], optimizer: sgd, precision: float32"),
         ("epochs: 2", "epochs: 20"),
         ("{conv: {width: 4}}", "{unet: {width: 4}}"),
         ("  - masking: {p: 0.25}\n", ""),
     )
-    found = runs.run(spec, tmp_path / "results")
+    found = run(spec, tmp_path / "results")
     assert found.exit_code == 1, found.output
     errors = [row["error"] for row in rows_of(tmp_path / "results")]
     assert errors[0] == errors[2] == ""
@@ -325,25 +327,25 @@ def test_a_diverging_cell_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
 
 
 def test_a_plan_tells_what_is_left(copy: Path, home: Path) -> None:
-    found = runs.bench("plan", home / "spec.yaml", "--results", copy)
+    found = bench("plan", home / "spec.yaml", "--results", copy)
     assert "3 cells: 3 finished, 0 to run (0 epochs, 0 tests)" in found.output
     next(copy.rglob("weights.safetensors")).unlink()
     before = snapshot(copy)
-    found = runs.bench("plan", home / "spec.yaml", "--results", copy)
+    found = bench("plan", home / "spec.yaml", "--results", copy)
     assert "3 cells: 2 finished, 1 to run (2 epochs, 1 tests)" in found.output
     assert snapshot(copy) == before, "a plan changes nothing"
 
 
 def test_a_crippled_run_is_worse_and_another_protocol_is_refused(copy: Path, home: Path, tmp_path: Path) -> None:
     ours = copy / "tiny"
-    assert runs.bench("compare", ours, ours).exit_code == 0
+    assert bench("compare", ours, ours).exit_code == 0
     slow = ["--set", "train.lr=1e-7", "--set", "train.epochs=1"]
-    assert runs.run(home / "spec.yaml", tmp_path / "slow", *slow).exit_code == 0
-    found = runs.bench("compare", ours, tmp_path / "slow" / "tiny", "--max-drop", "0")
+    assert run(home / "spec.yaml", tmp_path / "slow", *slow).exit_code == 0
+    found = bench("compare", ours, tmp_path / "slow" / "tiny", "--max-drop", "0")
     assert found.exit_code == 1, found.output
     clip = ["--set", "noises.0.gaussian.clip=false"]
-    assert runs.run(home / "spec.yaml", tmp_path / "clip", *clip).exit_code == 0
-    found = runs.bench("compare", ours, tmp_path / "clip" / "tiny")
+    assert run(home / "spec.yaml", tmp_path / "clip", *clip).exit_code == 0
+    found = bench("compare", ours, tmp_path / "clip" / "tiny")
     assert found.exit_code == 2
     assert "clip: true in A, false in B" in found.stderr
 
@@ -355,10 +357,10 @@ def test_an_interrupted_run_keeps_what_it_has_and_ends_where_a_whole_one_ends(
 ) -> None:
     """Ctrl-C as a terminal sends it: to every process of the group."""
     spec = whole / "spec.yaml"
-    words = runs.run_command(spec, tmp_path, "--workers", workers)
+    words = run_command(spec, tmp_path, "--workers", workers)
     running = subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env=runs.environment(cache),
+        env=environment(cache),
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("tiny/cells/*/state.safetensors")):
@@ -371,11 +373,11 @@ def test_an_interrupted_run_keeps_what_it_has_and_ends_where_a_whole_one_ends(
     assert running.returncode == 130, errors
     assert errors == "Interrupted: everything that was finished is kept; the same command goes on from there.\n"
     assert "Traceback" not in output
-    while runs.family(running.pid) and time.monotonic() < started + 5:
+    while family(running.pid) and time.monotonic() < started + 5:
         time.sleep(0.05)
-    assert runs.family(running.pid) == []
+    assert family(running.pid) == []
     assert list(tmp_path.glob("tiny/cells/*/state.safetensors"))
-    resumed = runs.run(spec, tmp_path, "--workers", 1)
+    resumed = run(spec, tmp_path, "--workers", 1)
     assert resumed.exit_code == 0, resumed.output
     assert rows_of(tmp_path) == rows_of(whole / "whole")
     assert weights_of(tmp_path) == weights_of(whole / "whole")
@@ -388,8 +390,8 @@ def test_two_workers_make_what_one_makes_and_failures_stay_alone(tmp_path: Path,
 
     def run(workers: int, models: str) -> "subprocess.CompletedProcess[str]":
         change = ("[{conv: {width: 4}}, identity]", models)
-        spec = runs.spec(tmp_path, change, ("  - masking: {p: 0.25}\n", ""))
-        return runs.run_apart(spec, tmp_path / str(workers), "--workers", workers, "--plugin", PLUGIN, cache=cache)
+        spec = write_spec(tmp_path, change, ("  - masking: {p: 0.25}\n", ""))
+        return run_apart(spec, tmp_path / str(workers), "--workers", workers, "--plugin", PLUGIN, cache=cache)
 
     two, one = run(2, with_all), run(1, models)
     assert (one.returncode, two.returncode) == (1, 1), one.stderr + two.stderr

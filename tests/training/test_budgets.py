@@ -20,7 +20,8 @@ from bench.training import objectives, train
 from bench.training.budget import Budget
 from bench.training.objectives import Phase
 from bench.training.state import State
-from tests.helpers import runs
+from tests.helpers.cli import run
+from tests.helpers.specs import cell_of
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def data(photos: np.ndarray) -> Data:
 
 
 def cell(**settings: Any) -> Cell:
-    return replace(runs.cell({"unet": {"width": 4, "depth": 1}}, **{"epochs": 4, **settings}), data={"train": 48})
+    return replace(cell_of({"unet": {"width": 4, "depth": 1}}, **{"epochs": 4, **settings}), data={"train": 48})
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_the_learning_rate_that_validates_best_is_kept_and_every_trial_counted(
     )
     path = tmp_path / "s.yaml"
     path.write_text(text)
-    assert runs.run(path, tmp_path, "--workers", 1).exit_code == 0
+    assert run(path, tmp_path, "--workers", 1).exit_code == 0
     table = pandas.read_csv(tmp_path / "s/tables/results.csv")
     assert list(table["chosen_lr"]) == [5e-3]
     record = json.loads((tmp_path / "s/cells" / table["cell"][0] / "cell.json").read_text())
@@ -116,7 +117,7 @@ def test_the_learning_rate_that_validates_best_is_kept_and_every_trial_counted(
     assert losses[1] < losses[0]
     alone = tmp_path / "alone.yaml"
     alone.write_text(text.replace("{search: [1.0e-7, 5.0e-3]}", "5.0e-3").replace("name: s,", "name: alone,"))
-    assert runs.run(alone, tmp_path, "--workers", 1).exit_code == 0
+    assert run(alone, tmp_path, "--workers", 1).exit_code == 0
     again = pandas.read_csv(tmp_path / "alone/tables/results.csv")
     assert list(again["psnr"]) == list(table["psnr"]), "the search's winner is the training it names"
 

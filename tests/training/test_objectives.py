@@ -16,7 +16,8 @@ from bench.training import objectives
 from bench.training.objectives import Phase, corrupt
 from bench.training.state import State
 from bench.training.train import advance
-from tests.helpers import runs
+from tests.helpers.images import data_of, smooth_pictures
+from tests.helpers.specs import cell_of
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_noise2noise_and_noise2void_never_see_the_clean_image(data: Data, monkey
     monkeypatch.setattr("bench.models.base.functional.mse_loss", watch, raising=False)
     for objective in ("noise2noise", "noise2void"):
         seen.clear()
-        cell = runs.cell({"unet": {"width": 4, "depth": 1, "objective": objective}})
+        cell = cell_of({"unet": {"width": 4, "depth": 1, "objective": objective}})
         advance(cell, replace(data, validation=data.validation[:0]), State(), 1)
         assert len(seen) == 3
         targets = torch.cat([target for _, target in seen])
@@ -78,12 +79,12 @@ def test_noise2void_is_refused_where_a_family_has_its_own_loss() -> None:
 
 
 def test_autoencoding_shows_the_network_clean_images() -> None:
-    clean = to_float(torch.from_numpy(runs.pictures(4)))
+    clean = to_float(torch.from_numpy(smooth_pictures(4)))
     assert corrupt(None, clean, torch.arange(4), Phase("train", 0, 1)) is clean
-    with_noise = advance(runs.cell({"conv": {"width": 4}}, epochs=1), runs.images(), State(), 1)
+    with_noise = advance(cell_of({"conv": {"width": 4}}, epochs=1), data_of(), State(), 1)
     without = advance(
-        runs.cell({"conv": {"width": 4, "objective": "autoencode"}}, objective="autoencode", epochs=1),
-        runs.images(),
+        cell_of({"conv": {"width": 4, "objective": "autoencode"}}, objective="autoencode", epochs=1),
+        data_of(),
         State(),
         1,
     )
@@ -91,7 +92,7 @@ def test_autoencoding_shows_the_network_clean_images() -> None:
 
 
 def test_noise_is_drawn_anew_in_every_epoch_unless_it_is_not_fresh() -> None:
-    clean = to_float(torch.from_numpy(runs.pictures(4)))
+    clean = to_float(torch.from_numpy(smooth_pictures(4)))
 
     def drawn(fresh: bool, epoch: int) -> torch.Tensor:
         return corrupt(noises.parse({"gaussian": {"fresh": fresh}}), clean, torch.arange(4), Phase("train", 0, epoch))

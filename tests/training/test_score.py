@@ -19,7 +19,8 @@ from bench.models import models
 from bench.noises import Noise, noises
 from bench.spec.protocol import CHUNK
 from bench.training.score import SAMPLES, NotFinite, Score, fit_to_validation, network_of, score
-from tests.helpers import runs
+from tests.helpers.images import Forbidden, data_of, smooth_pictures
+from tests.helpers.specs import cell_of
 
 CHOSEN = [metrics.parse(name) for name in ("mse", "psnr", "ssim", "ssim_uniform")]
 
@@ -39,11 +40,11 @@ class Function(nn.Module):
 
 def scored(network: nn.Module, count: int = 10, noise: Any = "gaussian", chosen: list[Metric] = CHOSEN) -> Score:
     met = noise if isinstance(noise, Noise) else noises.parse(noise)
-    return score(network, replace(runs.images(), test=runs.pictures(300)[:count]), met, chosen)
+    return score(network, replace(data_of(), test=smooth_pictures(300)[:count]), met, chosen)
 
 
 def conv() -> nn.Module:
-    return network_of(runs.cell({"conv": {"width": 4}}), 16, None)
+    return network_of(cell_of({"conv": {"width": 4}}), 16, None)
 
 
 @pytest.mark.parametrize("count", [1, CHUNK - 1, CHUNK, CHUNK + 1])
@@ -81,7 +82,7 @@ def test_values_do_not_depend_on_what_was_scored_before() -> None:
 def test_metrics_are_those_of_scikit_image_on_the_clipped_reconstructions() -> None:
     seen = Function(lambda batch: 1.3 * batch - 0.1)
     found = scored(seen, 40)
-    clean = runs.pictures(300)[:40] / 255.0
+    clean = smooth_pictures(300)[:40] / 255.0
     made = (1.3 * seen.seen[0][:40] - 0.1).clamp(0, 1).double().numpy()
     gaussian = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     for i in range(40):
@@ -97,7 +98,7 @@ def test_metrics_are_those_of_scikit_image_on_the_clipped_reconstructions() -> N
 
 
 def test_perfect_images_are_counted_apart() -> None:
-    first = runs.pictures(300)[:10]
+    first = smooth_pictures(300)[:10]
 
     def repair_six(batch: torch.Tensor) -> torch.Tensor:
         return torch.cat((to_float(torch.from_numpy(first[:6])), batch[6:]))
@@ -160,25 +161,25 @@ def test_a_network_of_another_shape_is_refused_with_both_shapes() -> None:
 
 
 def test_scoring_looks_at_the_test_images_only() -> None:
-    data = replace(runs.images(), train=runs.Forbidden(), validation=runs.Forbidden())
+    data = replace(data_of(), train=Forbidden(), validation=Forbidden())
     assert len(score(conv(), data, noises.parse("gaussian"), CHOSEN).values["psnr"]) == 10
 
 
 def test_fitting_looks_at_the_validation_images_only() -> None:
-    data = replace(runs.images(), train=runs.Forbidden(), test=runs.Forbidden())
+    data = replace(data_of(), train=Forbidden(), test=Forbidden())
     model = models.parse("gaussian_filter")
     strong, weak = (
         fit_to_validation(model, data, noises.parse({"gaussian": {"sigma": sigma}})) for sigma in (0.5, 0.02)
     )
     assert strong.params()["sigma"] > weak.params()["sigma"]
     assert fit_to_validation(models.parse("identity"), data, noises.parse("gaussian")) == models.parse("identity")
-    assert fit_to_validation(model, replace(data, validation=runs.pictures(1)[:0]), noises.parse("gaussian")) is model
+    assert fit_to_validation(model, replace(data, validation=smooth_pictures(1)[:0]), noises.parse("gaussian")) is model
 
 
 def test_samples_are_the_first_test_images() -> None:
     seen = Function(lambda batch: 1 - batch)
     samples = scored(seen, 300).samples
-    assert np.array_equal(samples["original"], runs.pictures(300)[:SAMPLES])
+    assert np.array_equal(samples["original"], smooth_pictures(300)[:SAMPLES])
     assert np.array_equal(samples["noisy"], (seen.seen[0][:SAMPLES] * 255).round().byte().numpy())
     assert np.abs(samples["output"].astype(int) + samples["noisy"] - 255).max() <= 1
     assert len(scored(Function(), 3).samples["output"]) == 3
@@ -201,13 +202,13 @@ def test_without_metrics_only_the_samples_are_made() -> None:
 
 @pytest.mark.parametrize("name", [name for name in models if models[name].trains])
 def test_networks_are_ready_to_use(name: str) -> None:
-    assert not any(module.training for module in network_of(runs.cell(name), 16, None).modules())
+    assert not any(module.training for module in network_of(cell_of(name), 16, None).modules())
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_a_test_noise_is_scored_on_the_split_it_names(split: str) -> None:
-    data = runs.images()
-    others = {part: runs.Forbidden() for part in ("train", "validation", "test") if part != split}
+    data = data_of()
+    others = {part: Forbidden() for part in ("train", "validation", "test") if part != split}
     noise = noises.parse({"gaussian": {"split": split}})
     found = score(nn.Identity(), replace(data, **others), noise, [metrics.parse("psnr")])  # type: ignore[arg-type]
     assert len(found.values["psnr"]) == len(getattr(data, split))

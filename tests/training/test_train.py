@@ -19,7 +19,8 @@ from bench.spec.cells import Cell
 from bench.spec.protocol import TEST_SEED
 from bench.training.state import State
 from bench.training.train import Diverged, advance, build
-from tests.helpers import runs
+from tests.helpers.images import Forbidden, data_of, smooth_pictures
+from tests.helpers.specs import cell_of
 
 TRAINABLE = [name for name in models if models[name].trains]
 SETTINGS = list(product(("adam", "adamw", "sgd"), ("constant", "cosine"), ("float32", "bfloat16")))
@@ -29,7 +30,7 @@ def chained(cell: Cell, folder: Path, steps: tuple[int, ...]) -> State:
     """A training in several steps, each from what the one before has stored."""
     store, state = CellStore(folder), State()
     for epochs in steps:
-        store.save_state(advance(cell, runs.images(), state, epochs))
+        store.save_state(advance(cell, data_of(), state, epochs))
         state = CellStore(folder).state()
     return state
 
@@ -50,14 +51,14 @@ def test_steps_through_the_store_equal_one_long_step(
     optimizer: str, schedule: str, precision: str, tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {"optimizer": optimizer, "schedule": schedule, "precision": precision, "lr": 1e-2}
-    cell = runs.cell({"conv": {"width": 4}}, epochs=4, **settings)
-    same(advance(cell, runs.images(), State(), 4), chained(cell, tmp_path, (1, 2, 1)))
+    cell = cell_of({"conv": {"width": 4}}, epochs=4, **settings)
+    same(advance(cell, data_of(), State(), 4), chained(cell, tmp_path, (1, 2, 1)))
 
 
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_every_model_can_be_trained_in_steps(name: str, tmp_path: Path) -> None:
-    cell = runs.cell(name, epochs=2, keep="best")
-    same(advance(cell, runs.images(), State(), 2), chained(cell, tmp_path, (1, 1)))
+    cell = cell_of(name, epochs=2, keep="best")
+    same(advance(cell, data_of(), State(), 2), chained(cell, tmp_path, (1, 1)))
 
 
 @pytest.mark.parametrize("objective", ["autoencode", "noise2noise", "noise2void"])
@@ -65,8 +66,8 @@ def test_every_model_can_be_trained_in_steps(name: str, tmp_path: Path) -> None:
 def test_every_objective_and_budget_can_be_trained_in_steps(
     objective: str, budget: dict[str, Any], tmp_path: Path
 ) -> None:
-    cell = runs.cell({"conv": {"width": 4, "objective": objective}}, objective=objective, **budget)
-    same(advance(cell, runs.images(), State(), 3), chained(cell, tmp_path, (1, 1, 1)))
+    cell = cell_of({"conv": {"width": 4, "objective": objective}}, objective=objective, **budget)
+    same(advance(cell, data_of(), State(), 3), chained(cell, tmp_path, (1, 1, 1)))
 
 
 @dataclass(frozen=True)
@@ -79,25 +80,25 @@ class Dropping(TrainableModel):
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_layers_that_draw_by_themselves_can_be_trained_in_steps(keep: str, tmp_path: Path) -> None:
-    cell = replace(runs.cell("conv", keep=keep), model=Dropping())
-    one = advance(cell, runs.images(), State(), 3)
+    cell = replace(cell_of("conv", keep=keep), model=Dropping())
+    one = advance(cell, data_of(), State(), 3)
     torch.rand(17)  # what others draw in between must not matter
     same(one, chained(cell, tmp_path, (2, 1)))
 
 
 def test_more_epochs_than_are_left_change_nothing() -> None:
-    cell = runs.cell({"conv": {"width": 4}}, epochs=2)
-    done = advance(cell, runs.images(), State(), 99)
+    cell = cell_of({"conv": {"width": 4}}, epochs=2)
+    done = advance(cell, data_of(), State(), 99)
     assert done.epoch == 2
-    same(done, advance(cell, runs.images(), done, 1))
+    same(done, advance(cell, data_of(), done, 1))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_the_loop_is_what_plain_torch_does(optimizer: str) -> None:
     """Against a loop written out with torch's own optimisers and schedule, nothing fused, usual memory order."""
-    data = runs.images(train=48)
+    data = data_of(train=48)
     settings: dict[str, Any] = {"optimizer": optimizer, "lr": 1e-2, "weight_decay": 1e-2, "keep": "last"}
-    cell = runs.cell({"unet": {"width": 4}}, epochs=2, **settings)
+    cell = cell_of({"unet": {"width": 4}}, epochs=2, **settings)
     assert isinstance(cell.model, TrainableModel) and cell.noise is not None
     network = build(cell.model, 16, seed=0).train()
     make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}[optimizer]
@@ -126,8 +127,8 @@ def test_the_loop_is_what_plain_torch_does(optimizer: str) -> None:
 
 
 def test_validation_loss_is_the_mean_over_the_validation_images() -> None:
-    data = runs.images()
-    cell = runs.cell({"conv": {"width": 4}}, epochs=1, keep="last")
+    data = data_of()
+    cell = cell_of({"conv": {"width": 4}}, epochs=1, keep="last")
     assert isinstance(cell.model, TrainableModel) and cell.noise is not None
     state = advance(cell, data, State(), 1)
     network = build(cell.model, 16, 0)
@@ -140,7 +141,7 @@ def test_validation_loss_is_the_mean_over_the_validation_images() -> None:
 
 
 def test_training_lowers_the_loss() -> None:
-    history = advance(runs.cell("unet", epochs=20, lr=3e-3), runs.images(), State(), 20).history
+    history = advance(cell_of("unet", epochs=20, lr=3e-3), data_of(), State(), 20).history
     assert history[-1].train_loss < 0.75 * history[0].train_loss
     assert history[-1].validation_loss < 0.9 * history[0].validation_loss
     assert [epoch.epoch for epoch in history] == list(range(1, 21))
@@ -148,7 +149,7 @@ def test_training_lowers_the_loss() -> None:
 
 def test_the_seed_decides() -> None:
     first, again, other = (
-        advance(runs.cell({"conv": {"width": 4}}, seed=seed, epochs=1), runs.images(), State(), 1) for seed in (1, 1, 2)
+        advance(cell_of({"conv": {"width": 4}}, seed=seed, epochs=1), data_of(), State(), 1) for seed in (1, 1, 2)
     )
     same(first, again)
     assert not np.array_equal(first.kept["encoder.0.weight"], other.kept["encoder.0.weight"])
@@ -156,26 +157,26 @@ def test_the_seed_decides() -> None:
 
 
 def test_training_never_looks_at_the_test_images() -> None:
-    data = replace(runs.images(), test=runs.Forbidden())
-    assert advance(runs.cell({"conv": {"width": 4}}, epochs=2), data, State(), 2).epoch == 2
+    data = replace(data_of(), test=Forbidden())
+    assert advance(cell_of({"conv": {"width": 4}}, epochs=2), data, State(), 2).epoch == 2
 
 
 def test_the_weights_kept_are_those_of_the_epoch_with_the_lowest_validation_loss() -> None:
-    cell = runs.cell({"conv": {"width": 4}}, epochs=6, optimizer="sgd", lr=3.0, schedule="constant", keep="best")
-    state = advance(cell, runs.images(), State(), 6)
+    cell = cell_of({"conv": {"width": 4}}, epochs=6, optimizer="sgd", lr=3.0, schedule="constant", keep="best")
+    state = advance(cell, data_of(), State(), 6)
     losses = [epoch.validation_loss for epoch in state.history]
     assert state.kept_epoch == 1 + int(np.argmin(losses)) < 6, "the test needs a run whose last epoch is not its best"
-    then = advance(cell, runs.images(), State(), state.kept_epoch).weights
+    then = advance(cell, data_of(), State(), state.kept_epoch).weights
     for name, value in then.items():
         assert np.array_equal(state.kept[name], value)
 
 
 def test_the_choice_looks_at_validation_images_only() -> None:
     """Other training images of the same number leave the rule as it is: lowest validation loss, not training loss."""
-    cell = runs.cell({"conv": {"width": 4}}, epochs=6, optimizer="sgd", lr=3.0, schedule="constant")
-    data = runs.images()
+    cell = cell_of({"conv": {"width": 4}}, epochs=6, optimizer="sgd", lr=3.0, schedule="constant")
+    data = data_of()
     chosen = {
-        advance(cell, replace(data, validation=runs.pictures(10, 16, seed)), State(), 6).kept_epoch
+        advance(cell, replace(data, validation=smooth_pictures(10, 16, seed)), State(), 6).kept_epoch
         for seed in range(5, 11)
     }
     assert len(chosen) > 1, "the choice does not depend on the validation images"
@@ -183,8 +184,8 @@ def test_the_choice_looks_at_validation_images_only() -> None:
 
 def test_the_last_weights_are_kept_on_request_and_without_validation_images() -> None:
     for cell, data in (
-        (runs.cell("unet", optimizer="sgd", lr=0.3, keep="last"), runs.images()),
-        (runs.cell("unet", optimizer="sgd", lr=0.3), _without_validation()),
+        (cell_of("unet", optimizer="sgd", lr=0.3, keep="last"), data_of()),
+        (cell_of("unet", optimizer="sgd", lr=0.3), _without_validation()),
     ):
         state = advance(cell, data, State(), 3)
         assert state.kept_epoch == 3
@@ -193,14 +194,14 @@ def test_the_last_weights_are_kept_on_request_and_without_validation_images() ->
 
 
 def _without_validation() -> Any:
-    data = runs.images()
+    data = data_of()
     return replace(data, validation=data.validation[:0])
 
 
 def test_a_loss_that_explodes_ends_the_training() -> None:
-    cell = runs.cell({"unet": {"width": 4}}, optimizer="sgd", lr=100.0, epochs=30)
+    cell = cell_of({"unet": {"width": 4}}, optimizer="sgd", lr=100.0, epochs=30)
     with pytest.raises(Diverged, match=r"diverged: .* in epoch \d+ \(learning rate 100\)"):
-        advance(cell, runs.images(), State(), 30)
+        advance(cell, data_of(), State(), 30)
 
 
 @dataclass(frozen=True)
@@ -215,11 +216,11 @@ class Broken(TrainableModel):
 
 
 def test_weights_that_are_no_numbers_end_the_training_in_the_epoch_that_made_them() -> None:
-    cell = replace(runs.cell("conv", epochs=1, batch_size=64), model=Broken())
+    cell = replace(cell_of("conv", epochs=1, batch_size=64), model=Broken())
     with pytest.raises(Diverged, match="a weight is no longer a finite number in epoch 1"):
-        advance(cell, runs.images(), State(), 1)
+        advance(cell, data_of(), State(), 1)
 
 
 def test_a_model_that_needs_no_training_is_refused() -> None:
     with pytest.raises(ValueError, match="identity needs no training"):
-        advance(runs.cell("identity"), runs.images(), State(), 1)
+        advance(cell_of("identity"), data_of(), State(), 1)
