@@ -31,7 +31,14 @@ WRITERS = {
     "bench.datasets.cifar10": "an archive unpacked into the cache for a moment",
 }
 # Who may ask bench.results.files to write: the store for results, commands for what the user named on the command line.
-ASKING = {"bench.results.store", "bench.cli.commands", "bench.cli.catalogue"}
+ASKING = {
+    "bench.results.store",
+    "bench.cli.run",
+    "bench.cli.plan",
+    "bench.cli.results",
+    "bench.cli.denoise",
+    "bench.cli.catalogue",
+}
 
 ALWAYS = {
     "write_text", "write_bytes", "mkdir", "makedirs", "unlink", "rmtree", "rmdir", "renames", "touch",

@@ -5,6 +5,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from bench import spec
 from bench.cli.terminal import console, show_table
 from bench.core.errors import FieldError, SpecError, unknown
 from bench.core.lazy import Lazy
@@ -110,3 +111,9 @@ def _default_text(field: "dataclasses.Field[Any] | None") -> str:
     if field.default is not dataclasses.MISSING:
         return as_text(field.default)
     return "(needed)" if field.default_factory is dataclasses.MISSING else as_text(field.default_factory())
+
+
+def spec_schema(plugins: tuple[str, ...]) -> dict[str, Any]:
+    """JSON Schema of a spec."""
+    plugin_files(plugins)
+    return spec.schema()

@@ -14,7 +14,11 @@ from bench.core.errors import BenchError, DataError
 from bench.core.lazy import Lazy
 
 catalogue = Lazy("bench.cli.catalogue")
-commands = Lazy("bench.cli.commands")
+data_command = Lazy("bench.cli.data")
+denoise_command = Lazy("bench.cli.denoise")
+plan_command = Lazy("bench.cli.plan")
+results_command = Lazy("bench.cli.results")
+run_command = Lazy("bench.cli.run")
 machine = Lazy("bench.core.machine")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -103,7 +107,7 @@ def run(
     Exit codes: 0 all done, 1 a cell failed (the others are kept), 2 the spec or command is wrong,
     3 the data can't be had, 130 interrupted.
     """
-    sys.exit(commands.run(spec, overrides, results, plugins, workers, figures=not no_figures))
+    sys.exit(run_command.run(spec, overrides, results, plugins, workers, figures=not no_figures))
 
 
 @main.command()
@@ -119,7 +123,7 @@ def plan(
     workers: int | None,
 ) -> None:
     """Show the cells of SPEC: what is done, what is left, and how long that takes."""
-    commands.plan(spec, overrides, results, plugins, measure, workers)
+    plan_command.plan(spec, overrides, results, plugins, measure, workers)
 
 
 @main.command()
@@ -127,7 +131,7 @@ def plan(
 @plugin_option
 def report(folder: Path, plugins: tuple[str, ...]) -> None:
     """Rebuild tables, figures and report.html of a results FOLDER from what is stored."""
-    commands.report(folder, plugins)
+    results_command.report(folder, plugins)
 
 
 @main.command()
@@ -146,7 +150,7 @@ def compare(
 
     Exit codes: 0 no worse, 1 worse, 2 not comparable.
     """
-    sys.exit(commands.compare(before, after, max_drop, csv, markdown, plugins))
+    sys.exit(results_command.compare(before, after, max_drop, csv, markdown, plugins))
 
 
 @main.command("list")
@@ -185,7 +189,7 @@ def show_model(name: str, size: int, plugins: tuple[str, ...]) -> None:
 @plugin_option
 def data(name: str, plugins: tuple[str, ...]) -> None:
     """Fetch and verify a dataset now."""
-    commands.fetch(name, plugins)
+    data_command.fetch(name, plugins)
 
 
 @main.command()
@@ -201,14 +205,14 @@ def data(name: str, plugins: tuple[str, ...]) -> None:
 @plugin_option
 def denoise(image: Path, cell: Path, output: Path, plugins: tuple[str, ...]) -> None:
     """Remove the noise from a picture with a trained model."""
-    commands.denoise(image, cell, output, plugins)
+    denoise_command.denoise(image, cell, output, plugins)
 
 
 @main.command()
 @plugin_option
 def schema(plugins: tuple[str, ...]) -> None:
     """Print the JSON Schema of a spec, for editors."""
-    click.echo(json.dumps(commands.schema(plugins), indent=2))
+    click.echo(json.dumps(catalogue.spec_schema(plugins), indent=2))
 
 
 def entry() -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 from PIL import Image
 
-from bench.cli import catalogue, commands
+from bench.cli import catalogue, plan
 from bench.cli.main import main
 from bench.datasets import datasets
 from bench.metrics import metrics
@@ -229,7 +229,7 @@ def test_a_full_disk_is_a_line() -> None:
 
 
 def test_a_terminal_without_the_signs_is_no_error() -> None:
-    code = "from bench.cli.main import entry; from bench.cli.commands import console; import bench.cli.catalogue as c\n"
+    code = "from bench.cli.main import entry; from bench.cli.terminal import console; import bench.cli.catalogue as c\n"
     code += "c.list_registered = lambda *_: console().print('PSNR \\u2191 \\u00b1'); entry()"
     done = subprocess.run(
         [sys.executable, "-c", code, "list", "noises"],
@@ -242,8 +242,8 @@ def test_an_interruption_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "plan", interrupted)
-    monkeypatch.setitem(main.commands["plan"].callback.__globals__, "commands", commands)  # type: ignore[union-attr]
+    monkeypatch.setattr(plan, "plan", interrupted)
+    monkeypatch.setitem(main.commands["plan"].callback.__globals__, "plan_command", plan)  # type: ignore[union-attr]
     assert "everything that was finished is kept" in run("plan", "spec.yaml", code=130)
 
 

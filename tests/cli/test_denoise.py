@@ -13,7 +13,7 @@ from skimage import data as photographs
 from torch import nn
 from torch.nn import functional
 
-from bench.cli.denoise import MARGIN, TILE, Denoiser, _cuts, denoise_picture
+from bench.cli.tiles import MARGIN, TILE, Denoiser, _cuts, denoise_picture
 from bench.core.pictures import Picture
 from bench.models import models
 from bench.results.store import CellStore

@@ -1,0 +1,81 @@
+"""`bench report` and `bench compare`: results in words and tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.cli.catalogue import plugin_files
+from bench.cli.terminal import console, show_sections
+from bench.report import rebuild
+from bench.report.rebuild import Results
+from bench.results import compare as comparison
+from bench.results.files import write
+from bench.results.readable import for_readers, to_markdown
+from bench.results.store import Store
+
+
+def report(folder: Path, plugins: tuple[str, ...]) -> None:
+    """Rebuild everything that is derived."""
+    plugin_files(plugins)
+    store = Store(folder)
+    screen = console()
+    print_summary(screen, rebuild.rebuild(store))
+    screen.print(f"tables, figures and report: {store.root}/report.html", markup=False)
+
+
+def compare(
+    before: Path, after: Path, max_drop: float, csv: Path | None, markdown: Path | None, plugins: tuple[str, ...]
+) -> int:
+    """Exit code 0 no worse, 1 worse."""
+    plugin_files(plugins)
+    found = comparison.compare(Store(before), Store(after), max_drop)
+    screen = console()
+    _print_differences(screen, found)
+    for folder, only in ((before, found.only_in_a), (after, found.only_in_b)):
+        for row in only:
+            screen.print(f"only in {folder}: {row}")
+    if csv:
+        write(csv, found.frame().to_csv(index=False, lineterminator="\n"))
+    if markdown:
+        note = f"A: {before}. B: {after}. PSNR may fall by {max_drop:g} dB."
+        write(markdown, to_markdown(comparison.for_readers(found), note))
+    verdicts = [row.verdict for row in found.differences]
+    screen.print(
+        f"{len(verdicts)} rows: {verdicts.count('better')} better, {verdicts.count('worse')} worse, "
+        f"tolerance {max_drop:g} dB PSNR. A: {before}, B: {after}"
+    )
+    return found.exit_code
+
+
+def print_summary(screen: Console, found: Results) -> None:
+    """Print the summary of a folder by test noise, its conditions, and what has no result."""
+    text = for_readers(found.summaries, found.plan, mark="{} *")
+    text["trained on"] = text["trained on"].where(text["trained on"] != text["test noise"], "")
+    columns = [str(key) for key in text if key == "model" or (key != "test noise" and set(text[key]) - {"", "-"})]
+    sections: dict[str, list[Sequence[str]]] = {}
+    for noise, cells in zip(text["test noise"], text[columns].itertuples(index=False), strict=True):
+        sections.setdefault(noise, []).append(cells)
+    show_sections(screen, columns, sections)
+    screen.print(f"* best of its test noise; trained on that noise unless stated otherwise. {found.conditions}")
+    for row in found.rows:
+        if row.state == "failed":
+            seed = "" if row.seed is None else f", seed {row.seed}"
+            screen.print(f"no result: {row.contender.title} on {row.test.label}{seed}: {row.error}")
+
+
+def _print_differences(screen: Console, found: comparison.Comparison) -> None:
+    """A line per row and metric: metrics side by side, each before, after and its change, would not fit a terminal."""
+    sections: dict[str, list[Sequence[str]]] = {}
+    for row in found.differences:
+        contender, test = row.key
+        trained = "" if contender.train_noise in (None, test) else str(contender.train_noise)
+        shown = sections.setdefault(str(test), [])
+        for metric in found.metrics:
+            first = metric == found.metrics[0]
+            what = (contender.with_settings(), trained) if first else ("", "")
+            change = row.changes[metric.column]
+            values = (metric.format(change.a), metric.format(change.b), metric.format(change.change, signed=True))
+            verdict = f"{row.verdict} {row.reason}".strip() if metric.column == comparison.GATE else ""
+            shown.append((*what, metric.column, *values, verdict))
+    show_sections(screen, ("model", "trained on", "metric", "A", "B", "B - A", "verdict"), sections)
