@@ -134,8 +134,9 @@ def test_many_deaths_blame_none_but_their_cause() -> None:
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 @pytest.mark.parametrize("name", [name for name in models if models[name].trains])
 def test_compiled_training_differs_by_rounding_only(name: str) -> None:
+    """In the first epoch: from then on training amplifies rounding, by processor and model to several thousandths."""
     plain, compiled = (
-        train.advance(cell_of(name, epochs=2, keep="last", compile=choice), data_of(), State(), 2)
+        train.advance(cell_of(name, epochs=1, keep="last", compile=choice), data_of(), State(), 1)
         for choice in ("off", "on")
     )
     for before, after in zip(plain.history, compiled.history, strict=True):
