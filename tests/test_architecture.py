@@ -72,7 +72,7 @@ def imports(tree: ast.Module) -> Iterator[str]:
                 full = f"{node.module}.{alias.name}"
                 yield full if full in MODULES else str(node.module)
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Lazy", "import_module"):
-            yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant))
+            yield from (str(argument.value) for argument in node.args if isinstance(argument, ast.Constant))
 
 
 def graph() -> dict[str, set[str]]:

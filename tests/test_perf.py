@@ -1,17 +1,24 @@
 """`make perf`: its table and files come together, its sides do equal work. How fast they are is not tested."""
 
 import json
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from bench.models import models
-from tests.perf import costs, fresh, pictures, reference, report, script
+from tests.perf import fresh, growth, pictures, reference, report, script
 from tests.perf.__main__ import GROUPS
 from tests.perf.base import Bench, Settings
 from tests.perf.ours import METRICS
+
+Answer = Callable[..., dict[str, Any]]  # what a process that is measured would send back
+Entries = dict[str, Any]
+Measure = Callable[..., Entries]
 
 KEYS = [
     "train_vs_script",
@@ -31,7 +38,7 @@ KEYS = [
 ]
 
 
-def grid(psnr, **arguments):
+def grid(psnr: float, **arguments: Any) -> dict[str, Any]:
     epochs = arguments["recipe"]["epochs"]
     seconds = epochs * arguments["cells"] / (1 if arguments["recipe"].get("threads") == 2 else 1.5)
     return {
@@ -41,7 +48,7 @@ def grid(psnr, **arguments):
     }  # fmt: skip
 
 
-def speed(rate):
+def speed(rate: float) -> Answer:
     return lambda **_: {
         "images_per_second": rate,
         "seconds_per_epoch": 200 / rate,
@@ -50,43 +57,43 @@ def speed(rate):
     }
 
 
-def turns(**_):
+def turns(**_: Any) -> dict[str, Any]:
     return {"ours": [2000.0, 1900.0], "bare": [2100.0, 1995.0], "precision": "bfloat16"}
 
 
-def scores(seconds):
+def scores(seconds: float) -> Answer:
     return lambda **_: {"seconds": seconds, "values": {name: [0.5] for name in METRICS}}
 
 
-def cells(folder, count):
+def cells(folder: Path, count: int) -> dict[str, float]:
     return {"seconds": 2 + 0.1 * count, "per_cell_ms": 50.0, "overhead_ms": 90.0}
 
 
-def images(folder, root, train, test):
+def images(folder: Path, root: Path, train: int, test: int) -> dict[str, Any]:
     times = {"seconds": train / 100, "reading_seconds": 1.0, "scoring_seconds": 2.0, "training_seconds": {"conv": 3.0}}
     return {**times, "images": train + test, "worker_peak_mb": 700.0, "batch_size": 32}
 
 
 @pytest.fixture
-def measure(monkeypatch, tmp_path):
+def measure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Measure:
     """Every group's entries, with made-up times in place of the processes that would be measured."""
 
-    def run(psnr=25.0):
+    def run(psnr: float = 25.0) -> Entries:
         answers["ours:grid"] = partial(grid, psnr)
-        entries = {"machine": report.machine()}
+        entries: Entries = {"machine": report.machine()}
         for group in GROUPS.values():
             entries |= group(bench)
         return entries
 
-    answers = {
+    answers: dict[str, Answer] = {
         "ours:beside_bare": turns, "script:speed": speed(1000.0),
         "peers:deepinv_trainer": speed(1900.0), "ours:evaluate": scores(1.0), "peers:evaluate": scores(3.0),
     }  # fmt: skip
     monkeypatch.setattr(fresh, "call", lambda function, **arguments: answers[function](**arguments))
     monkeypatch.setattr(fresh, "bench", lambda *words: (0.2, ""))
-    monkeypatch.setattr(costs.growth, "cells", cells)
-    monkeypatch.setattr(costs.growth, "rerun", lambda folder, count: (1.5, 0))
-    monkeypatch.setattr(costs.growth, "images", images)
+    monkeypatch.setattr(growth, "cells", cells)
+    monkeypatch.setattr(growth, "rerun", lambda folder, count: (1.5, 0))
+    monkeypatch.setattr(growth, "images", images)
     for name in ("pairs", "large"):
         monkeypatch.setattr(pictures, name, lambda *_: tmp_path)
     monkeypatch.setattr(pictures, "CIFAR10", tmp_path)
@@ -96,11 +103,11 @@ def measure(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def found(measure):
+def found(measure: Measure) -> Entries:
     return measure()
 
 
-def test_every_key_is_measured_and_says_what_it_holds_for(found, tmp_path):
+def test_every_key_is_measured_and_says_what_it_holds_for(found: Entries, tmp_path: Path) -> None:
     report.write(found, tmp_path / "perf.json")
     stored = json.loads((tmp_path / "perf.json").read_text())
     for key in KEYS:
@@ -109,7 +116,7 @@ def test_every_key_is_measured_and_says_what_it_holds_for(found, tmp_path):
         assert isinstance(stored[key]["unit"], str) and len(stored[key]["conditions"]) > 10
 
 
-def test_ratios_are_stated_so_that_more_is_better(found):
+def test_ratios_are_stated_so_that_more_is_better(found: Entries) -> None:
     assert found["train_vs_script"]["value"] == pytest.approx(3.0)
     assert found["train_vs_bare"]["value"] == pytest.approx(2000 / 2100)
     assert found["eval_vs_skimage"]["value"] == pytest.approx(3 * 10_000 / 2000)
@@ -117,7 +124,7 @@ def test_ratios_are_stated_so_that_more_is_better(found):
     assert found["time_to_quality"]["value"] == pytest.approx(250 * 0.2 / 2)  # 2 epochs in 2 s: 27 dB
 
 
-def test_the_budget_that_counts_is_given_and_the_others_are_points_of_a_curve(found):
+def test_the_budget_that_counts_is_given_and_the_others_are_points_of_a_curve(found: Entries) -> None:
     assert 26 < reference.target() <= 27
     assert "2 epochs" in found["time_to_quality"]["conditions"]
     assert "NOT REACHED" not in found["time_to_quality"]["conditions"]
@@ -125,14 +132,14 @@ def test_the_budget_that_counts_is_given_and_the_others_are_points_of_a_curve(fo
     assert found["time_to_quality"]["seconds_per_epoch"] == 0.2
 
 
-def test_without_the_studys_quality_there_is_no_ratio(measure):
+def test_without_the_studys_quality_there_is_no_ratio(measure: Measure) -> None:
     found = measure(psnr=20.0)
     assert found["time_to_quality"]["value"] is None
     assert found["time_to_quality"]["conditions"].startswith("NOT REACHED")
     assert report.markdown(found).count("(missed)") == 2
 
 
-def test_a_figure_that_misses_is_marked(found):
+def test_a_figure_that_misses_is_marked(found: Entries) -> None:
     found["train_vs_script"]["value"] = 2.69
     found["help_seconds"]["value"] = 0.31
     text = report.markdown(found)
@@ -140,7 +147,7 @@ def test_a_figure_that_misses_is_marked(found):
     assert text.count("\n| ") >= len(KEYS)
 
 
-def test_what_was_not_measured_again_stays_on_one_machine_and_commit(found, tmp_path):
+def test_what_was_not_measured_again_stays_on_one_machine_and_commit(found: Entries, tmp_path: Path) -> None:
     path = tmp_path / "perf.json"
     report.write(found, path)
     again = {"machine": found["machine"], "help_seconds": {**found["help_seconds"], "value": 9.0}}
@@ -151,7 +158,9 @@ def test_what_was_not_measured_again_stays_on_one_machine_and_commit(found, tmp_
     assert "train_vs_bare" not in json.loads(path.read_text())
 
 
-def test_the_page_takes_the_table_between_its_marks(found, tmp_path, monkeypatch):
+def test_the_page_takes_the_table_between_its_marks(
+    found: Entries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = tmp_path / "speed.md"
     page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
     monkeypatch.setattr(report, "PAGE", page)
@@ -164,14 +173,14 @@ def test_the_page_takes_the_table_between_its_marks(found, tmp_path, monkeypatch
         assert (tmp_path / f"img/{name}.png").stat().st_size > 10_000
 
 
-def test_the_script_trains_the_same_network_as_ours():
+def test_the_script_trains_the_same_network_as_ours() -> None:
     theirs = [tuple(parameter.shape) for parameter in script.network().parameters()]
     ours = [tuple(parameter.shape) for parameter in models.parse("conv").build(script.SIZE).parameters()]
     assert theirs == ours
     assert sum(int(np.prod(shape)) for shape in theirs) == 121_091
 
 
-def test_our_side_runs_through_the_engine(photos, tmp_path, monkeypatch):
+def test_our_side_runs_through_the_engine(photos: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOISE_BENCH_CACHE", str(tmp_path / "cache"))
     for split, pixels in (("train", photos[:64]), ("test", photos[64:])):
         pictures._write(tmp_path, split, iter(pixels.transpose(0, 2, 3, 1)), len(pixels), "png")
@@ -182,12 +191,12 @@ def test_our_side_runs_through_the_engine(photos, tmp_path, monkeypatch):
     assert found["images_per_second"] == pytest.approx(2 * 2 * 64 / found["training_seconds"])
 
 
-def test_a_measurement_that_fails_says_why():
+def test_a_measurement_that_fails_says_why() -> None:
     with pytest.raises(fresh.Failed, match=r"(?s)growth:load.*absent"):
         fresh.call("growth:load", node={"folder": {"root": "absent"}})
 
 
-def test_the_script_learns():
+def test_the_script_learns() -> None:
     torch.manual_seed(0)
     pixels = torch.rand(16, 3, 1, 1).expand(16, 3, script.SIZE, script.SIZE)
     epochs = script.train(script.network(), [pixels] * 4)
@@ -195,7 +204,7 @@ def test_the_script_learns():
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_the_reference_curve_is_the_whole_training():
+def test_the_reference_curve_is_the_whole_training() -> None:
     conditions, rows = reference.curve()
     assert rows[-1][0] == reference.EPOCHS and all(
         word in conditions for word in ("Adam", "batch 64", "28x28", "torch")
@@ -203,7 +212,7 @@ def test_the_reference_curve_is_the_whole_training():
     assert [epoch for epoch, _, _ in rows][-reference.LAST :] == list(range(241, 251))
 
 
-def test_made_up_images_are_all_different(tmp_path):
+def test_made_up_images_are_all_different(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     base = draw.integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
     endless = pictures._moved(base)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -14,14 +15,16 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 
 from bench.cli import catalogue, plan
+from bench.cli import main as commands
 from bench.cli.main import main
+from bench.core.registry import Registry
 from bench.datasets import datasets
 from bench.metrics import metrics
 from bench.models import models
 from bench.noises import noises
 from tests.helpers.specs import GOOD, make_images
 
-REGISTRIES = {"noises": noises, "models": models, "datasets": datasets, "metrics": metrics}
+REGISTRIES: dict[str, Registry[Any]] = {"noises": noises, "models": models, "datasets": datasets, "metrics": metrics}
 SLOW = {
     "torch",
     "seaborn",
@@ -243,7 +246,7 @@ def test_an_interruption_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(plan, "plan", interrupted)
-    monkeypatch.setitem(main.commands["plan"].callback.__globals__, "plan_command", plan)  # type: ignore[union-attr]
+    monkeypatch.setattr(commands, "plan_command", plan)
     assert "everything that was finished is kept" in run("plan", "spec.yaml", code=130)
 
 
@@ -252,7 +255,7 @@ def test_a_system_error_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError(13, "Permission denied", "/somewhere")
 
     monkeypatch.setattr(catalogue, "list_registered", broken)
-    monkeypatch.setitem(main.commands["list"].callback.__globals__, "catalogue", catalogue)  # type: ignore[union-attr]
+    monkeypatch.setattr(commands, "catalogue", catalogue)
     assert run("list", "noises", code=3) == "Error: /somewhere: Permission denied\n"
 
 
@@ -261,5 +264,5 @@ def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a defect")
 
     monkeypatch.setattr(catalogue, "list_registered", defective)
-    monkeypatch.setitem(main.commands["list"].callback.__globals__, "catalogue", catalogue)  # type: ignore[union-attr]
+    monkeypatch.setattr(commands, "catalogue", catalogue)
     assert isinstance(CliRunner().invoke(main, ["list", "noises"]).exception, AssertionError)

@@ -1,12 +1,12 @@
 """What a person sees of a run: bars on a terminal, plain lines elsewhere."""
 
 import io
+import time
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from bench.cli import progress
 from bench.cli.progress import Display, Download, duration
 from bench.models import models
 from bench.noises import Noise, noises
@@ -73,7 +73,7 @@ def test_lines_tell_the_whole_run() -> None:
 
 def test_lines_come_at_intervals_and_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     conv = work()
 
     def at(seconds: float, event: Event) -> Event:

@@ -11,7 +11,7 @@ from bench.cli import terminal
 from bench.cli.terminal import show_sections, show_table
 
 COLUMNS = ("name", "what it is", "count")
-ROWS = [("gaussian(sigma=0.1)", "a b c " * 20, "1,000"), ("x" * 90, "", "2")]
+ROWS: list[tuple[str, ...]] = [("gaussian(sigma=0.1)", "a b c " * 20, "1,000"), ("x" * 90, "", "2")]
 
 
 def shown(width: int | None, columns: tuple[str, ...], sections: dict[str, list[tuple[str, ...]]]) -> list[str]:

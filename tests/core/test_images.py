@@ -10,7 +10,7 @@ def test_every_stored_value_survives() -> None:
     stored = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(2, 3, 16, 16)
     images = to_float(stored)
     assert images.dtype == torch.float32
-    assert (images.min(), images.max()) == (0, 1)
+    assert (images.min().item(), images.max().item()) == (0, 1)
     assert torch.equal(to_uint8(images), stored)
     assert torch.equal(to_uint8(images + 0.49 / 255), stored)
     assert torch.equal(to_uint8(images - 0.49 / 255), stored)

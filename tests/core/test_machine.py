@@ -1,5 +1,6 @@
 """Processors, accelerator, precision and description of the machine."""
 
+import ctypes
 import io
 import json
 import os
@@ -118,7 +119,7 @@ def test_a_machine_without_a_driver_has_no_gpu(monkeypatch: pytest.MonkeyPatch) 
         raise OSError(name)
 
     monkeypatch.setattr(machine, "installed", lambda package: "2.9.0")
-    monkeypatch.setattr(machine.ctypes, "CDLL", absent)
+    monkeypatch.setattr(ctypes, "CDLL", absent)
     assert machine._cuda_capability() is None
     assert machine.gpu_memory() == 0
 
@@ -141,7 +142,7 @@ def test_the_driver_is_asked_for_capability_and_memory(monkeypatch: pytest.Monke
             return 0
 
     monkeypatch.setattr(machine, "installed", lambda package: "2.9.0")
-    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: Driver())
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver())
     assert machine._cuda_capability() == 9
     assert machine.gpu_memory() == 80 * 2**30
 

@@ -102,7 +102,7 @@ def test_the_middle_of_a_wide_picture_is_kept() -> None:
 def test_values_lie_between_0_and_1_and_make_the_same_picture(mode: str, channels: int) -> None:
     before = Picture.of(made_up(mode, 9, 11))
     values = before.values()
-    assert (values.dtype, values.shape) == (np.float32, (channels, 9, 11))
+    assert values.dtype == np.float32 and values.shape == (channels, 9, 11)
     assert 0 <= values.min() < 0.2 and 0.8 < values.max() <= 1
     assert before.grey == (channels == 1)
     after = before.with_values(values.astype(np.float64))
@@ -185,7 +185,7 @@ def test_an_unknown_suffix_is_refused(suffix: str) -> None:
 
 
 def test_jpeg_loses_less_at_higher_quality() -> None:
-    row = np.arange(0, 256, 4, np.uint8)
+    row = np.arange(0, 256, 4, dtype=np.uint8)
     image = np.stack(np.broadcast_arrays(row, row[:, None], row[::-1]), -1)
     losses = [np.abs(pictures.through_jpeg(image, quality) - image.astype(float)).mean() for quality in (10, 50, 100)]
     assert losses == sorted(losses, reverse=True) and losses[2] < 2

@@ -45,7 +45,8 @@ def test_only_dataclasses_of_the_kind_register() -> None:
     class Chair(Registered):
         pass
 
-    for cls in (Plain, Chair):
+    refused: tuple[Any, ...] = (Plain, Chair)
+    for cls in refused:
         with pytest.raises(ValueError, match="must be a dataclass derived from Dish"):
             dishes.register("other")(cls)
     assert "other" not in dishes

@@ -1,6 +1,7 @@
 """Draws: reproducible, independent of batching, and as random as the tests of their laws can tell."""
 
 import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -14,12 +15,17 @@ from bench.core.rng import WEYL, Draw, _mix, derive, permutation
 SEEDS = st.integers(-(2**70), 2**70)
 
 
-def draw_for(indices, seed=0, purpose=("test",), shape=(3, 8, 8)):
+def draw_for(
+    indices: Sequence[int] | torch.Tensor,
+    seed: int = 0,
+    purpose: tuple[str | int, ...] = ("test",),
+    shape: tuple[int, ...] = (3, 8, 8),
+) -> Draw:
     indices = torch.as_tensor(indices)
     return Draw((len(indices), *shape), seed, purpose, indices)
 
 
-def test_the_mixer_is_splitmix64():
+def test_the_mixer_is_splitmix64() -> None:
     # First outputs of the reference implementation (prng.di.unimi.it/splitmix64.c) for the seed 1234567.
     expected = [
         6457827717110365317,
@@ -33,7 +39,7 @@ def test_the_mixer_is_splitmix64():
     assert [splitmix64(1234567 + step * 0x9E3779B97F4A7C15) for step in range(1, 6)] == expected
 
 
-def splitmix64(state):
+def splitmix64(state: int) -> int:
     state %= 2**64
     state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % 2**64
     state = (state ^ state >> 27) * 0x94D049BB133111EB % 2**64
@@ -41,7 +47,7 @@ def splitmix64(state):
 
 
 @given(seed=SEEDS, index=st.integers(0, 2**50), call=st.integers(0, 3))
-def test_a_draw_is_the_published_generator_from_a_start_of_its_own(seed, index, call):
+def test_a_draw_is_the_published_generator_from_a_start_of_its_own(seed: int, index: int, call: int) -> None:
     draw = draw_for([index], seed, ("test", 7))
     for _ in range(call):
         draw.normal((1, 1, 1))
@@ -53,7 +59,7 @@ def test_a_draw_is_the_published_generator_from_a_start_of_its_own(seed, index, 
 
 @given(seed=SEEDS, size=st.integers(1, 40), data=st.data())
 @pytest.mark.parametrize("kind", ["uniform", "normal"])
-def test_an_image_gets_the_same_draw_in_every_batch(kind, seed, size, data):
+def test_an_image_gets_the_same_draw_in_every_batch(kind: str, seed: int, size: int, data: st.DataObject) -> None:
     shape = data.draw(st.sampled_from([None, (1, 1, 1), (1, 5, 7), (3, 11, 3), (3, 32, 32)]))
     chosen = data.draw(st.lists(st.integers(0, size - 1), min_size=1, max_size=50))
     whole = getattr(draw_for(range(size), seed), kind)(shape)
@@ -63,7 +69,7 @@ def test_an_image_gets_the_same_draw_in_every_batch(kind, seed, size, data):
     assert torch.equal(part, whole[chosen])
 
 
-def test_threads_change_nothing():
+def test_threads_change_nothing() -> None:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
@@ -74,11 +80,11 @@ def test_threads_change_nothing():
         torch.set_num_threads(before)
 
 
-def test_an_empty_batch():
+def test_an_empty_batch() -> None:
     assert draw_for(torch.arange(0)).normal().shape == (0, 3, 8, 8)
 
 
-def streams():
+def streams() -> Iterator[tuple[str, Draw]]:
     """The first values of streams that differ in seed, purpose, fork, call or image, each by as little as can be."""
     shape = (1, 256, 256)
     for seed in (0, 1, 2, -1, 2**32, 2**32 + 1, 2**63, 2**64):
@@ -95,7 +101,7 @@ def streams():
 
 
 @pytest.mark.parametrize("kind", ["uniform", "normal"])
-def test_streams_are_uncorrelated(kind):
+def test_streams_are_uncorrelated(kind: str) -> None:
     values = torch.cat([getattr(draw, kind)().flatten(1) for _, draw in streams()])
     count = values.shape[1]
     for lag in (0, 1, 2):
@@ -106,14 +112,14 @@ def test_streams_are_uncorrelated(kind):
         assert correlation.abs().max() < 5.5 / count**0.5
 
 
-def test_consecutive_images_and_seeds_are_uncorrelated():
+def test_consecutive_images_and_seeds_are_uncorrelated() -> None:
     grid = torch.stack([draw_for(range(64), seed, shape=(1, 32, 32)).normal().flatten(1) for seed in range(64)])
     for a, b in ((grid[:, :-1], grid[:, 1:]), (grid[:-1], grid[1:]), (grid[:-1, :-1], grid[1:, 1:])):
         assert abs((a * b).mean().item()) < 5 / a.numel() ** 0.5
         assert abs(((a * a - 1) * (b * b - 1)).mean().item()) < 5 * 2 / a.numel() ** 0.5
 
 
-def test_no_two_images_share_a_draw():
+def test_no_two_images_share_a_draw() -> None:
     keys = []
     for seed in (*range(100), *(2**32 + seed for seed in range(100))):
         values = draw_for(range(5000), seed).uniform((1, 1, 4)).double().mul(2**24).long().view(-1, 4)
@@ -122,12 +128,12 @@ def test_no_two_images_share_a_draw():
     assert len(np.unique(every)) == len(every)
 
 
-def big(kind):
+def big(kind: str) -> np.ndarray:
     """A million values, odd in number per image."""
     return getattr(draw_for(range(1000), 11, shape=(1, 7, 143)), kind)().flatten().double().numpy()
 
 
-def test_uniform_law():
+def test_uniform_law() -> None:
     values = big("uniform")
     assert values.min() >= 0
     assert values.max() < 1
@@ -138,7 +144,7 @@ def test_uniform_law():
     assert np.abs(share - 0.5).max() < 5 * 0.5 / len(values) ** 0.5
 
 
-def test_normal_law():
+def test_normal_law() -> None:
     values = big("normal")
     assert np.isfinite(values).all()
     assert stats.kstest(values, "norm").pvalue > 1e-3
@@ -149,7 +155,7 @@ def test_normal_law():
         assert abs((np.abs(values) > edge).mean() - share) < 5 * (share / len(values)) ** 0.5
 
 
-def test_the_halves_of_box_and_muller_are_independent():
+def test_the_halves_of_box_and_muller_are_independent() -> None:
     values = draw_for(range(2000), 3, shape=(1, 2, 128)).normal()
     first, second = values[:, 0, 0].flatten(), values[:, 0, 1].flatten()
     for f, g in itertools.product((lambda x: x, lambda x: x.abs() - (2 / np.pi) ** 0.5, lambda x: x * x - 1), repeat=2):
@@ -157,7 +163,7 @@ def test_the_halves_of_box_and_muller_are_independent():
         assert abs(product.mean()) < 5 * product.std() / len(product) ** 0.5
 
 
-def test_calls_are_numbered_and_forks_apart():
+def test_calls_are_numbered_and_forks_apart() -> None:
     draw = draw_for(range(5))
     first, second = draw.uniform(), draw.uniform()
     again = draw_for(range(5))
@@ -171,20 +177,20 @@ def test_calls_are_numbered_and_forks_apart():
 @given(
     st.lists(st.tuples(SEEDS, st.lists(st.text() | st.integers(), max_size=3)), unique_by=repr, min_size=2, max_size=50)
 )
-def test_keys_differ(origins):
+def test_keys_differ(origins: list[tuple[int, list[str | int]]]) -> None:
     keys = [derive(seed, *purpose) for seed, purpose in origins]
     assert len(set(keys)) == len(keys)
     assert all(-(2**63) <= key < 2**63 for key in keys)
 
 
 @given(count=st.integers(0, 300), seed=SEEDS)
-def test_a_permutation_is_one(count, seed):
+def test_a_permutation_is_one(count: int, seed: int) -> None:
     order = permutation(count, seed, "order")
     assert sorted(order) == list(range(count))
     assert np.array_equal(order, permutation(count, seed, "order"))
 
 
-def test_permutations_are_uniform():
+def test_permutations_are_uniform() -> None:
     orders = ["".join(map(str, permutation(4, seed, "order", epoch))) for seed in range(40) for epoch in range(60)]
     counts = [orders.count("".join(order)) for order in itertools.permutations("0123")]
     assert stats.chisquare(counts).pvalue > 1e-3

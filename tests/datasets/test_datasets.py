@@ -1,6 +1,7 @@
 """Every dataset: shapes, splits, identity and cache; then what is particular to each."""
 
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -84,8 +85,9 @@ def cifar(
     )
     monkeypatch.setattr(vision.CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
     monkeypatch.setattr(vision.CIFAR10, "meta", {**vision.CIFAR10.meta, "md5": sums["batches.meta"]})
-    facts = {kind: hashlib.new(kind, path.read_bytes()).hexdigest() for kind in ("md5", "sha256")}
-    monkeypatch.setattr(Cifar10, "archive", replace(Cifar10.archive, size=path.stat().st_size, **facts))
+    md5, sha256 = (hashlib.new(kind, path.read_bytes()).hexdigest() for kind in ("md5", "sha256"))
+    archive = replace(Cifar10.archive, size=path.stat().st_size, md5=md5, sha256=sha256)
+    monkeypatch.setattr(Cifar10, "archive", archive)
     monkeypatch.setattr(Cifar10, "images", (5 * PER_BATCH, PER_BATCH))
     return path
 
@@ -175,7 +177,9 @@ def test_a_choice_is_exactly_what_was_asked_or_an_error(
 
     def fits(asked: int) -> bool:
         held = round(share * asked)
-        return asked - held >= 1 and (asked - held <= pools[0] and held <= pools[1] if own else asked <= pools[0])
+        return asked - held >= 1 and (
+            asked - held <= pools[0] and held <= (pools[1] or 0) if own else asked <= pools[0]
+        )
 
     best = max(filter(fits, range(1, pools[0] + (pools[1] or 0) + 2)), default=0)
     asked, tested = train or best, test or pools[2]
@@ -287,7 +291,7 @@ def test_a_cache_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch:
 
 def test_a_full_disk_is_reported_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(".")
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
     with pytest.raises(DataError, match="MB needed, 0 MB free"):
         Photos(train=20, test=10).load()
 
@@ -318,7 +322,8 @@ def test_crops_are_windows_of_the_photograph(photo: photos.Photo) -> None:
     assert len(crops) == photos._count(photo, 64)
     assert len({crop.tobytes() for crop in crops}) == len(crops)
     short = min(picture.size)
-    scaled = picture.resize(tuple(round(side * 2 * 64 / short) for side in picture.size), Image.Resampling.BICUBIC)
+    width, height = (round(side * 2 * 64 / short) for side in picture.size)
+    scaled = picture.resize((width, height), Image.Resampling.BICUBIC)
     windows = {
         np.asarray(scaled.crop((x, y, x + 64, y + 64))).transpose(2, 0, 1).tobytes()
         for x in range(0, scaled.width - 63, 8)
@@ -340,7 +345,7 @@ def test_missing_photographs_are_named(tmp_path: Path, monkeypatch: pytest.Monke
     class Found:
         submodule_search_locations: ClassVar[list[str]] = [str(tmp_path)]
 
-    monkeypatch.setattr(photos.importlib.util, "find_spec", lambda name: Found)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: Found)
     with pytest.raises(DataError, match=r"astronaut\.png"):
         Photos().identity()
 

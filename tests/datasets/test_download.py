@@ -207,6 +207,9 @@ def test_dead_mirrors_are_all_named_within_the_time_given(
             raise socket.gaierror(-3, "Temporary failure in name resolution")
         return lookup(host, *rest, **options)
 
+    def silence(handler: BaseHTTPRequestHandler, start: int) -> None:
+        release.wait(30)
+
     def trickle(handler: BaseHTTPRequestHandler, start: int) -> None:
         send(handler, 200, len(BODY))
         release.wait(30)
@@ -214,7 +217,7 @@ def test_dead_mirrors_are_all_named_within_the_time_given(
     with socket.create_server(("127.0.0.1", 0)) as closed:
         refusing = f"http://127.0.0.1:{closed.getsockname()[1]}/x"
     monkeypatch.setattr(socket, "getaddrinfo", hanging)
-    server.answers |= {"silent": lambda handler, start: release.wait(30) and None, "headers": trickle}
+    server.answers |= {"silent": silence, "headers": trickle}
     names = ("http://hanging.test/x", "http://unknown.test/x", refusing, "silent", "headers")
     started = time.monotonic()
     try:

@@ -63,9 +63,7 @@ def png_of_16_bits(values: np.ndarray) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + parts
 
 
-class Forbidden:
-    """Stands for images that must not be looked at."""
-
+class _Forbidden:
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"read {name} of images that are none of its business")
 
@@ -74,6 +72,11 @@ class Forbidden:
 
     def __getitem__(self, key: object) -> Any:
         raise AssertionError("read images that are none of its business")
+
+
+def forbidden() -> Any:
+    """Images that must not be looked at: whatever is done with them fails."""
+    return _Forbidden()
 
 
 def smooth_pictures(count: int, size: int = 16, seed: int = 0) -> np.ndarray:

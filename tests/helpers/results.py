@@ -18,13 +18,14 @@ from bench.spec.protocol import score_id
 from bench.training.score import Score
 from bench.training.state import Epoch, State
 
+# How a test of a cell ends: every test image's value by metric, the reason of a failure, or None where it wasn't run.
+Scores = Callable[[Work, Noise], Mapping[str, np.ndarray] | str | None]
 
-def store_of(
-    root: Path, text: str | Path, score: Callable[[Work, Noise], Mapping[str, np.ndarray] | str | None]
-) -> Store:
+
+def store_of(root: Path, text: str | Path, score: Scores) -> Store:
     """A results folder as if a spec had been run.
 
-    score: the values of every test image by metric, or the reason of a failure, or nothing for what wasn't run.
+    score: as if every test had ended like this.
     """
     experiment = load(text) if isinstance(text, Path) else parse(text)
     works = works_of(experiment)

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,24 +15,26 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structu
 from bench.core.errors import BenchError
 from bench.metrics import Metric, compute, mean, metrics
 
+Reference = Callable[[np.ndarray, np.ndarray], float]  # of one image and its target, (3, H, W) float64
 
-def wang(image, target):
+
+def wang(image: np.ndarray, target: np.ndarray) -> float:
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     return structural_similarity(image, target, channel_axis=0, data_range=1, **options)
 
 
-def distance(over):
-    def measure(image, target):
-        image, target = torch.from_numpy(image), torch.from_numpy(target)
+def distance(over: str) -> Reference:
+    def measure(image: np.ndarray, target: np.ndarray) -> float:
+        pair = [torch.from_numpy(image), torch.from_numpy(target)]
         if over == "image":
-            image, target = image.reshape(1, -1), target.reshape(1, -1)
-        return torch.nn.PairwiseDistance()(image, target).mean().item()
+            pair = [one.reshape(1, -1) for one in pair]
+        return torch.nn.PairwiseDistance()(*pair).mean().item()
 
     return measure
 
 
-# What each column must equal, on (3, H, W) float64.
-REFERENCES = {
+# What each column must equal.
+REFERENCES: dict[str, Reference] = {
     "mse": mean_squared_error,
     "psnr": lambda image, target: peak_signal_noise_ratio(target, image, data_range=1),
     "ssim": wang,
@@ -45,7 +48,7 @@ SIZES = st.tuples(st.integers(11, 40), st.integers(11, 40))
 KINDS = ["unrelated", "noisy", "beyond", "slightly off", "constant", "identical", "extreme", "opposite", "gradient"]
 
 
-def images_of(kind, count, size, seed):
+def images_of(kind: str, count: int, size: tuple[int, int], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Images and targets, float32 (count, 3, *size); only images may leave [0, 1]."""
     random = np.random.default_rng(seed)
     targets = random.random((count, 3, *size))
@@ -65,7 +68,7 @@ def images_of(kind, count, size, seed):
     return torch.from_numpy(images.astype(np.float32)), torch.from_numpy(targets.astype(np.float32))
 
 
-def assert_as_reference(images, targets):
+def assert_as_reference(images: torch.Tensor, targets: torch.Tensor) -> None:
     found = compute(CHOSEN, images, targets)
     assert list(found) == COLUMNS
     pairs = list(zip(images.clamp(0, 1).double().numpy(), targets.double().numpy(), strict=True))
@@ -77,17 +80,17 @@ def assert_as_reference(images, targets):
         np.testing.assert_allclose(values.numpy(), expected, rtol=0, atol=1e-6, err_msg=column)
 
 
-def test_every_registered_metric_has_a_reference():
+def test_every_registered_metric_has_a_reference() -> None:
     assert set(COLUMNS) == set(REFERENCES)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(size=SIZES, count=st.integers(1, 3), seed=st.integers(0, 2**32))
-def test_as_scikit_image_and_torch_compute_it(kind, size, count, seed):
+def test_as_scikit_image_and_torch_compute_it(kind: str, size: tuple[int, int], count: int, seed: int) -> None:
     assert_as_reference(*images_of(kind, count, size, seed))
 
 
-def test_on_photographs(photos):
+def test_on_photographs(photos: np.ndarray) -> None:
     targets = torch.from_numpy(photos).float() / 255
     blurred = torch.nn.functional.avg_pool2d(targets, 3, 1, 1)
     assert_as_reference(blurred, targets)
@@ -97,19 +100,21 @@ def test_on_photographs(photos):
 
 @pytest.mark.parametrize("metric", CHOSEN, ids=COLUMNS)
 class TestEach:
-    def test_alone_it_gives_what_it_gives_in_company(self, metric):
+    def test_alone_it_gives_what_it_gives_in_company(self, metric: Metric) -> None:
         images, targets = images_of("noisy", 20, (32, 32), 1)
         assert torch.equal(metric.values(images, targets), compute(CHOSEN, images, targets)[metric.column])
 
     @given(size=SIZES, data=st.data(), seed=st.integers(0, 2**32))
-    def test_an_image_gets_the_same_value_in_every_batch(self, metric, size, data, seed):
+    def test_an_image_gets_the_same_value_in_every_batch(
+        self, metric: Metric, size: tuple[int, int], data: st.DataObject, seed: int
+    ) -> None:
         images, targets = images_of("noisy", 37, size, seed)
         chosen = data.draw(st.lists(st.integers(0, 36), min_size=1, max_size=40))
         whole = metric.values(images, targets)
         assert torch.equal(metric.values(images[chosen], targets[chosen]), whole[chosen])
 
     @given(size=SIZES, kind=st.sampled_from(KINDS), seed=st.integers(0, 2**32))
-    def test_symmetry_and_bounds(self, metric, size, kind, seed):
+    def test_symmetry_and_bounds(self, metric: Metric, size: tuple[int, int], kind: str, seed: int) -> None:
         images, targets = images_of(kind, 2, size, seed)
         images = images.clamp(0, 1)
         values = metric.values(images, targets)
@@ -121,30 +126,30 @@ class TestEach:
         assert (values >= low).all()
         assert (values <= high).all()
 
-    def test_a_perfect_image_is_the_best(self, metric):
+    def test_a_perfect_image_is_the_best(self, metric: Metric) -> None:
         images, targets = images_of("slightly off", 3, (32, 32), 5)
         best, worse = metric.values(targets, targets), metric.values(images, targets)
         assert ((best > worse) if metric.better == "higher" else (best < worse)).all()
 
-    def test_what_it_is_given_stays_as_it_was(self, metric):
+    def test_what_it_is_given_stays_as_it_was(self, metric: Metric) -> None:
         images, targets = images_of("beyond", 3, (20, 20), 2)
         before = images.clone(), targets.clone()
         metric.values(images, targets)
         assert torch.equal(images, before[0])
         assert torch.equal(targets, before[1])
 
-    def test_not_a_number_is_not_hidden(self, metric):
+    def test_not_a_number_is_not_hidden(self, metric: Metric) -> None:
         images, targets = images_of("noisy", 3, (20, 20), 2)
         images[1, 0, 10, 10] = math.nan
         assert metric.values(images, targets).isnan().tolist() == [False, True, False]
 
-    def test_it_says_what_axes_need(self, metric):
+    def test_it_says_what_axes_need(self, metric: Metric) -> None:
         assert metric.title
         assert metric.better in ("higher", "lower")
         assert metric.unit == ("dB" if metric.name == "psnr" else "")
 
 
-def test_a_perfect_image_to_the_bit():
+def test_a_perfect_image_to_the_bit() -> None:
     _, targets = images_of("unrelated", 4, (32, 32), 3)
     found = compute(CHOSEN, targets, targets)
     assert found["mse"].tolist() == [0] * 4
@@ -153,7 +158,7 @@ def test_a_perfect_image_to_the_bit():
 
 
 @pytest.mark.parametrize(("a", "b"), [(0.0, 1.0), (0.25, 0.5), (0.75, 0.5)])
-def test_closed_forms_of_constant_images(a, b):
+def test_closed_forms_of_constant_images(a: float, b: float) -> None:
     images, targets = torch.full((2, 3, 16, 24), a), torch.full((2, 3, 16, 24), b)
     # Wang et al. 2004, eq. 13: without variance only the luminance term is left.
     similarity = (2 * a * b + 0.01**2) / (a * a + b * b + 0.01**2)
@@ -170,13 +175,13 @@ def test_closed_forms_of_constant_images(a, b):
         assert found[column].tolist() == pytest.approx([value] * 2, abs=1e-9)
 
 
-def test_one_step_of_eight_bits_is_48_13_db():
+def test_one_step_of_eight_bits_is_48_13_db() -> None:
     targets = torch.randint(0, 255, (3, 3, 32, 32), generator=torch.Generator().manual_seed(0))
     values = metrics.parse("psnr").values((targets + 1) / 255, targets / 255)
     assert values.tolist() == pytest.approx([48.1308] * 3, abs=1e-3)  # 20 log10(255)
 
 
-def test_ssim_keeps_its_value_of_inverted_contrast():
+def test_ssim_keeps_its_value_of_inverted_contrast() -> None:
     # Checkerboards in antiphase: means equal, covariance minus the variance, hence (C2 - 2v) / (C2 + 2v) all over.
     board = torch.from_numpy(np.indices((32, 32)).sum(0) % 2).float().expand(1, 3, -1, -1)
     variance = 24 * 25 / 49**2 * 49 / 48  # of a window with 24 of one and 25 of the other
@@ -187,7 +192,7 @@ def test_ssim_keeps_its_value_of_inverted_contrast():
 
 @pytest.mark.parametrize(("name", "least"), [("ssim", 11), ("ssim_uniform", 7)])
 @pytest.mark.parametrize("wide", [False, True])
-def test_too_small_an_image_is_refused(name, least, wide):
+def test_too_small_an_image_is_refused(name: str, least: int, wide: bool) -> None:
     metric = metrics.parse(name)
     metric.values(torch.rand(1, 3, least, least), torch.rand(1, 3, least, least))
     size = (least - 1, 40) if wide else (40, least - 1)
@@ -197,13 +202,13 @@ def test_too_small_an_image_is_refused(name, least, wide):
     assert f"{least}x{least}" in str(caught.value)
 
 
-def test_columns():
+def test_columns() -> None:
     assert metrics.parse("pairwise_distance").column == "pairwise_distance"
     assert metrics.parse({"pairwise_distance": {"over": "row"}}).column == "pairwise_distance"
     assert metrics.parse({"pairwise_distance": {"over": "image"}}).column == "pairwise_distance(over=image)"
 
 
-def test_nothing_to_measure():
+def test_nothing_to_measure() -> None:
     empty = torch.empty(0, 3, 32, 32)
     assert {column: values.shape for column, values in compute(CHOSEN, empty, empty).items()} == dict.fromkeys(
         COLUMNS, (0,)
@@ -211,12 +216,12 @@ def test_nothing_to_measure():
     assert compute([], torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)) == {}
 
 
-def test_shapes_must_match():
+def test_shapes_must_match() -> None:
     with pytest.raises(ValueError, match="differ in shape"):
         compute(CHOSEN, torch.rand(4, 3, 32, 32), torch.rand(1, 3, 32, 32))
 
 
-def test_a_network_s_output_needs_no_detaching():
+def test_a_network_s_output_needs_no_detaching() -> None:
     images, targets = images_of("noisy", 2, (16, 16), 0)
     for values in compute(CHOSEN, images.requires_grad_(), targets).values():
         assert not values.requires_grad
@@ -226,7 +231,7 @@ def test_a_network_s_output_needs_no_detaching():
 class Brightness(Metric):
     """A metric as a plug-in would write it: values alone."""
 
-    def values(self, images, targets):
+    def values(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return images.mean((1, 2, 3)) - targets.mean((1, 2, 3))
 
 
@@ -234,23 +239,23 @@ class Brightness(Metric):
 class Pooled(Metric):
     """A metric that forgets to keep images apart."""
 
-    def values(self, images, targets):
+    def values(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return (images - targets).abs().mean()
 
 
-def test_a_metric_that_shares_nothing():
+def test_a_metric_that_shares_nothing() -> None:
     images, targets = images_of("unrelated", 40, (16, 16), 0)
     (values,) = compute([Brightness()], images, targets).values()
     assert values.dtype == torch.float64
     assert values.tolist() == pytest.approx((images - targets).mean((1, 2, 3)).tolist(), abs=1e-6)
 
 
-def test_a_metric_that_pools_is_caught():
+def test_a_metric_that_pools_is_caught() -> None:
     with pytest.raises(BenchError, match="one value per image"):
         compute([Pooled()], *images_of("noisy", 3, (16, 16), 0))
 
 
-def test_the_mean_counts_perfect_images_apart():
+def test_the_mean_counts_perfect_images_apart() -> None:
     assert mean(np.array([1.0, 2.0, 6.0])) == (3, 0)
     assert mean(np.array([20.0, math.inf, 30.0, math.inf])) == (25, 2)
     value, perfect = mean(np.array([1.0, math.nan, math.inf]))

@@ -1,5 +1,7 @@
 """The building blocks of networks."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -11,7 +13,8 @@ from tests.helpers.images import corrupt, images_of
 @pytest.mark.parametrize("shape", [(4, 6, 3, 1, 1, 0), (4, 6, 3, 2, 1, 1), (4, 6, 2, 2, 0, 0), (4, 6, 3, 1, 1, 0, 2)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_transposed_convolutions_are_torchs(shape: tuple[int, ...], bias: bool) -> None:
-    ours, theirs = (kind(*shape, bias=bias).double() for kind in (ConvTranspose2d, nn.ConvTranspose2d))
+    kinds: tuple[Callable[..., nn.Module], ...] = (ConvTranspose2d, nn.ConvTranspose2d)
+    ours, theirs = (kind(*shape, bias=bias).double() for kind in kinds)
     theirs.load_state_dict(ours.state_dict())
     features = torch.randn(2, 4, 5, 5, dtype=torch.float64, requires_grad=True)
     torch.testing.assert_close(ours(features), theirs(features))
@@ -24,7 +27,7 @@ def test_transposed_convolutions_are_torchs(shape: tuple[int, ...], bias: bool) 
         def with_bias(values: torch.Tensor) -> torch.Tensor:
             return torch.func.functional_call(ours, {"bias": values}, features)
 
-        assert torch.autograd.gradgradcheck(lambda values: with_bias(values).sin(), ours.bias)
+        assert torch.autograd.gradgradcheck(lambda values: with_bias(values).sin(), ours.get_parameter("bias"))
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.2])

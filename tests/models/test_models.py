@@ -224,7 +224,7 @@ def test_conv_built_for_an_odd_size_fits_it(size: int) -> None:
 
 @pytest.mark.parametrize("node", [{"unet": {"bias": False}}, {"dncnn": {"bias": False}}], ids=str)
 @pytest.mark.parametrize("factor", [0.25, 3.0])
-def test_bias_free_twins_scale_with_their_input(node: Node, factor: float, clean: torch.Tensor) -> None:
+def test_bias_free_twins_scale_with_their_input(node: dict[str, Any], factor: float, clean: torch.Tensor) -> None:
     network = trained(node, clean, 3).eval()
     with torch.inference_mode():
         torch.testing.assert_close(network(factor * clean), factor * network(clean), rtol=1e-4, atol=1e-5)

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import costs, pictures, quality, report, speeds
-from .base import BUDGETS, PROCESSES, Bench, Entry, Settings
-from .fresh import Failed
+from tests.perf import costs, pictures, quality, report, speeds
+from tests.perf.base import BUDGETS, PROCESSES, Bench, Entry, Settings
+from tests.perf.fresh import Failed
 
 GROUPS: dict[str, Callable[[Bench], dict[str, Entry]]] = {
     "training": speeds.training,

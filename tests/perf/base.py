@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from bench import spec
-
-from . import fresh
-from .fresh import ROOT
+from tests.perf import fresh
+from tests.perf.fresh import ROOT
 
 Entry = dict[str, Any]
 Runs = Sequence[Mapping[str, Any]]

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import fresh, growth, pictures
-from .base import PROCESSES, Bench, Entry, entry
+from tests.perf import fresh, growth, pictures
+from tests.perf.base import PROCESSES, Bench, Entry, entry
 
 TINY = "an epoch of 128 images of 8x8 and 128 scored"
 STEADY = 100  # cells from which on the start no longer shows

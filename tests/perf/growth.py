@@ -10,9 +10,9 @@ from typing import Any
 import psutil
 import yaml
 
-from . import fresh
-from .base import DEFAULT
-from .script import SIGMA
+from tests.perf import fresh
+from tests.perf.base import DEFAULT
+from tests.perf.script import SIGMA
 
 WORKERS = 2
 EVERY = 0.1  # seconds between two looks at the memory of workers

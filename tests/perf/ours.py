@@ -12,7 +12,7 @@ import torch
 
 from bench import metrics, spec
 from bench.datasets import Data
-from bench.models import models
+from bench.models import TrainableModel, models
 from bench.noises import noises
 from bench.results.records import RunPlan
 from bench.results.store import Store
@@ -20,9 +20,8 @@ from bench.running import engine, events, pools
 from bench.spec import cells, plan, protocol
 from bench.training import train
 from bench.training.state import State
-
-from . import peers
-from .script import SIGMA, SIZE
+from tests.perf import peers
+from tests.perf.script import SIGMA, SIZE
 
 METRICS = ["mse", "psnr", "ssim", "ssim_uniform"]
 PASSES = 5  # over the images to be scored: one takes half a second
@@ -98,6 +97,7 @@ def beside_bare(images: int, epochs: int, batch: int, pairs: int) -> dict[str, A
     asked = spec.Train(epochs=1 + epochs * pairs, batch_size=batch, threads=1, device="cpu", keep="last", compile="off")
     settings = plan.resolve(asked)
     model = models.parse("conv")
+    assert isinstance(model, TrainableModel)
     cell = cells.Cell(model, noises.parse(NOISE), 0, settings, {"train": images})
     bare = peers.bare(train.build(model, SIZE, 0), batch, settings.precision)
     state = train.advance(cell, data, State(), 1)

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from .script import BATCH, SIGMA, SIZE, Pictures, network
+from tests.perf.script import BATCH, SIGMA, SIZE, Pictures, network
 
 
 def deepinv_trainer(root: str, images: int, epochs: int) -> dict[str, Any]:

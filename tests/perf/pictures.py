@@ -10,8 +10,7 @@ import numpy as np
 from PIL import Image
 
 from bench.datasets import datasets
-
-from .fresh import ROOT
+from tests.perf.fresh import ROOT
 
 CIFAR10 = ROOT.parent / "shared/data/cifar10-lossless"  # CIFAR-10 images beside the project, where they are
 LARGE = {"train": 48_500, "test": 10_000}

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from . import fresh, pictures, reference
-from .base import DEFAULT, Bench, Entry, Runs, faster, middle, recipe
+from tests.perf import fresh, pictures, reference
+from tests.perf.base import DEFAULT, Bench, Entry, Runs, faster, middle, recipe
 
 KEYS = {"time_to_quality": "unet", "time_to_quality_same_network": "conv"}
 

@@ -18,8 +18,7 @@ from bench.datasets import datasets
 from bench.metrics import metrics
 from bench.noises import noises
 from bench.training.score import score
-
-from . import script
+from tests.perf import script
 
 CURVE = Path(__file__).with_name("reference_250.csv")
 EPOCHS = 250

@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 
 from bench.core.machine import environment, installed
 from bench.report.figures import style
-
-from . import quality, reference
-from .fresh import ROOT
+from tests.perf import quality, reference
+from tests.perf.fresh import ROOT
 
 RESULT = ROOT / "results/perf.json"
 PAGE = ROOT / "docs/speed.md"

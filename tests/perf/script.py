@@ -4,7 +4,7 @@ It stands alone on purpose, as a student would write it, and takes nothing from 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def network() -> nn.Module:
     )
 
 
-def train(model: nn.Module, loader: DataLoader[torch.Tensor]) -> Iterator[tuple[float, float]]:
+def train(model: nn.Module, loader: Iterable[torch.Tensor]) -> Iterator[tuple[float, float]]:
     """Epoch after epoch: the mean loss and the seconds of each."""
     criterion = nn.MSELoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-5)

@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.spec import Train
-
-from . import fresh, pictures
-from .base import PROCESSES, Bench, Entry, Runs, Settings, entry, faster, middle, recipe
-from .ours import METRICS
-from .script import BATCH
+from tests.perf import fresh, pictures
+from tests.perf.base import PROCESSES, Bench, Entry, Runs, Settings, entry, faster, middle, recipe
+from tests.perf.ours import METRICS
+from tests.perf.script import BATCH
 
 LOADERS = (0, 1, 2)
 

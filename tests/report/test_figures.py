@@ -7,12 +7,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import matplotlib
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
@@ -63,7 +66,7 @@ def drawn_texts(figure: Figure) -> list[tuple[str, Bbox]]:
     found: list[tuple[str, Bbox]] = []
     draw = Text.draw
 
-    def record(text: Text, renderer: object, *rest: object, **options: object) -> None:
+    def record(text: Text, renderer: RendererBase, *rest: Any, **options: Any) -> None:
         draw(text, renderer, *rest, **options)
         if text.get_visible() and text.get_text().strip():
             found.append((text.get_text(), text.get_window_extent()))
@@ -99,10 +102,15 @@ def notes(figure: Figure) -> str:
     return " ".join(" ".join(text.get_text() for text in figure.texts).split())
 
 
+def error_bars(axes: Axes) -> list[ErrorbarContainer]:
+    return [part for part in axes.containers if isinstance(part, ErrorbarContainer)]
+
+
 def points(figure: Figure) -> list[tuple[float, float]]:
     """The coordinates of all points that have error bars or could have."""
-    bars = [part for axes in figure.axes for part in axes.containers if isinstance(part, ErrorbarContainer)]
-    return [(float(x), float(y)) for part in bars for x, y in zip(*part.lines[0].get_data(), strict=True)]
+    bars = [part for axes in figure.axes for part in error_bars(axes)]
+    ends = [tuple(map(np.ravel, part.lines[0].get_data())) for part in bars]
+    return [(float(x), float(y)) for xs, ys in ends for x, y in zip(xs, ys, strict=True)]
 
 
 @contextmanager
@@ -166,7 +174,7 @@ def test_error_bars_are_the_summary_s_interval_over_seeds() -> None:
     rows = made_up.rows(MODELS[:1], NOISES[:1], (0, 1, 2), (), autoencode=False)
     psnr = [row.means["psnr"] for row in rows]
     half = 4.302652729749462 * np.std(psnr, ddof=1) / np.sqrt(3)  # Student's t, 97.5 %, 2 degrees of freedom
-    (bars,) = (part for part in quality(rows).axes[0].containers)
+    (bars,) = error_bars(quality(rows).axes[0])
     (segment,) = bars.lines[2][0].get_segments()
     assert segment[:, 0] == pytest.approx([np.mean(psnr) - half, np.mean(psnr) + half])
     assert "95 % confidence intervals over seeds." in notes(quality(rows))
@@ -186,8 +194,7 @@ def test_rows_without_seeds_have_error_bars_over_images_beside_others_over_seeds
     assert {point.value.over for point in found.of("conv")} == {"seeds"}
     figure = quality(made_up.rows())
     assert "over seeds where a model has several, otherwise over test images" in notes(figure)
-    bars = [part for part in figure.axes[0].containers if isinstance(part, ErrorbarContainer)]
-    segments = [segment for part in bars for segment in part.lines[2][0].get_segments()]
+    segments = [segment for part in error_bars(figure.axes[0]) for segment in part.lines[2][0].get_segments()]
     assert len(segments) == len(found.points) and np.isfinite(segments).all()
 
 
@@ -195,7 +202,8 @@ def test_rows_without_seeds_have_error_bars_over_images_beside_others_over_seeds
 def test_axes_name_metric_unit_and_direction(metric: Metric, label: str) -> None:
     summaries = made_up.summaries(made_up.rows(noises=LEVELS))
     for draw in (figures.quality, figures.by_level, figures.tradeoff):
-        assert label in texts(draw(summaries, metric, CAPTION)).replace("\n", " ")
+        figure = draw(summaries, metric, CAPTION)
+        assert figure is not None and label in texts(figure).replace("\n", " ")
 
 
 def test_the_winner_follows_the_metric_s_direction() -> None:
@@ -253,9 +261,9 @@ def test_levels_of_a_noise_make_a_line_each() -> None:
     figure = figures.by_level(summaries, PSNR, CAPTION)
     assert figure is not None
     (axes,) = figure.axes
-    lines = [part.lines[0] for part in axes.containers]
+    lines = [part.lines[0] for part in error_bars(axes)]
     assert len(lines) == len(MODELS) + 1 + len(PLAIN)
-    assert all(list(line.get_xdata()) == [0.05, 0.1, 0.2, 0.3] for line in lines)
+    assert all(np.array_equal(line.get_xdata(), [0.05, 0.1, 0.2, 0.3]) for line in lines)
     assert (axes.get_title(), axes.get_xlabel()) == ("gaussian", "sigma")
 
 
@@ -314,7 +322,7 @@ def test_samples_show_each_picture_and_its_stored_value() -> None:
     assert len(shown) == 3 * len(expected)
     for row, column in itertools.product(range(3), range(len(expected))):
         picture = expected[column].pictures[row].transpose(1, 2, 0)
-        assert np.array_equal(shown[row * len(expected) + column], picture)
+        assert np.array_equal(np.asarray(shown[row * len(expected) + column]), picture)
     badges = [text for axes in figure.axes for text in axes.texts]
     numbers = [column.values for column in (sheet.noisy, *sheet.restored) if column.values is not None]
     assert [badge.get_text() for badge in badges] == [f"{values[row]:.1f} dB" for row in range(3) for values in numbers]
@@ -347,7 +355,7 @@ def test_tradeoff_has_a_point_per_sized_model_and_a_line_for_each_other() -> Non
     assert len(figure.axes) == len(NOISES)
     assert sorted({x for x, _ in points(figure)}) == [40_000, 80_000, 160_000]
     assert len(points(figure)) == len(NOISES) * (len(MODELS) + 1)
-    flat = [line for line in figure.axes[0].lines if list(line.get_xdata()) == [0, 1]]
+    flat = [line for line in figure.axes[0].lines if np.array_equal(line.get_xdata(), [0, 1])]
     assert len(flat) == len(PLAIN)
     assert figure.axes[0].get_xscale() == "log"
 

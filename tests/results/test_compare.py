@@ -1,8 +1,7 @@
 """Two results side by side: matched, refused, judged."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,13 +12,12 @@ from bench.results.compare import Comparison, NotComparable, compare, for_reader
 from bench.results.store import Store
 from bench.spec.cells import Work
 from tests.helpers.cli import bench
-from tests.helpers.results import store_of
+from tests.helpers.results import Scores, store_of
 from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
 CONV = ("[{conv: {width: 4}}, identity]", "[{conv: {width: 4}}]")
 PLAIN = ("  - masking: {p: 0.25}\n", "")
-Scores = Callable[[Work, Noise], Any]
 
 
 def level(psnr: float, **others: float) -> dict[str, np.ndarray]:
@@ -38,8 +36,8 @@ def stored(folder: Path, name: str, *changes: tuple[str, str], scores: Scores = 
 
 
 def judged(folder: Path, a: Scores, b: Scores, max_drop: float = 0.1) -> Comparison:
-    pair = [stored(folder, name, CONV, PLAIN, scores=scores) for name, scores in (("a", a), ("b", b))]
-    return compare(*pair, max_drop)
+    before, after = (stored(folder, name, CONV, PLAIN, scores=scores) for name, scores in (("a", a), ("b", b)))
+    return compare(before, after, max_drop)
 
 
 def test_a_result_is_no_worse_than_itself(tmp_path: Path) -> None:

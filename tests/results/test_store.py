@@ -202,7 +202,7 @@ def test_samples_renewed_halfway_are_still_outdated(folder: Path, monkeypatch: p
             raise Crash
         os.rename(source, target)
 
-    monkeypatch.setattr(files.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(Crash):
         CellStore(folder).renew_samples(TEST, {"original": np.ones((4, 3, 16, 16), np.uint8)})
     monkeypatch.undo()
@@ -257,7 +257,7 @@ class Crash(Exception):
 def test_a_cell_is_unfinished_until_its_last_write(
     survived: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cell, replaced = CellStore(tmp_path), []
+    cell, replaced = CellStore(tmp_path), list[str]()
 
     def replace(source: str, target: Path) -> None:
         if len(replaced) == survived:
@@ -266,7 +266,7 @@ def test_a_cell_is_unfinished_until_its_last_write(
         os.rename(source, target)
 
     cell.save_state(state())
-    monkeypatch.setattr(files.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(Crash):
         cell.finish(CELL, state(), FACTS)
     monkeypatch.undo()
@@ -290,7 +290,7 @@ def test_markers_are_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_test_is_unfinished_until_its_last_write(
     survived: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cell, replaced = CellStore(tmp_path), []
+    cell, replaced = CellStore(tmp_path), list[str]()
     cell.finish(CELL, state(), FACTS)
 
     def replace(source: str, target: Path) -> None:
@@ -299,7 +299,7 @@ def test_a_test_is_unfinished_until_its_last_write(
         replaced.append(Path(target).name)
         os.rename(source, target)
 
-    monkeypatch.setattr(files.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(Crash):
         cell.finish_score(NOISE, CELL.data, scored())
     monkeypatch.undo()
@@ -315,7 +315,7 @@ def test_a_test_written_anew_halfway_is_unfinished(folder: Path, monkeypatch: py
             raise Crash
         os.rename(source, target)
 
-    monkeypatch.setattr(files.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(Crash):
         CellStore(folder).finish_score(NOISE, CELL.data, scored(("ssim",)))
     monkeypatch.undo()
@@ -465,7 +465,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(NotWritable, match="file can't be written: No space left on device") as raised:
         write(path, "new")
     assert raised.value.exit_code == 3

@@ -25,7 +25,7 @@ from bench.spec.cells import Work
 from bench.spec.plan import works_of
 from tests.helpers import made_up
 from tests.helpers.made_up import MSE, NOISES, PSNR
-from tests.helpers.results import store_of
+from tests.helpers.results import Scores, store_of
 from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -71,8 +71,8 @@ class Read:
         return for_readers(self.summaries, self.plan)
 
 
-def results_of(folder: Path, *changes: tuple[str, str], scores: object = score) -> Read:
-    store = store_of(folder / "results", write_spec(folder, *changes), scores)  # type: ignore[arg-type]
+def results_of(folder: Path, *changes: tuple[str, str], scores: Scores = score) -> Read:
+    store = store_of(folder / "results", write_spec(folder, *changes), scores)
     plan = store.plan()
     rows = read_rows(store, plan)
     return Read(store, plan, rows, summarise(rows, plan.metrics))

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from bench import spec
+from bench.core import machine
 from bench.core.errors import DataError
 from bench.results.files import NotWritable, read_json
 from bench.results.store import WEIGHTS, CellStore, Store
@@ -126,7 +127,8 @@ def test_an_interrupted_training_goes_on_where_it_was(
     for event in events:
         if isinstance(event, Trained):
             break
-    events.close()  # type: ignore[attr-defined]
+    assert isinstance(events, Generator)
+    events.close()
     assert len(list(other.root.rglob("state.safetensors"))) == 1
     resumed = counted(monkeypatch, "train_step")
     run(experiment, other)
@@ -275,7 +277,7 @@ def test_a_step_is_longer_where_saving_takes_longer() -> None:
 
 
 def test_little_work_is_done_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine.machine, "cores", lambda: 8)
+    monkeypatch.setattr(machine, "cores", lambda: 8)
     text = write_spec(tmp_path)
     little, much, search = (
         spec.load(text, [change])
@@ -287,10 +289,10 @@ def test_little_work_is_done_in_one_process(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_on_a_gpu_as_many_processes_run_as_fit_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine.machine, "cores", lambda: 8)
+    monkeypatch.setattr(machine, "cores", lambda: 8)
     much = spec.load(write_spec(tmp_path), ["train.epochs=1000", "train.device=cuda"])
     for memory, expected in ((80 * 2**30, 8), (10 * 2**30, 3), (2**30, 1), (0, 1)):
-        monkeypatch.setattr(engine.machine, "gpu_memory", lambda memory=memory: memory)
+        monkeypatch.setattr(machine, "gpu_memory", lambda memory=memory: memory)
         assert workers(much) == expected
 
 

@@ -29,8 +29,14 @@ Run = subprocess.Popen[str]
 
 def start(spec: Path, results: Path, workers: int, cache: Path) -> Run:
     words = run_command(spec, results, "--workers", workers)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(words, text=True, start_new_session=True, env=environment(cache), **pipes)
+    return subprocess.Popen(
+        words,
+        text=True,
+        start_new_session=True,
+        env=environment(cache),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def gone(leader: int, within: float) -> bool:

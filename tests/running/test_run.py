@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.results import files
 from bench.results.store import CellStore
 from bench.results.tables import VOLATILE
 from bench.running import steps
@@ -301,7 +300,7 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line(
         if room[0] < 0:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     found = run(home / "spec.yaml", tmp_path)
     assert found.exit_code == 3
     assert found.stderr.count("\n") == 1 and "can't be written: No space left on device" in found.stderr

@@ -140,7 +140,13 @@ def test_tests_keep_their_names(node: str, name: str) -> None:
 
 def other(value: Any) -> Any:
     """A valid value unlike this one."""
-    changes = {"adam": "sgd", "cosine": "constant", "float32": "bfloat16", "cpu": "cuda", "best": "last"}
+    changes: dict[Any, Any] = {
+        "adam": "sgd",
+        "cosine": "constant",
+        "float32": "bfloat16",
+        "cpu": "cuda",
+        "best": "last",
+    }
     changes |= {None: 5, (): (0.1, 0.2), "auto": "on"}
     return changes[value] if value in changes else value * 2
 

@@ -20,7 +20,7 @@ from bench.models.base import layers
 from bench.noises import Noise, noises
 from bench.spec.protocol import CHUNK
 from bench.training.score import SAMPLES, NotFinite, Score, fit_to_validation, network_of, score
-from tests.helpers.images import Forbidden, data_of, smooth_pictures
+from tests.helpers.images import data_of, forbidden, smooth_pictures
 from tests.helpers.specs import cell_of
 
 CHOSEN = [metrics.parse(name) for name in ("mse", "psnr", "ssim", "ssim_uniform")]
@@ -162,12 +162,12 @@ def test_a_network_of_another_shape_is_refused_with_both_shapes() -> None:
 
 
 def test_scoring_looks_at_the_test_images_only() -> None:
-    data = replace(data_of(), train=Forbidden(), validation=Forbidden())
+    data = replace(data_of(), train=forbidden(), validation=forbidden())
     assert len(score(conv(), data, noises.parse("gaussian"), CHOSEN).values["psnr"]) == 10
 
 
 def test_fitting_looks_at_the_validation_images_only() -> None:
-    data = replace(data_of(), train=Forbidden(), test=Forbidden())
+    data = replace(data_of(), train=forbidden(), test=forbidden())
     model = models.parse("gaussian_filter")
     strong, weak = (
         fit_to_validation(model, data, noises.parse({"gaussian": {"sigma": sigma}})) for sigma in (0.5, 0.02)
@@ -209,9 +209,9 @@ def test_networks_are_ready_to_use(name: str) -> None:
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_a_test_noise_is_scored_on_the_split_it_names(split: str) -> None:
     data = data_of()
-    others = {part: Forbidden() for part in ("train", "validation", "test") if part != split}
+    others = {part: forbidden() for part in ("train", "validation", "test") if part != split}
     noise = noises.parse({"gaussian": {"split": split}})
-    found = score(nn.Identity(), replace(data, **others), noise, [metrics.parse("psnr")])  # type: ignore[arg-type]
+    found = score(nn.Identity(), replace(data, **others), noise, [metrics.parse("psnr")])
     assert len(found.values["psnr"]) == len(getattr(data, split))
     assert noise.label() == ("gaussian(sigma=0.1)" if split == "test" else f"gaussian(sigma=0.1, split={split})")
 
