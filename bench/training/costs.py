@@ -59,6 +59,8 @@ class Costs:
 
     def compiling_pays(self, cell: Cell) -> bool:
         """Whether torch.compile was measured to make a cell's training faster, the time to compile included."""
+        if not self.known:  # naming a kind of work takes a look at the machine
+            return False
         cost = self.training(cell.model, cell.noise, cell.train, cell.data["size"]) if cell.train else None
         return cost is not None and cost.gain(cell.images) > 0
 

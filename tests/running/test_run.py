@@ -24,7 +24,7 @@ from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
 PLUGIN = Path(__file__).parents[1] / "helpers/failing.py"
-HEAVY = ("torch", "seaborn", "matplotlib", "scipy", "skimage", "distributed")
+HEAVY = ("torch", "seaborn", "matplotlib", "scipy", "skimage", "distributed", "dask", "jinja2")
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs signals and process groups")
 
 
