@@ -6,10 +6,9 @@ from bench import spec
 from bench.cli.catalogue import plugin_files
 from bench.cli.data import with_data
 from bench.cli.progress import Display
-from bench.cli.results import print_summary
+from bench.cli.results import print_summary, rebuilt
 from bench.cli.terminal import console
 from bench.core import machine
-from bench.report import rebuild
 from bench.results.records import RunPlan
 from bench.results.store import Store
 from bench.running import engine, events, forecast
@@ -32,9 +31,10 @@ def run(
     experiment = resolved(experiment)
     works = works_of(experiment, forecast.remembered().compiling_pays)
     store = Store(results / experiment.name)
-    store.begin(experiment.node(), RunPlan.of(experiment, works, stand_in_for))
+    planned = RunPlan.of(experiment, works, stand_in_for)
+    store.begin(experiment.node(), planned)
     ran = failed = False
-    with Display(screen, experiment.varied) as display:
+    with Display(screen, planned.cells) as display:
         for event in engine.run(experiment, works, store, workers, files):
             display.show(event)
             if isinstance(event, events.Started) and event.pending:
@@ -43,7 +43,7 @@ def run(
             failed |= isinstance(event, events.Failed)
     if not ran:
         screen.print(f"nothing to run: all {len(works)} cells of {experiment.name} are finished")
-    print_summary(screen, rebuild.rebuild(store, force=ran, draw=figures))
+    print_summary(screen, rebuilt(store, screen, force=ran, draw=figures))
     if stand_in_for:
         screen.print(
             f"\nSTAND-IN IMAGES: these numbers are for {experiment.dataset.label()}, not {stand_in_for}.", style="bold"
