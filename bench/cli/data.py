@@ -1,5 +1,8 @@
 """Getting a dataset ready, with its fallback: `bench data`, and the first step of a run."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from rich.console import Console
 
 from bench import spec
@@ -8,6 +11,7 @@ from bench.cli.progress import Download
 from bench.cli.terminal import console
 from bench.core.errors import DataError
 from bench.datasets import Dataset, datasets
+from bench.results.records import RunPlan
 
 
 def fetch(name: str, plugins: tuple[str, ...]) -> None:
@@ -18,25 +22,53 @@ def fetch(name: str, plugins: tuple[str, ...]) -> None:
     screen.print(f"{name}: ready")
 
 
-def with_data(experiment: spec.Experiment, screen: Console) -> tuple[spec.Experiment, str]:
-    """The experiment with its data at hand, on its fallback where they can't be had, and what that stands in for."""
+@dataclass(frozen=True)
+class Chosen:
+    """The images that a spec gets.
+
+    asked: the experiment as the spec has it. experiment: the same on its fallback where its own images can't be had.
+    stand_in_for: the dataset that can't be had, or empty. reason: why it can't.
+    """
+
+    asked: spec.Experiment
+    experiment: spec.Experiment
+    stand_in_for: str = ""
+    reason: str = ""
+
+    def announce(self, screen: Console, verbose: bool) -> None:
+        """Say loudly that other images stand in, and why if asked to."""
+        if not self.stand_in_for:
+            return
+        if verbose and self.reason:
+            screen.print(f"{self.reason}\n")
+        why = "" if verbose or not self.reason else " (why: --verbose)"
+        used = self.experiment.dataset.label()
+        screen.print(f"STAND-IN IMAGES: {used} instead of {self.stand_in_for}, which can't be had{why}\n", style="bold")
+
+
+def choose(experiment: spec.Experiment, before: RunPlan | None, available: Callable[[Dataset], object]) -> Chosen:
+    """The images that an experiment gets: its own, or else those of its fallback.
+
+    before: what its folder was run for. available: raises DataError where a dataset can't be had.
+    """
     try:
         with experiment.at_dataset():
-            _prepare(experiment.dataset, screen)
-        return experiment, ""
+            available(experiment.dataset)
+        # The experiment.yaml of older versions names the stand-in, as its own fallback.
+        itself = experiment.fallback == experiment.dataset.name
+        return Chosen(experiment, experiment, before.stand_in_for if before and itself else "")
     except DataError as error:
         if experiment.fallback is None:
             raise
-        wanted = experiment.dataset.label()
-        experiment = experiment.with_fallback()
-        screen.print(f"{error}\n")
-        screen.print(
-            f"STAND-IN IMAGES: {wanted} can't be had, so this run uses {experiment.dataset.label()} instead.\n",
-            style="bold",
-        )
-        with experiment.at_dataset():
-            _prepare(experiment.dataset, screen)
-        return experiment, wanted
+        other = experiment.with_fallback()
+        with other.at_dataset():
+            available(other.dataset)
+        return Chosen(experiment, other, experiment.dataset.label(), str(error))
+
+
+def prepared(experiment: spec.Experiment, before: RunPlan | None, screen: Console) -> Chosen:
+    """The images that an experiment gets, ready to be used."""
+    return choose(experiment, before, lambda dataset: _prepare(dataset, screen))
 
 
 def _prepare(dataset: Dataset, screen: Console) -> None:

@@ -12,6 +12,7 @@ from bench.results.files import as_json, write
 from bench.results.records import Contender, setting
 from bench.results.store import Store
 from bench.running import engine, forecast
+from bench.running.pending import Pending, pending
 from bench.spec.cells import Work
 from bench.spec.plan import resolved, works_of
 from bench.training.costs import Costs
@@ -36,28 +37,25 @@ def plan(
         write(forecast.path(), as_json(known.node()))
     works = works_of(experiment, known.compiling_pays)
     store = Store(results / experiment.name)
-    left = {work.cell.id: work for work in engine.pending(works, store, experiment.metrics)}
-    rows = [_planned(work, experiment.varied, _state(work, left, store)) for work in works]
+    left = {one.work.cell.id: one for one in pending(works, store, experiment.metrics)}
+    rows = [_planned(work, experiment.varied, _state(left.get(work.cell.id), store)) for work in works]
     show_table(screen, list(rows[0]), [list(row.values()) for row in rows])
-    untrained = [work for work in left.values() if not store.cell(work.cell.id).finished]
-    epochs, tests = sum(work.cell.epochs for work in untrained), sum(len(work.tests) for work in left.values())
+    epochs = sum(one.epochs - one.done for one in left.values())
+    tests = sum(len(one.work.tests) for one in left.values())
     screen.print(
         f"{len(works)} cells: {len(works) - len(left)} finished, {len(left)} to run ({epochs} epochs, {tests} tests)"
     )
     if left:
-        screen.print(_forecast(experiment, list(left.values()), untrained, known, workers))
+        screen.print(_forecast(experiment, list(left.values()), known, workers))
 
 
-def _forecast(
-    experiment: spec.Experiment, left: Sequence[Work], untrained: Sequence[Work], known: Costs, workers: int | None
-) -> str:
+def _forecast(experiment: spec.Experiment, left: Sequence[Pending], known: Costs, workers: int | None) -> str:
     """How long what is left takes, in as many processes as asked for or as usual and in twice as many, and so on."""
-    trained = [work not in untrained for work in left]
-    busy = [forecast.seconds(experiment, work, done, known) for work, done in zip(left, trained, strict=True)]
+    busy = [forecast.seconds(experiment, one, known) for one in left]
     lacking = busy.count(None)
     if lacking:
         return f"how long: not known, {lacking} of these cells were never measured on this machine; --measure does it"
-    usual = engine.default_workers(resolved(experiment), left, untrained)
+    usual = engine.default_workers(resolved(experiment), left)
     counts = [workers] if workers else [usual * factor for factor in (1, 2, 4)]
     walls = [known.start + forecast.wall([cell for cell in busy if cell is not None], count) for count in counts]
     here = f"{duration(walls[0])} in {counts[0]} process{'es' if counts[0] > 1 else ''}"
@@ -80,13 +78,12 @@ def _planned(work: Work, varied: Sequence[str], state: str) -> dict[str, str]:
     }
 
 
-def _state(work: Work, left: dict[str, Work], store: Store) -> str:
-    folder = store.cell(work.cell.id)
-    if work.cell.id not in left:
+def _state(left: Pending | None, store: Store) -> str:
+    if left is None:
         return "done"
-    if folder.finished:
-        return f"trained, {len(left[work.cell.id].tests)} tests to do"
-    begun = folder.state().epoch
-    if begun and work.cell.train:
-        return f"epoch {begun} of {work.cell.epochs}"
-    return f"failed: {folder.failure()}" if folder.failure() else "to do"
+    if not left.epochs and store.cell(left.work.cell.id).finished:
+        return f"trained, {len(left.work.tests)} tests to do"
+    if left.done:
+        return f"epoch {left.done} of {left.epochs}"
+    failure = store.cell(left.work.cell.id).failure()
+    return f"failed: {failure}" if failure else "to do"

@@ -1,33 +1,65 @@
 """What a run is doing, for a person: live bars on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column
 
-from bench.results.records import Contender
-from bench.running.events import Done, Event, Failed, Scored, Started, Trained
+from bench.core.labels import shortened
+from bench.results.names import brief, cell_names
+from bench.results.records import PlannedCell
+from bench.running.events import Begun, Done, Event, Failed, Scored, Started, Trained
+from bench.running.pending import Pending
 from bench.spec.cells import Work
 
 LINE_SECONDS = 10.0  # off a terminal, a cell in training says where it is this often
+ROOMY = 100  # columns of a terminal from which on bars are wide
+
+
+@dataclass
+class Running:
+    """A cell under way. done: epochs, those of earlier runs included. tested: tests scored. speed: images per second.
+
+    told: when a line last said how far its training is.
+    """
+
+    left: Pending
+    bar: TaskID
+    done: int
+    told: float
+    tested: int = 0
+    speed: float = 0.0
 
 
 class Display:
-    """Shows a run's events as they come: a bar for all and one for each cell in training, or lines.
+    """Shows a run's events as they come: a bar for all and one for each cell under way, or lines.
 
-    varied: the keys of `train` that tell cells apart.
+    cells: those of the plan, which are called by what sets them apart.
     """
 
-    def __init__(self, console: Console, varied: Sequence[str] = ()) -> None:
+    def __init__(self, console: Console, cells: Iterable[PlannedCell]) -> None:
+        planned = list(cells)
         self.console = console
-        self.varied = varied
+        self.names = cell_names(planned)
+        tests = shortened((test.label for cell in planned for test in cell.tests), keep=1)
+        self.tests = {str(label): brief(short) for label, short in tests.items()}
         self.live = Progress(
             TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
-            BarColumn(bar_width=12),
+            BarColumn(bar_width=12 if console.width >= ROOMY else 6),
             TextColumn("{task.fields[count]}", markup=False, justify="right"),
             TextColumn("{task.fields[speed]}", markup=False, justify="right"),
             TimeRemainingColumn(compact=True),
@@ -37,11 +69,10 @@ class Display:
             expand=True,
         )
         self.all: TaskID | None = None
-        self.bars: dict[str, TaskID] = {}
-        self.speeds: dict[str, float] = {}
-        self.said: dict[str, float] = {}
+        self.running: dict[str, Running] = {}
         self.begun = Started(0, 0, 0, 0, 0)
-        self.finished = self.epochs = self.tests = 0
+        self.ended = self.tested = 0
+        self.epochs = self.trained = 0  # behind us altogether, and those that were trained in this run
         self.started = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -57,89 +88,139 @@ class Display:
         """Say what happened and bring the bars up to date."""
         match event:
             case Started():
-                self._begin(event)
+                self._start(event)
+            case Begun(left):
+                self._begin(left)
             case Trained():
-                self.epochs += event.new_epochs
-                self.speeds[event.work.cell.id] = event.images_per_second
                 self._trained(event)
             case Scored(work, test, means):
-                self.tests += 1
-                on = "" if work.cell.noise and test == work.cell.noise.label() else f", tested on {test}"
-                found = ", ".join(f"{key} {mean:.4g}" for key, mean in means.items())
-                self._line(f"scored {self._name(work)}{on}: {found}")
+                self._scored(work, test, means)
             case Done(work):
                 self._end(work)
-                self._line(f"[{self.finished}/{self.begun.pending}] done: {self._name(work)}")
+                self._line(f"[{self.ended}/{self.begun.pending}] done: {self._name(work)}")
             case Failed(work, reason):
                 self._end(work)
-                self._line(f"[{self.finished}/{self.begun.pending}] FAILED: {self._name(work)}: {reason}")
+                self._line(f"[{self.ended}/{self.begun.pending}] FAILED: {self._name(work)}: {reason}")
         self._update()
 
-    def _begin(self, event: Started) -> None:
-        self.begun = event
+    def _start(self, event: Started) -> None:
+        self.begun, self.epochs = event, event.done
         if not event.pending:
             return
-        done = event.cells - event.pending
+        finished = f"{event.cells - event.pending} finished"
+        resumed = f", {event.resumed} begun: {event.done} of {event.epochs} epochs done" if event.resumed else ""
         self._line(
-            f"{event.pending} of {event.cells} cells to run ({done} finished): {event.epochs} epochs and "
-            f"{event.tests} tests in {event.workers} process{'es' if event.workers > 1 else ''}"
+            f"{event.pending} of {event.cells} cells to run ({finished}{resumed}): {event.epochs - event.done} epochs "
+            f"and {event.tests} tests in {event.workers} process{'es' if event.workers > 1 else ''}"
         )
-        self.all = self.live.add_task("", total=event.epochs or event.tests, count="", speed="")
+        self.all = self.live.add_task("", total=event.epochs or event.tests, completed=event.done, count="", speed="")
+
+    def _begin(self, left: Pending) -> None:
+        name, done, tests = self._name(left.work), left.done, len(left.work.tests)
+        count = f"{done}/{left.epochs}" if left.epochs else f"0/{tests} tests"
+        bar = self.live.add_task(name, total=left.epochs or tests, completed=done, count=count, speed="")
+        self.running[left.work.cell.id] = Running(left, bar, done, self.started)
+        if done:
+            self._line(f"resuming {name} after epoch {done} of {left.epochs}")
 
     def _update(self) -> None:
         """The bar of all cells: it counts epochs, or tests where nothing is left to train."""
         if self.all is None:
             return
-        done, total = (
-            (self.epochs, f"{self.begun.epochs} epochs")
+        speed = sum(cell.speed for cell in self.running.values())
+        counted = (
+            (self.epochs, self.begun.epochs, "epochs")
             if self.begun.epochs
-            else (self.tests, f"{self.begun.tests} tests")
+            else (self.tested, self.begun.tests, "tests")
         )
         self.live.update(
             self.all,
-            completed=done,
-            description=f"cells: {self.finished} of {self.begun.pending}",
-            count=f"{done}/{total}",
-            speed=_speed(sum(self.speeds.values())) if self.speeds else "",
+            completed=counted[0],
+            description=f"cells: {self.ended} of {self.begun.pending}",
+            count="{}/{} {}".format(*counted),
+            speed=_speed(speed) if speed else "",
         )
 
     def _trained(self, event: Trained) -> None:
-        cell, train, epochs = event.work.cell.id, event.work.cell.train, event.work.cell.epochs
-        assert train is not None
-        last, count, speed = event.last, f"{event.last.epoch}/{epochs}", _speed(event.images_per_second)
-        if not self.live.disable:
-            if cell not in self.bars:
-                self.bars[cell] = self.live.add_task(self._name(event.work), total=epochs, count="", speed="")
-            self.live.update(self.bars[cell], completed=last.epoch, count=count, speed=speed)
-            return
+        cell = self.running[event.work.cell.id]
+        self.epochs += event.new_epochs
+        self.trained += event.new_epochs
+        cell.done += event.new_epochs
+        cell.speed = event.images_per_second
+        name, count = self._name(event.work), f"{cell.done}/{cell.left.epochs}"
+        if event.cell != event.work.cell and event.cell.train:
+            name += f" · lr {event.cell.train.lr:g}"
+        self.live.update(
+            cell.bar, description=name, completed=cell.done, count=count, speed=_speed(event.images_per_second)
+        )
         now = time.monotonic()
-        if now - self.said.get(cell, self.started) >= LINE_SECONDS or last.epoch == epochs:
-            self.said[cell] = now
-            validation = "" if last.validation_loss is None else f", validation {last.validation_loss:.5f}"
-            self._line(
-                f"{self._name(event.work)}: epoch {count}, loss {last.train_loss:.5f}{validation}, "
-                f"{speed}{'' if train.seconds else f', {self._left()} left'}"
-            )
+        if self.live.disable and (now - cell.told >= LINE_SECONDS or cell.done == cell.left.epochs):
+            cell.told = now
+            self._line(f"{name}: epoch {count}, {self._how_it_goes(event)}")
+
+    def _how_it_goes(self, event: Trained) -> str:
+        """Losses, speed and, where the time is not given, what is left of it."""
+        last = event.last
+        validation = "" if last.validation_loss is None else f"validation {last.validation_loss:.5f}, "
+        left = "" if event.cell.train and event.cell.train.seconds else f", {self._left()} left"
+        return f"loss {last.train_loss:.5f}, {validation}{_speed(event.images_per_second)}{left}"
 
     def _left(self) -> str:
-        rate = (time.monotonic() - self.started) / max(1, self.epochs)
+        rate = (time.monotonic() - self.started) / max(1, self.trained)
         return duration(rate * max(0, self.begun.epochs - self.epochs))
 
+    def _scored(self, work: Work, test: str, means: Mapping[str, float]) -> None:
+        cell = self.running[work.cell.id]
+        self.tested += 1
+        cell.tested, cell.speed = cell.tested + 1, 0.0
+        tests = len(cell.left.work.tests)
+        done = cell.done if cell.left.epochs else cell.tested
+        self.live.update(cell.bar, completed=done, count=f"{cell.tested}/{tests} tests", speed="")
+        on = "" if work.cell.noise and test == work.cell.noise.label() else f", tested on {self.tests.get(test, test)}"
+        found = ", ".join(f"{key} {mean:.4g}" for key, mean in means.items())
+        self._line(f"scored {self._name(work)}{on}: {found}")
+
     def _end(self, work: Work) -> None:
-        self.finished += 1
-        self.speeds.pop(work.cell.id, None)
-        bar = self.bars.pop(work.cell.id, None)
-        if bar is not None:
-            self.live.remove_task(bar)
+        """What a cell has left undone, for want of time or because it failed, is behind us too."""
+        cell = self.running.pop(work.cell.id)
+        self.ended += 1
+        self.epochs += cell.left.epochs - cell.done
+        self.live.remove_task(cell.bar)
 
     def _name(self, work: Work) -> str:
-        seed = "" if work.cell.seed is None else f", seed {work.cell.seed}"
-        contender = Contender.of(work.cell, self.varied)
-        trained = f" on {contender.train_noise}" if contender.train_noise else ""
-        return f"{contender.with_settings()}{trained}{seed}"
+        return self.names[work.cell.id]
 
     def _line(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
+
+
+class Drawing:
+    """Says that figures are being drawn: a line that moves on a terminal, one that stays elsewhere.
+
+    Called with how many are done, at first with 0.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.live = Progress(
+            SpinnerColumn(),
+            TextColumn("drawing figures: {task.completed:g} done"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self.task = self.live.add_task("", total=None)
+
+    def __call__(self, done: int) -> None:
+        if not done:
+            self.live.start()
+        if not done and self.live.disable:
+            self.console.print("drawing figures", markup=False, highlight=False)
+        self.live.update(self.task, completed=done)
+
+    def close(self) -> None:
+        self.live.stop()
 
 
 class Download:

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.cli.catalogue import plugin_files
+from bench.cli.progress import Drawing
 from bench.cli.terminal import console, show_sections
 from bench.report import rebuild
 from bench.report.rebuild import Results
@@ -20,7 +21,7 @@ def report(folder: Path, plugins: tuple[str, ...]) -> None:
     plugin_files(plugins)
     store = Store(folder)
     screen = console()
-    print_summary(screen, rebuild.rebuild(store))
+    print_summary(screen, rebuilt(store, screen))
     screen.print(f"tables, figures and report: {store.root}/report.html", markup=False)
 
 
@@ -46,6 +47,15 @@ def compare(
         f"tolerance {max_drop:g} dB PSNR. A: {before}, B: {after}"
     )
     return found.exit_code
+
+
+def rebuilt(store: Store, screen: Console, force: bool = True, draw: bool = True) -> Results:
+    """`rebuild.rebuild`, which takes up to a minute, with its progress."""
+    drawing = Drawing(screen)
+    try:
+        return rebuild.rebuild(store, force, draw, drawing)
+    finally:
+        drawing.close()
 
 
 def print_summary(screen: Console, found: Results) -> None:

@@ -4,16 +4,15 @@ from pathlib import Path
 
 from bench import spec
 from bench.cli.catalogue import plugin_files
-from bench.cli.data import with_data
+from bench.cli.data import prepared
 from bench.cli.progress import Display
-from bench.cli.results import print_summary
+from bench.cli.results import print_summary, rebuilt
 from bench.cli.terminal import console
 from bench.core import machine
-from bench.report import rebuild
 from bench.results.records import RunPlan
 from bench.results.store import Store
 from bench.running import engine, events, forecast
-from bench.spec.plan import resolved, works_of
+from bench.spec.plan import as_run, resolved, works_of
 
 
 def run(
@@ -28,13 +27,15 @@ def run(
     screen = console()
     files = plugin_files(plugins)
     experiment = spec.load(spec_path, overrides)
-    experiment, stand_in_for = with_data(experiment, screen)
-    experiment = resolved(experiment)
-    works = works_of(experiment, forecast.remembered().compiling_pays)
     store = Store(results / experiment.name)
-    store.begin(experiment.node(), RunPlan.of(experiment, works, stand_in_for))
+    chosen = prepared(experiment, store.earlier(), screen)
+    chosen.announce(screen, verbose=False)
+    experiment = resolved(chosen.experiment)
+    works = works_of(experiment, forecast.remembered().compiling_pays)
+    planned = RunPlan.of(experiment, works, chosen.stand_in_for)
+    store.begin(as_run(chosen.asked, works).node(), planned)
     ran = failed = False
-    with Display(screen, experiment.varied) as display:
+    with Display(screen, planned.cells) as display:
         for event in engine.run(experiment, works, store, workers, files):
             display.show(event)
             if isinstance(event, events.Started) and event.pending:
@@ -43,10 +44,11 @@ def run(
             failed |= isinstance(event, events.Failed)
     if not ran:
         screen.print(f"nothing to run: all {len(works)} cells of {experiment.name} are finished")
-    print_summary(screen, rebuild.rebuild(store, force=ran, draw=figures))
-    if stand_in_for:
+    print_summary(screen, rebuilt(store, screen, force=ran, draw=figures))
+    if chosen.stand_in_for:
         screen.print(
-            f"\nSTAND-IN IMAGES: these numbers are for {experiment.dataset.label()}, not {stand_in_for}.", style="bold"
+            f"\nSTAND-IN IMAGES: these numbers are for {experiment.dataset.label()}, not {chosen.stand_in_for}.",
+            style="bold",
         )
     written = f"tables, figures and report: {store.root}/report.html"
     screen.print(written if figures else f"tables: {store.root}/tables; `bench report {store.root}` draws the figures")

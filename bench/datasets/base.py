@@ -115,6 +115,14 @@ class Dataset(Registered):
         """
         self.identity()
 
+    def to_fetch(self) -> str:
+        """What `prepare` would fetch and from where; empty where all is on this machine. Fetches nothing.
+
+        Raises DataError where `prepare` would.
+        """
+        self.identity()
+        return ""
+
     def identity(self) -> dict[str, Any]:
         """JSON values that define every pixel of every part: equal identities, equal pixels.
 

@@ -4,6 +4,8 @@ import os
 import tarfile
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -13,7 +15,7 @@ from bench.core.lazy import torchvision_datasets
 from bench.core.pictures import Picture
 from bench.datasets import cache
 from bench.datasets.base import Dataset, Pixels, Source, datasets
-from bench.datasets.download import Archive, Progress, download, fault
+from bench.datasets.download import Archive, Progress, answering, download, fault
 
 
 @datasets.register("cifar10")
@@ -49,22 +51,48 @@ class Cifar10(Dataset):
         if not cache.holds(self.identity()):
             self.find(progress)
 
+    def to_fetch(self) -> str:
+        if cache.holds(self.identity()):
+            return ""
+        path, refused = self._copy()
+        if path:
+            return ""
+        with self._advice(refused):
+            server = answering(self.archive, self._downloads)
+        return f"{self.archive.size / 1e6:.0f} MB from {server}" if server else ""
+
     def find(self, progress: Progress | None = None) -> Path:
         """The verified archive: in `root`, in NOISE_BENCH_DATA, in the cache, or fetched. Raises DataError."""
+        path, refused = self._copy()
+        if path:
+            return path
+        with self._advice(refused):
+            return download(self.archive, self._downloads, progress)
+
+    @property
+    def _downloads(self) -> Path:
+        return cache.cache_dir() / "downloads"
+
+    def _copy(self) -> tuple[Path | None, list[str]]:
+        """A verified archive in a folder of the user's, or what is wrong with each that was named."""
         refused = []
         for folder in (self.root, os.environ.get("NOISE_BENCH_DATA")):
             if not folder:
                 continue
             path = Path(os.path.expanduser(folder)) / self.archive.name
             if not (reason := fault(path, self.archive)):
-                return path
+                return path, []
             refused.append(f"  {path}: {reason}")
-        downloads = cache.cache_dir() / "downloads"
+        return None, refused
+
+    @contextmanager
+    def _advice(self, refused: list[str]) -> Iterator[None]:
+        """Add to a DataError what was wrong with copies of the archive, and how to work offline."""
         try:
-            return download(self.archive, downloads, progress)
+            yield
         except DataError as error:
             advice = (
-                f"To work offline, put {self.archive.name} ({self.archive.size:,} bytes) into {downloads}, "
+                f"To work offline, put {self.archive.name} ({self.archive.size:,} bytes) into {self._downloads}, "
                 "or set NOISE_BENCH_DATA or the dataset's key root to its folder."
             )
             raise DataError("\n".join([f"dataset cifar10: {error}", *refused, advice])) from None

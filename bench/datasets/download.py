@@ -3,8 +3,8 @@
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -87,8 +87,7 @@ def download(archive: Archive, folder: Path, progress: Progress | None = None, p
     target, part = folder / archive.name, folder / f"{archive.name}.part"
     if not fault(target, archive):
         return target
-    if os.environ.get("NOISE_BENCH_OFFLINE", "0") not in ("", "0"):
-        raise DataError(f"{archive.name} is not in {folder}, and NOISE_BENCH_OFFLINE forbids downloading it")
+    _refuse_offline(archive, folder)
     failures = []
     with writable(folder), FileLock(f"{part}.lock"):
         if not fault(target, archive) or _finished(part, target, archive):
@@ -101,7 +100,47 @@ def download(archive: Archive, folder: Path, progress: Progress | None = None, p
             failures.append(f"  {url}: {reason}")
     if _size(part):
         failures.append(f"  {_size(part):,} of {archive.size:,} bytes are kept; the next attempt resumes there.")
-    raise DataError("\n".join([f"{archive.name} can't be downloaded:", *failures]))
+    raise _unavailable(archive, failures)
+
+
+def answering(archive: Archive, folder: Path, patience: Patience = PATIENCE) -> str:
+    """The server that `download` would ask for the archive; empty where it is in `folder`. Writes nothing.
+
+    All mirrors are asked at once, for their first bytes. Raises DataError where `download` would.
+    """
+    if not fault(folder / archive.name, archive):
+        return ""
+    _refuse_offline(archive, folder)
+    with ThreadPoolExecutor(len(archive.mirrors)) as pool:
+        reasons = dict(
+            zip(archive.mirrors, pool.map(lambda url: _probe(url, archive, patience), archive.mirrors), strict=True)
+        )
+    for url, reason in reasons.items():
+        if not reason:
+            return urlsplit(url).netloc
+    raise _unavailable(archive, [f"  {url}: {reason}" for url, reason in reasons.items()])
+
+
+def _refuse_offline(archive: Archive, folder: Path) -> None:
+    if os.environ.get("NOISE_BENCH_OFFLINE", "0") not in ("", "0"):
+        raise DataError(f"{archive.name} is not in {folder}, and NOISE_BENCH_OFFLINE forbids downloading it")
+
+
+def _unavailable(archive: Archive, failures: Iterable[str]) -> DataError:
+    return DataError("\n".join([f"{archive.name} can't be downloaded:", *failures]))
+
+
+def _probe(url: str, archive: Archive, patience: Patience) -> str:
+    """Why a mirror would not send the archive, or an empty string."""
+    try:
+        response, _ = _answer(url, 0, patience.answer / len(archive.mirrors), patience.stall)
+        with response:
+            _check(response, 0, archive)
+    except (Refused, TimeoutError) as error:
+        return str(error)
+    except requests.RequestException as error:
+        return _text(_cause(error))
+    return ""
 
 
 def _finished(part: Path, target: Path, archive: Archive) -> bool:

@@ -1,7 +1,7 @@
 """All that is derived from stored results: tables, figures, model cards and the report. Nothing is trained here."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,11 +41,14 @@ def read(store: Store) -> Results:
     return Results(plan, rows, summaries, conditions(plan, store.environment(), rows, summaries))
 
 
-def rebuild(store: Store, force: bool = True, draw: bool = True) -> Results:
+def rebuild(
+    store: Store, force: bool = True, draw: bool = True, drawn: Callable[[int], None] = lambda count: None
+) -> Results:
     """Write tables, cards, figures and the report anew, and return what they show.
 
     force: if false, figures and report are left alone when the tables they show have not changed.
     draw: if false, only the tables are written; the next call that draws brings the rest up to date.
+    drawn: called with the number of figures done, at first with 0.
     """
     found = read(store)
     digest = _write_tables(store, found)
@@ -57,7 +60,7 @@ def rebuild(store: Store, force: bool = True, draw: bool = True) -> Results:
     if force or read_json(store.root / "figures" / SHOWN) != shown:
         for cell, text in cards.all_cards(store, found.plan, found.rows, str(found.conditions)):
             store.cell(cell).write_card(text)
-        _figures_and_report(store, found)
+        _figures_and_report(store, found, drawn)
         store.write_figure(SHOWN, as_json(shown).encode())
     return found
 
@@ -74,7 +77,8 @@ def _write_tables(store: Store, found: Results) -> str:
     return hashlib.sha256(results.encode()).hexdigest()
 
 
-def _figures_and_report(store: Store, found: Results) -> None:
+def _figures_and_report(store: Store, found: Results, drawn: Callable[[int], None]) -> None:
+    drawn(0)
     plan, leading = found.plan, found.plan.leading
     metrics = [leading, *(metric for metric in plan.metrics if metric != leading)]
     histories = list(_histories(store, plan))
@@ -84,6 +88,7 @@ def _figures_and_report(store: Store, found: Results) -> None:
         store.write_figure(f"{name}.png", picture)
         store.write_figure(f"{name}.svg", figures.encoded(figure, "svg"))
         pictures.append((name, picture))
+        drawn(len(pictures))
     store.keep_figures([SHOWN, *(f"{name}.{kind}" for name, _ in pictures for kind in ("png", "svg"))])
     facts = _facts(plan, store.environment())
     store.write_report(page(plan, found.rows, found.summaries, pictures, found.conditions, facts))

@@ -1,9 +1,9 @@
-"""Short names for contenders and test noises that are shown side by side."""
+"""Short names for cells, contenders and test noises that are shown side by side."""
 
 from collections.abc import Iterable
 
-from bench.core.labels import shortened
-from bench.results.records import Contender, NoiseTest, setting, title
+from bench.core.labels import Label, shortened
+from bench.results.records import Contender, NoiseTest, PlannedCell, setting, title
 
 
 def contender_names(contenders: Iterable[Contender], by_train_noise: bool) -> dict[Contender, str]:
@@ -31,3 +31,31 @@ def noise_names(tests: Iterable[NoiseTest]) -> dict[str, str]:
     given = {test.id: test for test in tests}
     brief = shortened((test.label for test in given.values()), keep=1)
     return {key: str(brief[test.label]) for key, test in given.items()}
+
+
+def cell_names(cells: Iterable[PlannedCell]) -> dict[str, str]:
+    """What each cell of a plan is called in a line of its own, by its id: `unet · gaussian 0.1`."""
+    given = list(cells)
+    models = shortened(cell.contender.model for cell in given)
+    noises = shortened((cell.contender.train_noise for cell in given if cell.contender.train_noise), keep=1)
+    several = len({cell.seed for cell in given} - {None}) > 1
+
+    def name(cell: PlannedCell) -> str:
+        who = cell.contender
+        parts = [title(str(models[who.model]), who.objective)]
+        parts += [brief(noises[who.train_noise])] if who.train_noise else []
+        parts += [f"{key} {setting(value)}" for key, value in who.settings if value is not None]
+        parts += [f"seed {cell.seed}"] if several and cell.seed is not None else []
+        return " · ".join(parts)
+
+    return {cell.id: name(cell) for cell in given}
+
+
+def brief(noise: Label) -> str:
+    """A noise with its first parameter by its value alone, which usually is the level.
+
+    >>> brief(Label.parse("masking(p=0.25, per=pixel)"))
+    'masking 0.25 per=pixel'
+    """
+    level = [value for _, value in noise.params[:1]]
+    return " ".join([noise.name, *level, *(f"{key}={value}" for key, value in noise.params[1:])]) + noise.rest

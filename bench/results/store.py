@@ -77,6 +77,13 @@ class Store:
             )
         return RunPlan.from_node(found)
 
+    def earlier(self) -> RunPlan | None:
+        """What this folder was run for before; None where that is nothing or can't be read."""
+        try:
+            return self.plan()
+        except BenchError:
+            return None
+
     def environment(self) -> dict[str, Any]:
         return read_json(self.root / "environment.json") or {}
 

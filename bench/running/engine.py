@@ -9,33 +9,19 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bench.core import machine
 from bench.core.errors import DataError
-from bench.metrics import Metric
 from bench.models import Model
 from bench.results.store import Store
 from bench.running.events import Done, Event, Failed, Started
+from bench.running.pending import Pending, pending
 from bench.running.pools import Outcome, Pool, Unit, open_pool
 from bench.running.steps import CellFailed, CellRun, Steps, reason
 from bench.spec import Experiment
 from bench.spec.cells import Work
-from bench.spec.protocol import score_id
 from bench.training.complexity import Complexity
 from bench.training.units import Context, complexity_step
 
 GPU_SHARE = 3 * 2**30  # bytes of GPU memory for one process: CUDA's own half a GiB, and room for the default models
 LITTLE = 30_000  # images, each training pass counted three times: less work than starting processes costs
-
-
-def pending(works: Sequence[Work], store: Store, metrics: Sequence[Metric]) -> list[Work]:
-    """The cells that are not finished, each with its tests that are not; what is damaged is not finished."""
-    found = []
-    for work in works:
-        folder = store.cell(work.cell.id)
-        tests = tuple(noise for noise in work.tests if not folder.scored(score_id(noise, work.cell.data), metrics))
-        if tests and folder.finished and not folder.intact():
-            tests = work.tests
-        if tests or not folder.finished:
-            found.append(Work(work.cell, tests))
-    return found
 
 
 def run(
@@ -46,31 +32,38 @@ def run(
     plugins: tuple[str, ...] = (),
 ) -> Iterator[Event]:
     """Train and score whatever is pending, as a stream of events. A finished run imports nothing heavy."""
-    todo = pending(works, store, experiment.metrics)
-    untrained = [work for work in todo if not store.cell(work.cell.id).finished]
-    epochs = sum(work.cell.epochs * max(1, len(work.cell.trials())) for work in untrained)
-    tests = sum(len(work.tests) for work in todo)
-    size = min(workers or default_workers(experiment, todo, untrained), max(1, len(todo)))
-    yield Started(cells=len(works), pending=len(todo), epochs=epochs, tests=tests, workers=size)
-    if not todo:
+    left = pending(works, store, experiment.metrics)
+    size = min(workers or default_workers(experiment, left), max(1, len(left)))
+    yield Started(
+        cells=len(works),
+        pending=len(left),
+        epochs=sum(cell.epochs for cell in left),
+        tests=sum(len(cell.work.tests) for cell in left),
+        workers=size,
+        done=sum(cell.done for cell in left),
+        resumed=sum(cell.done > 0 for cell in left),
+    )
+    if not left:
         return
     context = Context(experiment.dataset.node(), plugins)
     pool = open_pool(size)
     try:
-        found = _complexities([work.cell.model for work in todo], pool, context, experiment.dataset.size)
-        cells = [CellRun(work, store.cell(work.cell.id), context, experiment, found[work.cell.model]) for work in todo]
+        found = _complexities([one.work.cell.model for one in left], pool, context, experiment.dataset.size)
+        cells = [
+            CellRun(one, store.cell(one.work.cell.id), context, experiment, found[one.work.cell.model]) for one in left
+        ]
         yield from _Driver(pool, sorted(cells, key=lambda cell: -cell.effort)).events()
     finally:
         pool.close()
 
 
-def default_workers(experiment: Experiment, todo: Sequence[Work], untrained: Sequence[Work]) -> int:
+def default_workers(experiment: Experiment, left: Sequence[Pending]) -> int:
     """As many processes as fit the machine's processors with the threads each training takes; one for little work.
 
     On a GPU they share its memory, so there are no more than fit into it.
     """
-    trained = sum(work.cell.images * max(1, len(work.cell.trials())) for work in untrained)
-    scored = sum(work.cell.data[noise.split] for work in todo for noise in work.tests)
+    trained = sum(one.work.cell.images * max(1, len(one.work.cell.trials())) for one in left if one.epochs)
+    scored = sum(one.work.cell.data[noise.split] for one in left for noise in one.work.tests)
     if 3 * trained + scored < LITTLE:
         return 1
     fitting = machine.cores() // max(train.threads for train in experiment.train)

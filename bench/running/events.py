@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.spec.cells import Work
+from bench.running.pending import Pending
+from bench.spec.cells import Cell, Work
 from bench.training.state import Epoch
 
 
@@ -11,8 +12,9 @@ from bench.training.state import Epoch
 class Started:
     """A run has found out what is left to do.
 
-    cells: of the whole plan. pending: cells that are not finished. epochs, tests: what is left in them, each learning
-    rate of a search counted. workers: processes that do it.
+    cells: of the whole plan. pending: cells that are not finished. epochs: of those that are not trained yet, each
+    learning rate of a search counted. done: how many of these epochs earlier runs have done. resumed: cells that have
+    such epochs. tests: still to be scored. workers: processes that do it.
     """
 
     cells: int
@@ -20,13 +22,27 @@ class Started:
     epochs: int
     tests: int
     workers: int
+    done: int = 0
+    resumed: int = 0
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A cell is about to be trained or scored. left: what it needs; its epochs that are done are not done again."""
+
+    left: Pending
 
 
 @dataclass(frozen=True)
 class Trained:
-    """Some epochs of a cell are done. new_epochs: how many. last: the latest of them."""
+    """Some epochs of a cell are done.
+
+    cell: what is trained: the work's cell, or the cell of one learning rate of its search.
+    new_epochs: how many. last: the latest of them.
+    """
 
     work: Work
+    cell: Cell
     new_epochs: int
     images_per_second: float
     last: Epoch
@@ -56,4 +72,4 @@ class Failed:
     reason: str
 
 
-Event = Started | Trained | Scored | Done | Failed
+Event = Started | Begun | Trained | Scored | Done | Failed

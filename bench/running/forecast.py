@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.datasets.cache import cache_dir
 from bench.results.files import read_json
+from bench.running.pending import Pending
 from bench.running.pools import Unit, open_pool
 from bench.spec import Experiment
 from bench.spec.cells import Work
@@ -63,21 +64,18 @@ def measure(experiment: Experiment, works: Sequence[Work], workers: int, plugins
     return Costs({**remembered().known, **found})
 
 
-def seconds(experiment: Experiment, work: Work, trained: bool, costs: Costs) -> float | None:
-    """How long a cell and its tests keep one process busy; None where a cost is not known.
-
-    trained: whether only its tests are left.
-    """
-    cell, size, total = work.cell, experiment.dataset.size, CELL
-    if cell.train and not trained:
+def seconds(experiment: Experiment, left: Pending, costs: Costs) -> float | None:
+    """How long what is left of a cell keeps one process busy; None where a cost is not known."""
+    cell, size, total = left.work.cell, experiment.dataset.size, CELL
+    if cell.train and left.epochs:
         cost = costs.training(cell.model, cell.noise, cell.train, size)
         if cost is None:
             return None
         once = cost.seconds * (cell.images + VALIDATING * cell.epochs * cell.data["validation"])
         if cell.train.compile == "on":
             once -= cost.gain(cell.images)
-        total += min(once, cell.train.seconds or once) * max(1, len(cell.trials()))
-    for noise in work.tests:
+        total += min(once, cell.train.seconds or once) * (left.epochs - left.done) / cell.epochs
+    for noise in left.work.tests:
         cost = costs.scoring(cell.model, noise, experiment.metrics, size)
         if cost is None:
             return None

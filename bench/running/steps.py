@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from bench.core.errors import BenchError
 from bench.results.store import CellStore
-from bench.running.events import Event, Scored, Trained
+from bench.running.events import Begun, Event, Scored, Trained
+from bench.running.pending import Pending
 from bench.running.pools import Unit, WorkerDied
 from bench.spec import Experiment
-from bench.spec.cells import Work
+from bench.spec.cells import Cell, Work
 from bench.spec.protocol import score_id
 from bench.training.complexity import Complexity
 from bench.training.state import Epoch, State
@@ -41,24 +42,28 @@ class CellRun:
     complexity: that of its model, or why it has none.
     """
 
-    work: Work
+    left: Pending
     folder: CellStore
     context: Context
     experiment: Experiment
     complexity: Complexity | Exception
 
     @property
+    def work(self) -> Work:
+        return self.left.work
+
+    @property
     def effort(self) -> float:
         """A measure of how long it takes, to compare cells by."""
-        epochs = self.work.cell.epochs * max(1, len(self.work.cell.trials()))
         macs = 0 if isinstance(self.complexity, Exception) else self.complexity.macs or 0
-        return float(macs) * (3 * epochs + 0.1)
+        return float(macs) * (3 * self.left.epochs + 0.1)
 
     def steps(self) -> Steps:
         """Train the cell unless that is done, then score it.
 
         A unit that fails is to be thrown in as CellFailed; what can't go on without it is raised again.
         """
+        yield Begun(self.left)
         self.folder.forget_failure()
         if not self.folder.intact():
             self.folder.discard()
@@ -71,7 +76,8 @@ class CellRun:
         if cell.trials():
             yield from self._search(facts)
         else:
-            self.folder.finish(cell, (yield from self._training()) if cell.train else None, facts)
+            state = (yield from self._training(cell, self.folder)) if cell.train else None
+            self.folder.finish(cell, state, facts)
 
     def _facts(self) -> dict[str, Any]:
         """What a cell's marker holds of its surroundings. Raises CellFailed for a model that can't be built."""
@@ -89,14 +95,14 @@ class CellRun:
         tried: list[dict[str, Any]] = []
         for trial in self.work.cell.trials():
             assert trial.train is not None
-            run = replace(self, work=Work(trial, ()), folder=self.folder.beside(trial.id))
+            folder = self.folder.beside(trial.id)
             try:
-                if not run.folder.intact():
-                    run.folder.finish(trial, (yield from run._training()), facts)
+                if not folder.intact():
+                    folder.finish(trial, (yield from self._training(trial, folder)), facts)
             except CellFailed as failure:
                 tried.append({"lr": trial.train.lr, "error": str(failure)})
                 continue
-            state = run.folder.last_state()
+            state = folder.last_state()
             loss = state.history[state.kept_epoch - 1].validation_loss
             tried.append({"lr": trial.train.lr, "validation_loss": loss, "seconds": state.seconds, "cell": trial.id})
         done = [trial for trial in tried if "cell" in trial]
@@ -106,20 +112,20 @@ class CellRun:
         spent = {"lr": best["lr"], "search": tried, "train_seconds": sum(trial["seconds"] for trial in done)}
         self.folder.finish(self.work.cell, self.folder.beside(best["cell"]).last_state(), {**facts, **spent})
 
-    def _training(self) -> Generator[Unit | Event, Any, State]:
-        """The cell's last state; the ones before it are saved to go on from."""
-        cell, state, saving = self.work.cell, self.folder.state(), 0.0
+    def _training(self, cell: Cell, folder: CellStore) -> Generator[Unit | Event, Any, State]:
+        """The last state of the cell, or of one trial of its search; the ones before it are saved to go on from."""
+        state, saving = folder.state(), 0.0
         while not finished(cell, state):
             before = state
             epochs = _epochs_per_step(before.history, saving)
             state = yield Unit(train_step, (self.context, cell.node(), before, epochs))
             if not finished(cell, state):
                 started = time.perf_counter()
-                self.folder.save_state(state)
+                folder.save_state(state)
                 saving = time.perf_counter() - started
             new = state.history[before.epoch :]
             speed = cell.data["train"] * len(new) / sum(epoch.seconds for epoch in new)
-            yield Trained(self.work, len(new), speed, new[-1])
+            yield Trained(self.work, cell, len(new), speed, new[-1])
         return state
 
     def _score(self) -> Steps:

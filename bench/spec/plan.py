@@ -1,7 +1,7 @@
 """An experiment as the cells to train and score."""
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bench.core import machine
@@ -25,22 +25,36 @@ def works_of(experiment: Experiment, compiles: Callable[[Cell], bool] = lambda c
     found: dict[str, Work] = {}
     for cell in _cells(resolved(experiment), data):
         if cell.train and cell.train.compile == "auto":
-            train = dataclasses.replace(cell.train, compile="on" if compiles(cell) else "off")
-            cell = dataclasses.replace(cell, train=train)
+            train = replace(cell.train, compile="on" if compiles(cell) else "off")
+            cell = replace(cell, train=train)
         found.setdefault(cell.id, Work(cell, _tests(experiment, cell)))
     return list(found.values())
 
 
 def resolved(experiment: Experiment) -> Experiment:
     """The experiment with `auto` devices and precisions replaced by this machine's."""
-    return dataclasses.replace(experiment, train=tuple(resolve(train) for train in experiment.train))
+    return replace(experiment, train=tuple(resolve(train) for train in experiment.train))
+
+
+def as_run(experiment: Experiment, works: Sequence[Work]) -> Experiment:
+    """The experiment with every `auto` of its training settings replaced by what it became in these cells.
+
+    `compile: auto` stays where it became `on` in some cells and `off` in others.
+    """
+    compiled = {work.cell.train.compile for work in works if work.cell.train}
+    settled = resolved(experiment)
+    if len(compiled) != 1:
+        return settled
+    (found,) = compiled
+    trains = (replace(train, compile=found) if train.compile == "auto" else train for train in settled.train)
+    return replace(settled, train=tuple(trains))
 
 
 def resolve(train: Train) -> Train:
     """The settings with `auto` device and precision replaced by this machine's."""
     device = machine.device() if train.device == "auto" else train.device
     precision = machine.precision(device) if train.precision == "auto" else train.precision
-    return dataclasses.replace(train, device=device, precision=precision)
+    return replace(train, device=device, precision=precision)
 
 
 def _check_counts(experiment: Experiment, data: Mapping[str, Any]) -> None:

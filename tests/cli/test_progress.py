@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.cli.progress import Display, Download, duration
+from bench.cli import progress
+from bench.cli.progress import Display, Download, Drawing, duration
 from bench.models import models
 from bench.noises import Noise, noises
-from bench.running.events import Done, Event, Failed, Scored, Started, Trained
+from bench.results.records import PlannedCell
+from bench.running.events import Begun, Done, Event, Failed, Scored, Started, Trained
+from bench.running.pending import Pending
 from bench.spec import Train
 from bench.spec.cells import Cell, Work
 from bench.training.state import Epoch
@@ -25,15 +28,20 @@ def work(model: Any = "conv", noise: Noise | None = GAUSSIAN, seed: int | None =
     return Work(Cell(models.parse(model), noise if trained else None, seed, train, {"train": 100}), (GAUSSIAN, MASKING))
 
 
-def trained(of: Work, epoch: int, new: int = 1, validation: float | None = 0.02) -> Trained:
-    return Trained(of, new, 1234.5, Epoch(epoch, 0.01, validation, 1.0))
+def begun(of: Work, done: int = 0) -> Begun:
+    return Begun(Pending(of, of.cell.epochs * max(1, len(of.cell.trials())), done))
+
+
+def trained(of: Work, epoch: int, new: int = 1, validation: float | None = 0.02, cell: Cell | None = None) -> Trained:
+    return Trained(of, cell or of.cell, new, 1234.5, Epoch(epoch, 0.01, validation, 1.0))
 
 
 def show(*events: Event, width: int | None = None, varied: tuple[str, ...] = ()) -> tuple[Display, str]:
     out = io.StringIO()
     live = width is not None
     console = Console(file=out, width=width or 80, force_terminal=live, soft_wrap=not live, color_system=None)
-    with Display(console, varied) as display:
+    works = {event.left.work.cell.id: event.left.work for event in events if isinstance(event, Begun)}
+    with Display(console, [PlannedCell.of(one, varied) for one in works.values()]) as display:
         for event in events:
             display.show(event)
         if live:
@@ -54,20 +62,20 @@ STARTED = Started(cells=5, pending=3, epochs=8, tests=6, workers=2)
 
 
 def test_lines_tell_the_whole_run() -> None:
-    conv, identity = work(), work("identity", None, None)
+    conv, identity, other = work(), work("identity", None, None), work(seed=1)
     _, text = show(
-        STARTED, trained(conv, 4, 4), Scored(conv, GAUSSIAN.label(), {"mse": 0.01, "psnr": 20.0}), Done(conv),
-        Scored(identity, MASKING.label(), {"psnr": 10.0}), Done(identity), Failed(work(seed=1), "diverged: [red] nan"),
+        STARTED, begun(conv), trained(conv, 4, 4), Scored(conv, GAUSSIAN.label(), {"mse": 0.01, "psnr": 20.0}),
+        Done(conv), begun(identity), Scored(identity, MASKING.label(), {"psnr": 10.0}), Done(identity),
+        begun(other), Failed(other, "diverged: [red] nan"),
     )  # fmt: skip
     assert text.splitlines() == [
         "3 of 5 cells to run (2 finished): 8 epochs and 6 tests in 2 processes",
-        "conv(width=16) on gaussian(sigma=0.1), seed 0: epoch 4/4, loss 0.01000, validation 0.02000, 1,234 images/s, "
-        "0 s left",
-        "scored conv(width=16) on gaussian(sigma=0.1), seed 0: mse 0.01, psnr 20",
-        "[1/3] done: conv(width=16) on gaussian(sigma=0.1), seed 0",
-        "scored identity, tested on masking(p=0.25, fill=0.0, per=element): psnr 10",
+        "conv · gaussian 0.1 · seed 0: epoch 4/4, loss 0.01000, validation 0.02000, 1,234 images/s, 0 s left",
+        "scored conv · gaussian 0.1 · seed 0: mse 0.01, psnr 20",
+        "[1/3] done: conv · gaussian 0.1 · seed 0",
+        "scored identity, tested on masking 0.25: psnr 10",
         "[2/3] done: identity",
-        "[3/3] FAILED: conv(width=16) on gaussian(sigma=0.1), seed 1: diverged: [red] nan",
+        "[3/3] FAILED: conv · gaussian 0.1 · seed 1: diverged: [red] nan",
     ]
 
 
@@ -80,7 +88,7 @@ def test_lines_come_at_intervals_and_at_the_end(monkeypatch: pytest.MonkeyPatch)
         now[0] += seconds
         return event
 
-    display, _ = show(STARTED)
+    display, _ = show(STARTED, begun(conv))
     out = io.StringIO()
     display.console = Console(file=out, soft_wrap=True)
     for seconds, epoch in ((1, 1), (10, 2), (1, 3), (1, 4)):
@@ -91,6 +99,64 @@ def test_lines_come_at_intervals_and_at_the_end(monkeypatch: pytest.MonkeyPatch)
     assert said[0].endswith("33 s left")  # 2 of 8 epochs took 11 s
 
 
+RESUMED = Started(cells=2, pending=2, epochs=8, tests=4, workers=1, done=3, resumed=1)
+
+
+def test_what_is_resumed_is_said_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    conv, other = work(), work(noise=MASKING)
+    display, text = show(RESUMED, begun(conv, done=3), begun(other))
+    assert text.splitlines() == [
+        "2 of 2 cells to run (0 finished, 1 begun: 3 of 8 epochs done): 5 epochs and 4 tests in 1 process",
+        "resuming conv · gaussian 0.1 after epoch 3 of 4",
+    ]
+    display.console = Console(file=io.StringIO(), soft_wrap=True)
+    now[0] += 2
+    display.show(trained(conv, 4))
+    assert "epoch 4/4" in display.console.file.getvalue()  # type: ignore[attr-defined]
+    assert "8 s left" in display.console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_bar_of_all_cells_agrees_with_those_of_each() -> None:
+    conv = work()
+    _, text = show(Started(1, 1, 4, 1, 1, done=2, resumed=1), begun(conv, done=2), trained(conv, 3), width=80)
+    lines = text.splitlines()
+    assert "3/4 epochs" in lines[0] and "3/4" in lines[1]
+
+
+def test_what_a_cell_leaves_undone_is_behind_us() -> None:
+    conv, other = work(), work(noise=MASKING)
+    _, text = show(STARTED, begun(conv), trained(conv, 1), Failed(conv, "diverged"), begun(other), width=80)
+    assert "4/8 epochs" in text
+
+
+def test_each_running_cell_has_one_line_whatever_it_does() -> None:
+    search = Cell(models.parse("conv"), GAUSSIAN, 0, Train(epochs=4, lr=0.1, lr_search=(0.1, 0.2)), {"train": 100})
+    of, identity = Work(search, (GAUSSIAN, MASKING)), work("identity", None, None)
+    first, second = search.trials()
+    events = (STARTED, begun(of), trained(of, 4, 4, cell=first), trained(of, 1, cell=second), begun(identity))
+    _, text = show(*events, width=80)
+    lines = [line for line in text.splitlines() if line.strip()]
+    assert len(lines) == 3
+    assert lines[1].startswith("conv · gaussian 0.1 · lr 0.2") and "5/8" in lines[1]
+    assert lines[2].startswith("identity") and "0/2 tests" in lines[2]
+    _, text = show(*events, Scored(identity, GAUSSIAN.label(), {"psnr": 1.0}), Done(of), width=80)
+    lines = [line for line in text.splitlines() if line.strip()]
+    assert len(lines) == 2 and "1/2 tests" in lines[1] and "images/s" not in text
+
+
+@pytest.mark.parametrize("noise", list(noises))
+@pytest.mark.parametrize("model", [name for name in models if models[name].trains])
+def test_model_and_noise_show_at_80_columns(model: str, noise: str) -> None:
+    node: Any = {"compose": {"of": ["gaussian", "masking"]}} if noise == "compose" else noise
+    of = work(model, noises.parse(node))
+    _, text = show(STARTED, begun(of), trained(of, 1), width=80)
+    line = text.splitlines()[1]
+    assert line.startswith(f"{model} · {noise}"), line
+    assert "…" not in line or noise == "compose", line
+
+
 def test_nothing_pending_says_nothing() -> None:
     assert show(Started(5, 0, 0, 0, 1))[1] == ""
 
@@ -98,30 +164,49 @@ def test_nothing_pending_says_nothing() -> None:
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_bars_fit_the_terminal(width: int) -> None:
     long = work({"unet": {"depth": 1}}, MASKING)
-    _, text = show(STARTED, trained(work(), 1), trained(long, 2, 2), width=width)
+    _, text = show(STARTED, begun(work()), trained(work(), 1), begun(long), trained(long, 2, 2), width=width)
     lines = [line for line in text.splitlines() if line.strip()]
     assert len(lines) == 3 and max(map(len, lines)) <= width
     assert lines[0].startswith("cells: 0 of 3") and "3/8 epochs" in lines[0] and "2,469 images/s" in lines[0]
-    assert lines[1].startswith("conv(width=16)") and "1/4" in lines[1] and "1,234 images/s" in lines[1]
-    assert lines[2].startswith("unet(") and "2/4" in lines[2]
+    assert lines[1].startswith("conv · gaussian 0.1") and "1/4" in lines[1] and "1,234 images/s" in lines[1]
+    assert lines[2].startswith("unet · masking 0.25") and "2/4" in lines[2]
 
 
 def test_a_finished_cell_has_no_bar() -> None:
     conv = work()
-    _, text = show(STARTED, trained(conv, 4, 4), Done(conv), width=100)
-    assert "conv(width=16)" not in text and "cells: 1 of 3" in text and "4/8 epochs" in text
+    _, text = show(STARTED, begun(conv), trained(conv, 4, 4), Done(conv), width=100)
+    assert "conv" not in text and "cells: 1 of 3" in text and "4/8 epochs" in text
 
 
 def test_cells_that_differ_in_their_training_have_bars_of_their_own() -> None:
-    _, text = show(STARTED, trained(work(), 1), trained(work(lr=0.01), 2, 2), width=120, varied=("lr",))
-    assert "conv(width=16), lr=0.001 on" in text and "conv(width=16), lr=0.01 on" in text
+    one, other = work(), work(lr=0.01)
+    events = (begun(one), trained(one, 1), begun(other), trained(other, 2, 2))
+    _, text = show(STARTED, *events, width=120, varied=("lr",))
+    assert "conv · gaussian 0.1 · lr 0.001" in text and "conv · gaussian 0.1 · lr 0.01 " in text
 
 
 def test_where_nothing_is_left_to_train_tests_are_counted() -> None:
     identity = work("identity", None, None)
     started = Started(1, 1, 0, 2, 1)
-    _, text = show(started, Scored(identity, GAUSSIAN.label(), {"psnr": 1.0}), width=80)
+    _, text = show(started, begun(identity), Scored(identity, GAUSSIAN.label(), {"psnr": 1.0}), width=80)
     assert "1/2 tests" in text
+
+
+def test_drawing_shows_on_a_terminal_and_is_a_line_elsewhere() -> None:
+    for live, said in ((True, "drawing figures: 2 done"), (False, "drawing figures")):
+        out = io.StringIO()
+        drawing = Drawing(Console(file=out, force_terminal=live, width=80, color_system=None))
+        for count in range(3):
+            drawing(count)
+        drawing.close()
+        assert said in out.getvalue()
+    assert out.getvalue() == "drawing figures\n"
+
+
+def test_where_nothing_is_drawn_nothing_is_said() -> None:
+    out = io.StringIO()
+    Drawing(Console(file=out, width=80)).close()
+    assert out.getvalue() == ""
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from bench.core.errors import DataError
 from bench.results.files import NotWritable, read_json
 from bench.results.store import WEIGHTS, CellStore, Store
 from bench.running import engine, pools, steps
-from bench.running.events import Done, Event, Failed, Scored, Started, Trained
+from bench.running.events import Begun, Done, Event, Failed, Scored, Started, Trained
+from bench.running.pending import pending
 from bench.running.pools import Inline, Processes, Unit
 from bench.spec import Experiment
 from bench.spec.plan import resolved, works_of
@@ -78,7 +79,7 @@ def test_a_run_trains_and_scores_everything_once(experiment: Experiment, store: 
     assert len(of(events, Scored)) == 4
     assert len(of(events, Done)) == 3
     assert not of(events, Failed)
-    assert not engine.pending(works_of(experiment), store, experiment.metrics)
+    assert not pending(works_of(experiment), store, experiment.metrics)
     assert not list(store.root.rglob("state.safetensors"))
 
 
@@ -131,9 +132,29 @@ def test_an_interrupted_training_goes_on_where_it_was(
     events.close()
     assert len(list(other.root.rglob("state.safetensors"))) == 1
     resumed = counted(monkeypatch, "train_step")
-    run(experiment, other)
+    again = run(experiment, other)
     assert [arguments[2].epoch for arguments in resumed] == [1, 0, 1]
     assert weights_of(other) == weights_of(store)
+    assert again[0] == Started(cells=3, pending=3, epochs=4, tests=4, workers=1, done=1, resumed=1)
+    assert [event.left.done for event in of(again, Begun)] == [1, 0, 0]
+    assert sum(event.new_epochs for event in of(again, Trained)) == 3
+
+
+def test_a_search_that_was_interrupted_counts_what_its_trials_have_done(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searching = spec.load(write_spec(tmp_path), ["train.lr={search: [1e-3, 2e-3]}", "models=[{conv: {width: 4}}]"])
+    monkeypatch.setattr(steps, "STEP_SECONDS", 0.0)
+    events, trained = engine.run(searching, works_of(searching), store, 1), 0
+    for event in events:
+        trained += isinstance(event, Trained)
+        if trained == 3:
+            break
+    events.close()  # type: ignore[attr-defined]
+    first, second = pending(works_of(searching), store, searching.metrics)
+    assert (first.epochs, first.done) == (4, 3) and (second.epochs, second.done) == (4, 0)
+    rates = [event.cell.train.lr for event in of(run(searching, store), Trained)]
+    assert rates == [0.002, 0.001, 0.001, 0.002, 0.002]
 
 
 @pytest.mark.parametrize("error", [ValueError("no luck\nand more"), MemoryError(), FloatingPointError("odd")])
@@ -214,14 +235,13 @@ def test_damaged_weights_are_trained_again_before_they_are_scored(
     path.write_bytes(content)
     assert not of(run(experiment, store), Done), "nothing needs them, nothing reads them"
     more = spec.load(tmp_path / "spec.yaml", ["metrics=[mse, psnr, ssim, ssim_uniform]"])
-    (first,) = [
-        work for work in engine.pending(works_of(more), store, more.metrics) if work.cell.id == path.parent.name
-    ]
-    assert len(first.tests) == 1
+    (first,) = [one for one in pending(works_of(more), store, more.metrics) if one.work.cell.id == path.parent.name]
+    assert len(first.work.tests) == 1
     events = run(more, store)
+    assert events[0].epochs == first.epochs == 2  # type: ignore[union-attr]
     assert {event.work.cell.id for event in of(events, Trained)} == {path.parent.name}
     assert weights_of(store) == before
-    assert not engine.pending(works_of(more), store, more.metrics)
+    assert not pending(works_of(more), store, more.metrics)
 
 
 def test_damaged_weights_that_come_back_otherwise_are_scored_anew(
@@ -237,7 +257,7 @@ def test_damaged_weights_that_come_back_otherwise_are_scored_anew(
     more = spec.load(tmp_path / "spec.yaml", ["test_noises=[gaussian: {sigma: 0.1}, masking: {p: 0.25}, poisson]"])
     run(more, store)
     assert weights_of(store)[path.parent.name] != bytes(content)
-    assert not engine.pending(works_of(more), store, more.metrics)
+    assert not pending(works_of(more), store, more.metrics)
 
 
 @pytest.mark.parametrize("name", ["cell.json", WEIGHTS, "history.csv"])
@@ -297,8 +317,8 @@ def test_on_a_gpu_as_many_processes_run_as_fit_its_memory(tmp_path: Path, monkey
 
 
 def workers(experiment: Experiment) -> int:
-    works = works_of(experiment)
-    return engine.default_workers(resolved(experiment), works, [work for work in works if work.cell.train])
+    nothing = Store(Path("nothing is stored here"))
+    return engine.default_workers(resolved(experiment), pending(works_of(experiment), nothing, experiment.metrics))
 
 
 def test_inline_runs_units_in_turn() -> None:

@@ -16,6 +16,7 @@ from bench.models import models
 from bench.noises import noises
 from bench.results.files import as_json, write
 from bench.running import forecast
+from bench.running.pending import Pending
 from bench.spec import Experiment, cells, plan
 from bench.training import costs, measure
 from bench.training.costs import Cost, Costs
@@ -55,12 +56,12 @@ def test_every_part_of_a_cell_is_counted(experiment: Experiment) -> None:
     for noise in median.tests:
         known[costs.scoring_kind(median.cell.model, noise, experiment.metrics, size)] = Cost(0.1)
     trained, validated = 5 * 32 * 1.0, 5 * 8 / 3
-    found = forecast.seconds(experiment, work, False, Costs(known))
+    found = forecast.seconds(experiment, Pending(work, 5), Costs(known))
     assert found == pytest.approx(trained + validated + 128 * 0.01 + forecast.CELL)
-    assert forecast.seconds(experiment, work, True, Costs(known)) == pytest.approx(128 * 0.01 + forecast.CELL)
+    assert forecast.seconds(experiment, Pending(work), Costs(known)) == pytest.approx(128 * 0.01 + forecast.CELL)
     fitted = 2 * (10 + 4 * 8) * 0.1  # two noises; four windows tried on eight validation images
-    assert forecast.seconds(experiment, median, False, Costs(known)) == pytest.approx(fitted + forecast.CELL)
-    assert forecast.seconds(experiment, work, False, Costs({})) is None
+    assert forecast.seconds(experiment, Pending(median), Costs(known)) == pytest.approx(fitted + forecast.CELL)
+    assert forecast.seconds(experiment, Pending(work, 5), Costs({})) is None
 
 
 def test_a_search_and_a_budget_of_seconds_are_counted(experiment: Experiment) -> None:
@@ -70,13 +71,16 @@ def test_a_search_and_a_budget_of_seconds_are_counted(experiment: Experiment) ->
 
     settings = work.cell.train
 
-    def seconds(**changes: Any) -> float:
+    def seconds(done: int = 0, **changes: Any) -> float:
         train = dataclasses.replace(settings, **changes)
         changed = dataclasses.replace(work, cell=dataclasses.replace(work.cell, train=train), tests=())
-        return (forecast.seconds(experiment, changed, False, known) or 0) - forecast.CELL
+        epochs = changed.cell.epochs * max(1, len(changed.cell.trials()))
+        left = Pending(changed, epochs, done)
+        return (forecast.seconds(experiment, left, known) or 0) - forecast.CELL
 
     assert seconds(lr_search=(0.1, 0.2)) == pytest.approx(2 * seconds())
     assert seconds(seconds=7.0) == pytest.approx(7)
+    assert seconds(done=4) == pytest.approx(seconds() / 5), "epochs that are done take no time"
     assert seconds(images=10) == pytest.approx(10 + 8 / 3)
 
 
@@ -84,7 +88,7 @@ def test_measured_costs_are_those_of_the_work(experiment: Experiment) -> None:
     found = forecast.measure(experiment, plan.works_of(experiment), 1)
     assert all(cost.seconds > 0 for cost in found.known.values())
     left = plan.works_of(experiment)
-    assert all((forecast.seconds(experiment, work, False, found) or 0) > forecast.CELL for work in left)
+    assert all((forecast.seconds(experiment, Pending(work, 5), found) or 0) > forecast.CELL for work in left)
 
 
 def test_a_costlier_model_is_measured_to_be_costlier() -> None:
