@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from bench.core.errors import BenchError, shorten
 from bench.core.labels import Label
 from bench.core.lazy import pandas
-from bench.metrics import Metric
+from bench.metrics import Measure
 from bench.results.records import Contender, ResultRow, RunPlan, setting_value
 from bench.results.rows import read_rows
 from bench.results.store import Store
@@ -72,7 +72,7 @@ class Comparison:
     """
 
     differences: tuple[Difference, ...]
-    metrics: tuple[Metric, ...]
+    metrics: tuple[Measure, ...]
     only_in_a: tuple[str, ...] = ()
     only_in_b: tuple[str, ...] = ()
 
@@ -189,7 +189,7 @@ def _differing(first: Any, second: Any, part: str = "") -> Iterator[tuple[str, A
 
 
 def _difference(
-    key: Key, a: Sequence[ResultRow], b: Sequence[ResultRow], metrics: Sequence[Metric], max_drop: float
+    key: Key, a: Sequence[ResultRow], b: Sequence[ResultRow], metrics: Sequence[Measure], max_drop: float
 ) -> Difference:
     changes = {metric.column: Change(_mean(a, metric.column), _mean(b, metric.column)) for metric in metrics}
     failed_a, failed_b = (any(row.state == "failed" for row in rows) for rows in (a, b))
