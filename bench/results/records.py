@@ -365,6 +365,10 @@ class ResultRow:
     def seed(self) -> int | None:
         return self.cell.seed
 
+    def lacks(self, metric: Measure) -> bool:
+        """Whether a run still has to compute its value: it is not scored, or was before the metric was asked for."""
+        return self.state == "open" or (self.state == "scored" and metric.column not in self.means)
+
 
 @dataclass(frozen=True)
 class History:
