@@ -140,17 +140,24 @@ def report(folder: Path, plugins: tuple[str, ...]) -> None:
 @click.option(
     "--max-drop", type=click.FloatRange(0), default=0.1, show_default=True, metavar="DB", help="PSNR that B may lose."
 )
+@click.option("--allow-missing", is_flag=True, help="B may lack rows and metrics that A has.")
 @click.option("--csv", type=click.Path(path_type=Path), help="Also write the differences as CSV.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write them as Markdown.")
 @plugin_option
 def compare(
-    before: Path, after: Path, max_drop: float, csv: Path | None, markdown: Path | None, plugins: tuple[str, ...]
+    before: Path,
+    after: Path,
+    max_drop: float,
+    allow_missing: bool,
+    csv: Path | None,
+    markdown: Path | None,
+    plugins: tuple[str, ...],
 ) -> None:
     """Compare two results folders: is B better or worse than A?
 
-    Exit codes: 0 no worse, 1 worse, 2 not comparable.
+    Exit codes: 0 no worse, 1 worse or something of A is missing in B, 2 not comparable: other protocols or unfinished.
     """
-    sys.exit(results_command.compare(before, after, max_drop, csv, markdown, plugins))
+    sys.exit(results_command.compare(before, after, max_drop, allow_missing, csv, markdown, plugins))
 
 
 @main.command("list")

@@ -26,26 +26,28 @@ def report(folder: Path, plugins: tuple[str, ...]) -> None:
 
 
 def compare(
-    before: Path, after: Path, max_drop: float, csv: Path | None, markdown: Path | None, plugins: tuple[str, ...]
+    before: Path,
+    after: Path,
+    max_drop: float,
+    allow_missing: bool,
+    csv: Path | None,
+    markdown: Path | None,
+    plugins: tuple[str, ...],
 ) -> int:
-    """Exit code 0 no worse, 1 worse."""
+    """Exit code 0 no worse, 1 worse or something of A missing in B."""
     plugin_files(plugins)
-    found = comparison.compare(Store(before), Store(after), max_drop)
+    found = comparison.compare(Store(before), Store(after), max_drop, allow_missing)
     screen = console()
     _print_differences(screen, found)
-    for folder, only in ((before, found.only_in_a), (after, found.only_in_b)):
-        for row in only:
-            screen.print(f"only in {folder}: {row}")
+    alone = [*(f"missing in B: {row}" for row in found.only_in_a), *(f"new in B: {row}" for row in found.only_in_b)]
+    for line in alone:
+        screen.print(line)
     if csv:
         write(csv, found.frame().to_csv(index=False, lineterminator="\n"))
     if markdown:
-        note = f"A: {before}. B: {after}. PSNR may fall by {max_drop:g} dB."
-        write(markdown, to_markdown(comparison.for_readers(found), note))
-    verdicts = [row.verdict for row in found.differences]
-    screen.print(
-        f"{len(verdicts)} rows: {verdicts.count('better')} better, {verdicts.count('worse')} worse, "
-        f"tolerance {max_drop:g} dB PSNR. A: {before}, B: {after}"
-    )
+        note = [f"A: {before}. B: {after}. PSNR may fall by {max_drop:g} dB.", *(f"- {line}" for line in alone)]
+        write(markdown, to_markdown(comparison.for_readers(found), "\n".join(note)))
+    screen.print(_verdicts(found, max_drop) + f" A: {before}, B: {after}")
     return found.exit_code
 
 
@@ -56,6 +58,21 @@ def rebuilt(store: Store, screen: Console, force: bool = True, draw: bool = True
         return rebuild.rebuild(store, force, draw, drawing)
     finally:
         drawing.close()
+
+
+def _verdicts(found: comparison.Comparison, max_drop: float) -> str:
+    """How many rows are better, worse and missing."""
+    verdicts = [row.verdict for row in found.differences]
+    text = f"{_rows(len(verdicts))} compared: {verdicts.count('better')} better, {verdicts.count('worse')} worse, "
+    text += f"tolerance {max_drop:g} dB PSNR."
+    if found.only_in_a:
+        verdict = "allowed" if found.allow_missing else "which counts as worse; --allow-missing accepts it"
+        text += f" {len(found.only_in_a)} missing in B, {verdict}."
+    return text
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"
 
 
 def print_summary(screen: Console, found: Results) -> None:

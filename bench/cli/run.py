@@ -9,6 +9,7 @@ from bench.cli.progress import Display
 from bench.cli.results import print_summary, rebuilt
 from bench.cli.terminal import console
 from bench.core import machine
+from bench.core.plugins import load_plugins
 from bench.results.records import RunPlan
 from bench.results.store import Store
 from bench.running import engine, events, forecast
@@ -40,7 +41,7 @@ def run(
             display.show(event)
             if isinstance(event, events.Started) and event.pending:
                 ran = True
-                store.describe_environment(machine.environment())
+                store.describe_environment(machine.environment(), load_plugins(files))
             failed |= isinstance(event, events.Failed)
     if not ran:
         screen.print(f"nothing to run: all {len(works)} cells of {experiment.name} are finished")

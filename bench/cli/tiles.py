@@ -31,9 +31,8 @@ class Denoiser:
     @classmethod
     def from_folder(cls, folder: CellStore) -> "Denoiser":
         """The denoiser of a finished cell. Raises BenchError for a folder without one or with damaged weights."""
-        weights = folder.weights()
+        weights, cell = folder.weights(), folder.cell()
         record = folder.record() or {}
-        cell = Cell.from_node(record["cell"])
         size = TILE if cell.model.any_size else int(record["size"])
         return cls(cell, network_of(cell, size, weights).to(memory_format=torch.channels_last), size)
 

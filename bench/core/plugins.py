@@ -5,6 +5,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -14,28 +15,56 @@ from bench.core.errors import BenchError, shorten
 GROUP = "bench.plugins"
 
 
-def load_plugins(files: Iterable[str]) -> None:
-    """Import every installed plug-in and each file, once. Raises BenchError with the plug-in and line that fail."""
-    _load_installed()
-    for file in files:
-        _load_file(Path(file).resolve())
+@dataclass(frozen=True)
+class Plugin:
+    """A plug-in as results record it.
+
+    name: of its entry point or its file. package, version: what provides it, empty for a file.
+    sha256: checksum of the file, empty for an installed one.
+    """
+
+    name: str
+    package: str = ""
+    version: str = ""
+    sha256: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it was given as a file, with `--plugin`."""
+        return self.sha256 != ""
+
+    def __str__(self) -> str:
+        if self.is_file:
+            return f"{self.name} (SHA-256 {self.sha256[:12]}...)"
+        return f"{self.name} of {self.package} {self.version}".rstrip()
+
+
+def load_plugins(files: Iterable[str]) -> tuple[Plugin, ...]:
+    """Import every installed plug-in and each file, once; returns them in that order.
+
+    Raises BenchError with the plug-in and line that fail.
+    """
+    return (*_load_installed(), *(_load_file(Path(file).resolve()) for file in files))
 
 
 @cache
-def _load_installed() -> None:
+def _load_installed() -> tuple[Plugin, ...]:
+    loaded = []
     for entry in entry_points(group=GROUP):
         package = entry.dist.name if entry.dist else "an unknown package"
         _run(f"plug-in {entry.name!r} of {package} ({entry.value})", None, entry.load)
+        loaded.append(Plugin(entry.name, package, entry.dist.version if entry.dist else ""))
+    return tuple(loaded)
 
 
-def _load_file(path: Path) -> None:
+@cache
+def _load_file(path: Path) -> Plugin:
     # Two files of one name in different folders are two modules.
     name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode(errors='surrogateescape')).hexdigest()[:8]}"
-    if name in sys.modules:
-        return
     what = f"--plugin {path}"
     if not path.is_file():
         raise BenchError(f"{what}: there is no such file")
+    plugin = Plugin(path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise BenchError(f"{what}: not a Python file; its name must end in .py")
@@ -47,6 +76,7 @@ def _load_file(path: Path) -> None:
     except BenchError:
         del sys.modules[name]
         raise
+    return plugin
 
 
 def _run(what: str, path: Path | None, load: Callable[[], object]) -> None:

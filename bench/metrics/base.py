@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,25 +18,21 @@ BLOCK = 16
 GPU_BLOCK = 1024
 
 
-@dataclass(frozen=True)
-class Metric(Registered):
-    """A measure of how well images match their targets."""
+class Measure:
+    """What the values of a metric are and how they are shown: all that tables and figures know of it.
 
-    title: ClassVar[str] = ""  # for axes
-    unit: ClassVar[str] = ""
-    better: ClassVar[str] = "higher"  # or "lower"
-    decimals: ClassVar[int | None] = None  # shown of every value; None: as many as the values at hand need
+    column: its name in tables. title, unit: for axes. better: `higher` or `lower`.
+    decimals: shown of every value; None: as many as the values at hand need.
+    """
 
-    def values(self, images: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
-        """One value per image, (N,) float64; no image may influence another's value.
+    title: str = ""
+    unit: str = ""
+    better: str = "higher"
+    decimals: int | None = None
+    if TYPE_CHECKING:  # a property of a metric, a field of a stored one; for a field, a property here were its default
 
-        images: (N, 3, H, W) float32 in [0, 1], already clipped. targets: the clean ones, the same shape.
-        """
-        raise TypeError(f"metric {self.name!r} must define values(images, targets)")
-
-    def measure(self, pair: "Pair") -> "torch.Tensor":
-        """The same values, where metrics that are computed together share what the pair has computed already."""
-        return self.values(pair.images, pair.targets)
+        @property
+        def column(self) -> str: ...
 
     @property
     def heading(self) -> str:
@@ -82,9 +78,25 @@ class Metric(Registered):
             return f"{value:{sign}.4g}"
         return f"{value:{sign}.{self.shown_decimals(among or ())}f}"
 
+
+@dataclass(frozen=True)
+class Metric(Registered, Measure):
+    """A measure of how well images match their targets. The attributes of `Measure` are those of its class."""
+
+    def values(self, images: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
+        """One value per image, (N,) float64; no image may influence another's value.
+
+        images: (N, 3, H, W) float32 in [0, 1], already clipped. targets: the clean ones, the same shape.
+        """
+        raise TypeError(f"metric {self.name!r} must define values(images, targets)")
+
+    def measure(self, pair: "Pair") -> "torch.Tensor":
+        """The same values, where metrics that are computed together share what the pair has computed already."""
+        return self.values(pair.images, pair.targets)
+
     @property
     def column(self) -> str:
-        """The column's name in tables: the registered name, with the parameters unless they are the defaults."""
+        """The registered name, with the parameters unless they are the defaults."""
         return self.name if self == type(self)() else self.label()
 
 

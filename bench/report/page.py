@@ -10,7 +10,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from bench.core.lazy import jinja2
-from bench.metrics import Metric
+from bench.metrics import Measure
 from bench.report.conditions import Conditions
 from bench.report.figures.view import Point, View
 from bench.results.records import ResultRow, RunPlan
@@ -68,11 +68,15 @@ class Headline:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a reader needs to trust and repeat the numbers: name -> value; the version and the commit of noise-bench."""
+    """What a reader needs to trust and repeat the numbers: name -> value; the version and the commit of noise-bench.
+
+    command: what runs the results again, from their folder.
+    """
 
     named: Mapping[str, str]
     version: str = ""
     commit: str = ""
+    command: str = "bench run experiment.yaml"
 
 
 def page(
@@ -106,6 +110,7 @@ def page(
         failures=_table(failed[FAILURE]) if len(failed) else None,
         version=facts.version,
         commit=facts.commit,
+        command=facts.command,
     )
 
 
@@ -160,7 +165,7 @@ def _win(view: View, noise: str) -> Win:
     return Win(noise, first.contender, "; ".join(parts))
 
 
-def _margin(one: Point, other: Point, metric: Metric) -> str:
+def _margin(one: Point, other: Point, metric: Measure) -> str:
     return _quantity(abs(one.value.mean - other.value.mean), metric)
 
 
@@ -168,12 +173,12 @@ def _half(point: Point) -> float:
     return 0.0 if math.isnan(point.value.half) else point.value.half
 
 
-def _quantity(value: float, metric: Metric) -> str:
+def _quantity(value: float, metric: Measure) -> str:
     unit = metric.unit if math.isfinite(value) else ""
     return f"{_value(value, metric)} {unit}".strip()
 
 
-def _value(value: float, metric: Metric, signed: bool = False) -> str:
+def _value(value: float, metric: Measure, signed: bool = False) -> str:
     return metric.format(value, signed=signed).replace("-", MINUS)
 
 

@@ -1,11 +1,13 @@
 """All that is derived from stored results: tables, figures, model cards and the report. Nothing is trained here."""
 
 import hashlib
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.metrics import Metric
+from bench.core.plugins import Plugin
+from bench.metrics import Measure
 from bench.report import cards, figures
 from bench.report.conditions import Conditions, conditions
 from bench.report.figures import Column, Sheet
@@ -90,11 +92,11 @@ def _figures_and_report(store: Store, found: Results, drawn: Callable[[int], Non
         pictures.append((name, picture))
         drawn(len(pictures))
     store.keep_figures([SHOWN, *(f"{name}.{kind}" for name, _ in pictures for kind in ("png", "svg"))])
-    facts = _facts(plan, store.environment())
+    facts = _facts(plan, store.environment(), store.plugins())
     store.write_report(page(plan, found.rows, found.summaries, pictures, found.conditions, facts))
 
 
-def _facts(plan: RunPlan, environment: Mapping[str, Any]) -> Facts:
+def _facts(plan: RunPlan, environment: Mapping[str, Any], plugins: Sequence[Plugin]) -> Facts:
     version, commit = (environment.get(key) or "" for key in ("noise-bench", "git_commit"))
     libraries = environment.get("libraries", {})
     named = {
@@ -104,9 +106,13 @@ def _facts(plan: RunPlan, environment: Mapping[str, Any]) -> Facts:
         "noise-bench": version,
         "git commit": commit,
         "libraries": ", ".join(f"{key} {value}" for key, value in libraries.items()),
+        "plug-ins": ", ".join(map(str, plugins)),
         "machine": f"{environment.get('cpu')}, {environment.get('cores')} cores, {environment.get('platform')}",
     }
-    return Facts(named, version, commit)
+    command = ["bench", "run", "experiment.yaml"]
+    for plugin in plugins:
+        command += ["--plugin", plugin.name] if plugin.is_file else []
+    return Facts(named, version, commit, shlex.join(command))
 
 
 def _histories(store: Store, plan: RunPlan) -> Iterator[History]:
@@ -127,7 +133,7 @@ def sheets(store: Store, plan: RunPlan) -> Iterator[Sheet]:
             yield _sheet(store, test, list(cells.values()), plan.leading)
 
 
-def _sheet(store: Store, test: NoiseTest, cells: Sequence[PlannedCell], metric: Metric) -> Sheet:
+def _sheet(store: Store, test: NoiseTest, cells: Sequence[PlannedCell], metric: Measure) -> Sheet:
     crossed = any(cell.contender.train_noise not in (None, test.label) for cell in cells)
     names = contender_names((cell.contender for cell in cells), by_train_noise=crossed)
     restored, idle = [], None

@@ -1,14 +1,14 @@
 """Two results side by side: which rows got better, which worse, and whether they may be compared at all."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from bench.core.errors import BenchError, shorten
 from bench.core.labels import Label
 from bench.core.lazy import pandas
-from bench.metrics import Metric
+from bench.metrics import Measure
 from bench.results.records import Contender, ResultRow, RunPlan, setting_value
 from bench.results.rows import read_rows
 from bench.results.store import Store
@@ -69,16 +69,19 @@ class Comparison:
     """What changed between two results.
 
     metrics: those that both have. only_in_a, only_in_b: rows without a partner, and metrics that only one result has.
+    allow_missing: whether B may lack what A has.
     """
 
     differences: tuple[Difference, ...]
-    metrics: tuple[Metric, ...]
+    metrics: tuple[Measure, ...]
     only_in_a: tuple[str, ...] = ()
     only_in_b: tuple[str, ...] = ()
+    allow_missing: bool = False
 
     @property
     def exit_code(self) -> int:
-        return WORSE if any(row.verdict == "worse" for row in self.differences) else NO_WORSE
+        worse = any(row.verdict == "worse" for row in self.differences)
+        return WORSE if worse or (self.only_in_a and not self.allow_missing) else NO_WORSE
 
     def frame(self) -> "pandas.DataFrame":
         """A row per difference; each metric gives three columns: NAME_a, NAME_b and NAME_change (B - A)."""
@@ -93,14 +96,16 @@ class _Result(NamedTuple):
     groups: Mapping[Key, Sequence[ResultRow]]
 
 
-def compare(before: Store, after: Store, max_drop: float) -> Comparison:
+def compare(before: Store, after: Store, max_drop: float, allow_missing: bool = False) -> Comparison:
     """What changed from one result to another, averaged over seeds.
 
     max_drop: dB that PSNR may fall (or rise) and still count as the same; at least 0.
+    allow_missing: whether rows and metrics that only `before` has are no reason to call `after` worse.
     Raises NotComparable where nothing matches, something is unfinished or the protocols differ.
     """
     plans = before.plan(), after.plan()
-    metrics = tuple(metric for metric in plans[0].metrics if metric in plans[1].metrics)
+    columns = {metric.column for metric in plans[1].metrics}
+    metrics = tuple(metric for metric in plans[0].metrics if metric.column in columns)
     if GATE not in (metric.column for metric in metrics):
         raise NotComparable(
             f"both results need the metric {GATE}: it decides. Add it to `metrics` and run again; nothing is trained"
@@ -117,13 +122,14 @@ def compare(before: Store, after: Store, max_drop: float) -> Comparison:
             f"nothing to compare: {before.root} and {after.root} have no model with the same objective, "
             f"training noise and test noise. A has {first}; B has {other}"
         )
-    _check_finished(a, matched)
-    _check_finished(b, matched)
+    _check_finished(a, metrics)
+    _check_finished(b, metrics)
     return Comparison(
         tuple(_difference(key, a.groups[key], b.groups[key], metrics, max_drop) for key in matched),
         metrics,
         tuple(_alone(a, b)),
         tuple(_alone(b, a)),
+        allow_missing,
     )
 
 
@@ -142,11 +148,14 @@ def _grouped(store: Store, plan: RunPlan, varied: Sequence[str]) -> dict[Key, li
 def _alone(one: _Result, other: _Result) -> Iterator[str]:
     """Rows and metrics that one result has and the other lacks."""
     yield from (str(key) for key in one.groups if key not in other.groups)
-    yield from (f"metric {metric.column}" for metric in one.plan.metrics if metric not in other.plan.metrics)
+    known = {metric.column for metric in other.plan.metrics}
+    yield from (f"metric {metric.column}" for metric in one.plan.metrics if metric.column not in known)
 
 
-def _check_finished(result: _Result, matched: Iterable[Key]) -> None:
-    left = [key for key in matched for row in result.groups[key] if row.state == "open"]
+def _check_finished(result: _Result, metrics: Sequence[Measure]) -> None:
+    """Every row, those without a partner too: only then is it known what is missing."""
+    rows = [(key, row) for key, group in result.groups.items() for row in group]
+    left = [key for key, row in rows if any(map(row.lacks, metrics))]
     if left:
         raise NotComparable(
             f"{result.store.root} is unfinished: {len(left)} of its rows are not scored, the first is "
@@ -189,17 +198,21 @@ def _differing(first: Any, second: Any, part: str = "") -> Iterator[tuple[str, A
 
 
 def _difference(
-    key: Key, a: Sequence[ResultRow], b: Sequence[ResultRow], metrics: Sequence[Metric], max_drop: float
+    key: Key, a: Sequence[ResultRow], b: Sequence[ResultRow], metrics: Sequence[Measure], max_drop: float
 ) -> Difference:
     changes = {metric.column: Change(_mean(a, metric.column), _mean(b, metric.column)) for metric in metrics}
-    failed_a, failed_b = (any(row.state == "failed" for row in rows) for rows in (a, b))
+    gate = changes[GATE]
+    # One image with a NaN makes the mean NaN, and no comparison with NaN is true.
+    failed_a = any(row.state == "failed" for row in a) or math.isnan(gate.a)
+    failed_b = any(row.state == "failed" for row in b) or math.isnan(gate.b)
+    unknown = f"{GATE} is not a number" if math.isnan(gate.a) or math.isnan(gate.b) else ""
     return Difference(
         key=key,
         seeds_a=len(a),
         seeds_b=len(b),
         changes=changes,
-        verdict=_verdict(changes[GATE].change, failed_a, failed_b, max_drop),
-        reason=next((row.error for row in (*b, *a) if row.error), ""),
+        verdict=_verdict(gate.change, failed_a, failed_b, max_drop),
+        reason=next((row.error for row in (*b, *a) if row.error), unknown),
     )
 
 

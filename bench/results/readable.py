@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from bench.core.lazy import pandas
-from bench.metrics import Metric
+from bench.metrics import Measure
 from bench.results.records import RunPlan
 from bench.results.summary import Summary
 
@@ -27,7 +27,7 @@ def for_readers(summaries: Sequence[Summary], plan: RunPlan, mark: str = "**{}**
     return text
 
 
-def best(summaries: Sequence[Summary], metric: Metric) -> list[bool]:
+def best(summaries: Sequence[Summary], metric: Measure) -> list[bool]:
     """Whether each summary is the best of its test noise, as far as the decimals shown tell."""
     means = [summary.mean(metric) for summary in summaries]
     places: dict[str, list[int]] = {}
@@ -40,13 +40,13 @@ def best(summaries: Sequence[Summary], metric: Metric) -> list[bool]:
     return found
 
 
-def _column(summaries: Sequence[Summary], metric: Metric, mark: str) -> list[str]:
+def _column(summaries: Sequence[Summary], metric: Measure, mark: str) -> list[str]:
     means = [summary.mean(metric) for summary in summaries]
     cells = [_cell(summary, metric, means) for summary in summaries]
     return [mark.format(cell) if top else cell for cell, top in zip(cells, best(summaries, metric), strict=True)]
 
 
-def _cell(summary: Summary, metric: Metric, among: Sequence[float]) -> str:
+def _cell(summary: Summary, metric: Measure, among: Sequence[float]) -> str:
     if not summary.scored:
         return "failed"
     interval = summary.intervals[metric.column]

@@ -1,12 +1,13 @@
 """What travels between rooms: a run's plan, the rows of its results, and who competes in them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from bench.core.errors import BenchError, FieldError
 from bench.core.labels import Label
-from bench.metrics import Metric, metrics
+from bench.metrics import Measure, metrics
 from bench.noises import Noise, noises
 from bench.spec import Experiment
 from bench.spec.cells import Cell, Work
@@ -97,6 +98,39 @@ def setting_value(value: Any) -> Any:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {item}" for key, item in value.items())
     return tuple(map(setting_value, value)) if isinstance(value, list | tuple) else value
+
+
+@dataclass(frozen=True)
+class StoredMetric(Measure):
+    """A metric as results keep it: they can be shown without its code."""
+
+    column: str
+    title: str = ""
+    unit: str = ""
+    better: str = "higher"
+    decimals: int | None = None
+
+    @classmethod
+    def of(cls, metric: Measure) -> "StoredMetric":
+        """What is to be known of a metric."""
+        return cls(metric.column, metric.title, metric.unit, metric.better, metric.decimals)
+
+    @classmethod
+    def from_node(cls, node: Mapping[str, Any]) -> "StoredMetric":
+        """What `node()` gave; older folders have the metric as a spec names it. Raises BenchError."""
+        if "column" in node:
+            return cls(**node)
+        try:
+            return cls.of(metrics.parse(node))
+        except FieldError as error:
+            raise BenchError(
+                f"{error}. An older version wrote this folder without what its metrics are: name the file that "
+                "registers it with --plugin, or run its spec again"
+            ) from None
+
+    def node(self) -> dict[str, Any]:
+        """This as plain JSON values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -226,7 +260,7 @@ class RunPlan:
     dataset: str
     stand_in_for: str
     data: Mapping[str, Any]
-    metrics: tuple[Metric, ...]
+    metrics: tuple[Measure, ...]
     varied: tuple[str, ...]
     train: Mapping[str, Any]
     seeds: tuple[int, ...]
@@ -243,7 +277,7 @@ class RunPlan:
             dataset=experiment.dataset.label() + (f" (stand-in for {stand_in_for})" if stand_in_for else ""),
             stand_in_for=stand_in_for,
             data=works[0].cell.data,
-            metrics=experiment.metrics,
+            metrics=tuple(map(StoredMetric.of, experiment.metrics)),
             varied=experiment.varied,
             train=experiment.node()["train"],
             seeds=experiment.seeds,
@@ -253,13 +287,13 @@ class RunPlan:
 
     @classmethod
     def from_node(cls, node: Mapping[str, Any]) -> "RunPlan":
-        """What `node()` gave. Raises FieldError for a metric that is not registered here."""
+        """What `node()` gave. Raises BenchError where that needs a plug-in's code."""
         return cls(
             name=node["name"],
             dataset=node["dataset"],
             stand_in_for=node["stand_in_for"],
             data=node["data"],
-            metrics=tuple(metrics.parse(metric) for metric in node["metrics"]),
+            metrics=tuple(map(StoredMetric.from_node, node["metrics"])),
             varied=tuple(key.removeprefix("train.") for key in node["varied"]),
             train=node["train"],
             seeds=tuple(node["seeds"]),
@@ -274,7 +308,7 @@ class RunPlan:
             "dataset": self.dataset,
             "stand_in_for": self.stand_in_for,
             "data": dict(self.data),
-            "metrics": [metric.node() for metric in self.metrics],
+            "metrics": [StoredMetric.of(metric).node() for metric in self.metrics],
             "varied": [f"train.{key}" for key in self.varied],
             "train": dict(self.train),
             "seeds": list(self.seeds),
@@ -293,7 +327,7 @@ class RunPlan:
         return sum(len(cell.tests) for cell in self.cells)
 
     @property
-    def leading(self) -> Metric:
+    def leading(self) -> Measure:
         """The metric that headlines and samples go by: PSNR, or else the first there is."""
         return next((metric for metric in self.metrics if metric.column == LEADING), self.metrics[0])
 
@@ -330,6 +364,10 @@ class ResultRow:
     @property
     def seed(self) -> int | None:
         return self.cell.seed
+
+    def lacks(self, metric: Measure) -> bool:
+        """Whether a run still has to compute its value: it is not scored, or was before the metric was asked for."""
+        return self.state == "open" or (self.state == "scored" and metric.column not in self.means)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load
 from safetensors.numpy import save as serialize
 
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, FieldError
 from bench.core.lazy import Lazy, pandas
+from bench.core.plugins import Plugin
 from bench.metrics import Metric, mean
 from bench.noises import Noise
 from bench.results.files import as_json, marker, read_json, sums, update, verified, whole, write
@@ -58,8 +59,10 @@ class Store:
         update(self.root / "experiment.yaml", dump(dict(experiment)))
         update(self.root / "plan.json", as_json({"format": FORMAT, **plan.node()}))
 
-    def describe_environment(self, environment: Mapping[str, Any]) -> None:
-        update(self.root / "environment.json", as_json(environment))
+    def describe_environment(self, environment: Mapping[str, Any], plugins: Iterable[Plugin] = ()) -> None:
+        """Write under which conditions something is run."""
+        loaded = [asdict(plugin) for plugin in plugins]
+        update(self.root / "environment.json", as_json({**environment, "plugins": loaded}))
 
     def plan(self) -> RunPlan:
         """What this folder was run for. Raises BenchError where nothing was run, or by another version."""
@@ -86,6 +89,10 @@ class Store:
 
     def environment(self) -> dict[str, Any]:
         return read_json(self.root / "environment.json") or {}
+
+    def plugins(self) -> tuple[Plugin, ...]:
+        """Those that were loaded when something was last run; none for folders of before they were recorded."""
+        return tuple(Plugin(**node) for node in self.environment().get("plugins", ()))
 
     def write_table(self, name: str, text: str) -> Path:
         return update(self.root / "tables" / name, text)
@@ -159,11 +166,18 @@ class CellStore:
         self._write_marker({**record, **facts, **sums(files)})
         (self.folder / STATE).unlink(missing_ok=True)
 
+    def cell(self) -> Cell:
+        """The finished cell itself. Raises BenchError where that needs the code of a plug-in that is not loaded."""
+        try:
+            return Cell.from_node(self._finished()["cell"])
+        except FieldError as error:
+            used = " and ".join(map(str, Store(self.folder.parent.parent).plugins()))
+            hint = f". It was run with the plug-in {used}: load it, a file with --plugin FILE" if used else ""
+            raise BenchError(f"{self.folder}: {error}{hint}") from None
+
     def weights(self) -> dict[str, np.ndarray] | None:
         """The stored weights by name, None for a cell without. Raises DamagedResult if their checksum differs."""
-        record = self.record()
-        if record is None:
-            raise BenchError(f"{self.folder} holds no finished cell: give a folder like results/NAME/cells/ID")
+        record = self._finished()
         return dict(load(verified(self.folder, WEIGHTS, record))) if WEIGHTS in record["checksums"] else None
 
     def last_state(self) -> State:
@@ -290,6 +304,12 @@ class CellStore:
     def samples(self, test: str) -> dict[str, np.ndarray]:
         """Original, noisy and output of the first images, uint8 (K, 3, H, W). Raises DamagedResult."""
         return dict(load(verified(self._scores, _samples_of(test), self._scored(test))))
+
+    def _finished(self) -> dict[str, Any]:
+        found = self.record()
+        if found is None:
+            raise BenchError(f"{self.folder} holds no finished cell: give a folder like results/NAME/cells/ID")
+        return found
 
     @property
     def _scores(self) -> Path:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bench.metrics import Metric
+from bench.metrics import Measure
 from bench.results.records import Contender, NoiseTest, ResultRow
 from bench.results.statistics import Interval, Over, interval
 
@@ -51,12 +51,12 @@ class Summary:
         """Averaged over the seeds; NaN without training."""
         return _mean([row.train_seconds for row in self.scored])
 
-    def mean(self, metric: Metric) -> float:
+    def mean(self, metric: Measure) -> float:
         """NaN where nothing was measured."""
         return self.intervals[metric.column].mean if metric.column in self.intervals else math.nan
 
 
-def summarise(rows: Iterable[ResultRow], metrics: Sequence[Metric]) -> list[Summary]:
+def summarise(rows: Iterable[ResultRow], metrics: Sequence[Measure]) -> list[Summary]:
     """One summary per contender and test noise, in the order of the rows; rows still to be run are left out."""
     groups: dict[tuple[Contender, str], list[ResultRow]] = {}
     for row in rows:
@@ -65,7 +65,7 @@ def summarise(rows: Iterable[ResultRow], metrics: Sequence[Metric]) -> list[Summ
     return [_summary(group, metrics) for group in groups.values()]
 
 
-def _summary(rows: Sequence[ResultRow], metrics: Sequence[Metric]) -> Summary:
+def _summary(rows: Sequence[ResultRow], metrics: Sequence[Measure]) -> Summary:
     scored = tuple(row for row in rows if row.state == "scored")
     failed = tuple(row for row in rows if row.state == "failed")
     intervals = {metric.column: _interval(scored, metric.column) for metric in metrics} if scored else {}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bench.core.lazy import pandas
-from bench.metrics import Metric
+from bench.metrics import Measure
 from bench.results.records import Contender, ResultRow, RunPlan
 from bench.results.summary import Summary
 
@@ -89,7 +89,7 @@ def _summary(summary: Summary, plan: RunPlan) -> dict[str, Any]:
     }
 
 
-def _span(summary: Summary, metric: Metric) -> dict[str, float]:
+def _span(summary: Summary, metric: Measure) -> dict[str, float]:
     found = summary.intervals.get(metric.column)
     ends: Sequence[float] = (found.mean, found.low, found.high) if found else (math.nan,) * 3
     return {f"{metric.column}{end}": _finite(value) for end, value in zip(("", "_low", "_high"), ends, strict=True)}

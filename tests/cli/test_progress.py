@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.cli import progress
 from bench.cli.progress import Display, Download, Drawing, duration
 from bench.models import models
 from bench.noises import Noise, noises
@@ -104,7 +103,7 @@ RESUMED = Started(cells=2, pending=2, epochs=8, tests=4, workers=1, done=3, resu
 
 def test_what_is_resumed_is_said_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     conv, other = work(), work(noise=MASKING)
     display, text = show(RESUMED, begun(conv, done=3), begun(other))
     assert text.splitlines() == [

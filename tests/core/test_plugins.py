@@ -168,6 +168,14 @@ def test_an_installed_package_is_found_by_its_entry_point(tmp_path: Path) -> Non
     assert "stripes" in bench(tmp_path, "list", "noises", PYTHONPATH=str(tmp_path)).stdout
 
 
+def test_an_installed_package_is_recorded_with_its_version(tmp_path: Path) -> None:
+    install(tmp_path, STRIPES)
+    code = "from bench.core.plugins import load_plugins; print(*load_plugins(()))"
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    said = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True)
+    assert said.stdout.decode().strip() == "theirs of their-noise 1.0"
+
+
 def test_a_broken_package_is_named(tmp_path: Path) -> None:
     install(tmp_path, "x = 1\nraise RuntimeError('boom')\n")
     said = bench(tmp_path, "list", "noises", code=2, PYTHONPATH=str(tmp_path)).stderr

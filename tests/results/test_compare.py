@@ -1,6 +1,6 @@
 """Two results side by side: matched, refused, judged."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +95,7 @@ def test_rows_without_a_partner_are_listed(tmp_path: Path) -> None:
     ]
     assert len(found.only_in_a) == 5 and len(found.only_in_b) == 3
     assert found.frame()["model"].tolist() == ["identity"]
-    assert found.exit_code == 0
+    assert found.exit_code == 1
 
 
 def test_metrics_of_one_result_only_are_listed(tmp_path: Path) -> None:
@@ -213,6 +213,77 @@ def test_an_unfinished_result_is_refused(tmp_path: Path) -> None:
         compare(a, b, 0.1)
     with pytest.raises(NotComparable, match="b is unfinished"):
         compare(b, a, 0.1)
+
+
+ONE = ("[{conv: {width: 4}}, identity]", "[identity]")
+MORE = ("[{conv: {width: 4}}, identity]", "[{conv: {width: 4}}, identity, median]")
+NO_MSE = ("cpu}", "cpu}\nmetrics: [psnr, ssim]")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "codes"),
+    [
+        ((), (ONE,), (1, 0)),  # a model is gone
+        ((), (PLAIN,), (1, 0)),  # a noise is gone
+        ((), (NO_MSE,), (1, 0)),  # a metric is gone
+        ((), (MORE,), (0, 0)),
+        ((NO_MSE,), (), (0, 0)),
+    ],
+    ids=["model", "noise", "metric", "new model", "new metric"],
+)
+def test_what_is_missing_counts_as_worse_and_what_is_new_does_not(
+    a: Sequence[tuple[str, str]], b: Sequence[tuple[str, str]], codes: tuple[int, int], tmp_path: Path
+) -> None:
+    stores = stored(tmp_path, "a", *a), stored(tmp_path, "b", *b)
+    assert (compare(*stores, 0.1).exit_code, compare(*stores, 0.1, allow_missing=True).exit_code) == codes
+
+
+def test_being_worse_is_worse_also_where_rows_may_be_missing(tmp_path: Path) -> None:
+    a, b = stored(tmp_path, "a"), stored(tmp_path, "b", ONE, scores=flat(20))
+    assert compare(a, b, 0.1, allow_missing=True).exit_code == 1
+
+
+def test_unfinished_rows_and_other_protocols_win_over_missing_and_worse_ones(tmp_path: Path) -> None:
+    a = stored(tmp_path, "a", MORE)
+    open_row = stored(tmp_path, "b", ONE, scores=lambda work, noise: None if noise.name == "masking" else level(5))
+    clipped = stored(tmp_path, "c", ONE, ("sigma: 0.1", "sigma: 0.1, clip: false"), scores=flat(5))
+    for other, reason in ((open_row, "unfinished"), (clipped, "different protocols")):
+        for allow in (False, True):
+            with pytest.raises(NotComparable, match=reason):
+                compare(a, other, 0.1, allow)
+
+
+def test_a_row_to_be_run_that_the_other_result_lacks_is_unfinished_and_not_missing(tmp_path: Path) -> None:
+    a = stored(tmp_path, "a", MORE, scores=lambda work, _: None if work.cell.model.name == "median" else level(25))
+    with pytest.raises(NotComparable, match="a is unfinished: 2 of its rows are not scored, the first is median"):
+        compare(a, stored(tmp_path, "b"), 0.1)
+
+
+def test_scores_of_before_a_metric_was_asked_for_are_unfinished(tmp_path: Path) -> None:
+    """Else a row without a PSNR would be the same as any."""
+    a = stored(tmp_path, "a", CONV)
+    b = stored(tmp_path, "b", CONV, scores=lambda *_: {"mse": np.full(10, 0.01), "ssim": np.full(10, 0.5)})
+    with pytest.raises(NotComparable, match="b is unfinished"):
+        compare(a, b, 0.1)
+
+
+@pytest.mark.parametrize(("a", "b", "verdict"), [(25, np.nan, "worse"), (np.nan, 25, "better")])
+def test_a_psnr_that_is_no_number_is_a_failure(a: float, b: float, verdict: str, tmp_path: Path) -> None:
+    found = judged(tmp_path, flat(a), flat(b))
+    assert [(row.verdict, row.reason) for row in found.differences] == [(verdict, "psnr is not a number")]
+
+
+def test_the_command_says_what_is_missing_and_how_to_allow_it(tmp_path: Path) -> None:
+    stored(tmp_path, "a", MORE)
+    stored(tmp_path, "b")
+    words = ("compare", tmp_path / "a", tmp_path / "b", "--markdown", tmp_path / "diff.md")
+    found = bench(*words)
+    assert found.exit_code == 1
+    assert "missing in B: median(size=3), tested on gaussian(sigma=0.1)" in found.output
+    assert "2 missing in B, which counts as worse; --allow-missing accepts it." in found.output
+    assert "- missing in B: median(size=3), tested on gaussian(sigma=0.1)" in (tmp_path / "diff.md").read_text()
+    assert bench(*words, "--allow-missing").exit_code == 0
+    assert "new in B: median" in bench("compare", tmp_path / "b", tmp_path / "a").output
 
 
 def test_results_without_a_common_row_are_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.core.lazy import matplotlib
-from bench.metrics import Metric
+from bench.metrics import Measure
 from bench.report.conditions import Conditions
 from bench.report.figures.curves import loss_curves
 from bench.report.figures.levels import by_level
@@ -37,7 +37,7 @@ def everything(
     summaries: Sequence[Summary],
     histories: Sequence[History],
     sheets: Iterable[Sheet],
-    metrics: Sequence[Metric],
+    metrics: Sequence[Measure],
     conditions: Conditions,
 ) -> "Iterator[tuple[str, Figure]]":
     """The figures of a results folder: (file stem, figure), one at a time. metrics: the leading one first."""

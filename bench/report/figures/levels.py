@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from bench.core.labels import Label
 from bench.core.lazy import mpl_ticker
-from bench.metrics import Metric
+from bench.metrics import Measure
 from bench.report.conditions import Conditions
 from bench.report.figures.frame import framed
 from bench.report.figures.quality import MOST_LOOKS
@@ -21,7 +21,7 @@ LEVELS = 3  # that make a line
 
 
 @themed()
-def by_level(summaries: Sequence[Summary], metric: Metric, conditions: Conditions) -> "Figure | None":
+def by_level(summaries: Sequence[Summary], metric: Measure, conditions: Conditions) -> "Figure | None":
     """The metric over the level of each noise that was tested at several levels; None where there is none.
 
     A line joins tests that differ in nothing but the level.

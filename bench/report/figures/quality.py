@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.core.lazy import seaborn
-from bench.metrics import Metric
+from bench.metrics import Measure
 from bench.report.conditions import Conditions
 from bench.report.figures.frame import framed, nothing
 from bench.report.figures.names import wrap_all, wrapped
@@ -27,7 +27,7 @@ LINE = 0.14  # inches that a line of text takes
 
 
 @themed()
-def quality(summaries: Sequence[Summary], metric: Metric, conditions: Conditions) -> "Figure":
+def quality(summaries: Sequence[Summary], metric: Measure, conditions: Conditions) -> "Figure":
     """The metric by test noise and model: points with error bars, or a table of shades for many of them."""
     view = View(metric, tuple(summaries))
     title = f"{metric.title} by test noise"
@@ -95,7 +95,7 @@ def _shades(view: View, title: str, conditions: Conditions) -> "Figure":
     return framed(figure, title, conditions, [" ".join([*notes, view.remarks(bars=False)])])
 
 
-def _heatmap(axes: "Axes", values: "pandas.DataFrame", metric: Metric, times: float) -> None:
+def _heatmap(axes: "Axes", values: "pandas.DataFrame", metric: Measure, times: float) -> None:
     numbers = values.to_numpy(dtype=float)
     finite = np.isfinite(numbers)
     seaborn.heatmap(
@@ -118,11 +118,11 @@ def _heatmap(axes: "Axes", values: "pandas.DataFrame", metric: Metric, times: fl
         scale(bar.ax.yaxis, numbers[finite], log=True, room=1)
 
 
-def _annotation(value: float, metric: Metric, times: float) -> str:
+def _annotation(value: float, metric: Measure, times: float) -> str:
     return metric.format(value) if metric.decimals is not None else f"{value * times:#.3g}".rstrip(".")
 
 
-def _mark_best(axes: "Axes", numbers: np.ndarray, metric: Metric) -> None:
+def _mark_best(axes: "Axes", numbers: np.ndarray, metric: Measure) -> None:
     """Frame the best cells of each column, and make every number legible on its shade."""
     best = np.array([metric.best(list(column), numbers.ravel().tolist()) for column in numbers.T]).T
     shades = np.asarray(axes.collections[0].get_facecolor())[np.isfinite(numbers).ravel()]

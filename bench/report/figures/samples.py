@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.core.labels import Label
-from bench.metrics import Metric
+from bench.metrics import Measure
 from bench.report.conditions import Conditions
 from bench.report.figures.frame import framed
 from bench.report.figures.names import wrap_all
@@ -35,7 +35,7 @@ class Sheet:
     """A few test images under one test noise, and what the models restored. metric: of the values."""
 
     noise: Label
-    metric: Metric
+    metric: Measure
     original: Column
     noisy: Column
     restored: tuple[Column, ...]
@@ -65,7 +65,7 @@ def samples(sheet: Sheet, conditions: Conditions) -> "Figure":
     return framed(figure, title, conditions, [_note(sheet.metric)], pad=0.03)
 
 
-def _note(metric: Metric) -> str:
+def _note(metric: Measure) -> str:
     return f"Number on a picture: its {metric.title} as in the tables; black on white: the best of its row."
 
 
@@ -78,14 +78,14 @@ def _best(sheet: Sheet) -> Mapping[str, list[bool]]:
     return {head: [row[place] for row in marks] for place, (head, _) in enumerate(valued)}
 
 
-def _column(grid: "Sequence[Axes]", column: Column, metric: Metric, marks: Sequence[bool]) -> None:
+def _column(grid: "Sequence[Axes]", column: Column, metric: Measure, marks: Sequence[bool]) -> None:
     for row, axes in enumerate(grid):
         axes.imshow(column.pictures[row].transpose(1, 2, 0), interpolation="nearest")
         if column.values is not None:
             _badge(axes, float(column.values[row]), metric, marks[row])
 
 
-def _badge(axes: "Axes", value: float, metric: Metric, best: bool) -> None:
+def _badge(axes: "Axes", value: float, metric: Measure, best: bool) -> None:
     shown = f"{value:.1f}" if metric.unit == "dB" else f"{value:.3g}"
     text = "exact" if np.isposinf(value) else f"{shown} {metric.unit}".rstrip() if np.isfinite(value) else "no value"
     ink, paper = ("black", "white") if best else ("white", "black")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.metrics import Metric
+from bench.metrics import Measure
 from bench.report.conditions import Conditions
 from bench.report.figures.frame import framed, nothing
 from bench.report.figures.names import wrap_all
@@ -18,7 +18,7 @@ MOST_PANELS, MOST_LINES = 20, 5
 
 
 @themed()
-def tradeoff(summaries: Sequence[Summary], metric: Metric, conditions: Conditions) -> "Figure":
+def tradeoff(summaries: Sequence[Summary], metric: Measure, conditions: Conditions) -> "Figure":
     """The metric against the number of parameters, a panel per test noise; models without any are horizontal lines.
 
     Where models are tested on noises they weren't trained on, only the noise of their training is shown.

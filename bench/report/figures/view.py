@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bench.core.lazy import pandas
-from bench.metrics import Metric
+from bench.metrics import Measure
 from bench.results.names import contender_names, noise_names
 from bench.results.records import Contender, NoiseTest
 from bench.results.statistics import Interval
@@ -30,7 +30,7 @@ class Point:
 class View:
     """One metric of some summaries. Those without a value are counted in the remarks, and nowhere else."""
 
-    metric: Metric
+    metric: Measure
     summaries: tuple[Summary, ...]
 
     @cached_property
@@ -154,7 +154,7 @@ def _seeds(known: Sequence[Summary]) -> str:
     return "One seed: this is about these weights, not yet about the methods." if seeds else ""
 
 
-def _bars(known: Sequence[Summary], metric: Metric) -> str:
+def _bars(known: Sequence[Summary], metric: Measure) -> str:
     over = {summary.intervals[metric.column].over for summary in known} - {""}
     words = {
         frozenset({"seeds"}): "over seeds",
