@@ -5,6 +5,8 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import click
+
 from bench import spec
 from bench.cli.terminal import console, show_table
 from bench.core.errors import FieldError, SpecError, unknown
@@ -71,9 +73,10 @@ def show_model(name: str, size: int, plugins: tuple[str, ...]) -> None:
 
 
 def plugin_files(files: tuple[str, ...]) -> tuple[str, ...]:
-    """The files' absolute paths, after what they register is known."""
+    """The files' absolute paths, after loading them and the installed plug-ins; warns of those that are broken."""
     absolute = tuple(str(Path(file).resolve()) for file in files)
-    load_plugins(absolute)
+    for failure in load_plugins(absolute).broken:
+        click.echo(f"Warning: {failure}. Going on without it; --no-plugins skips installed plug-ins", err=True)
     return absolute
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import click
 
 from bench.core.errors import BenchError, DataError
 from bench.core.lazy import Lazy
+from bench.core.plugins import SKIPPED
 
 catalogue = Lazy("bench.cli.catalogue")
 data_command = Lazy("bench.cli.data")
@@ -48,11 +50,28 @@ class Group(click.Group):
             context.exit(DataError.exit_code)
 
 
-def plugin_option(command: Command) -> Command:
-    """`--plugin FILE ...`: classes of the user's own."""
-    return click.option(
-        "--plugin", "plugins", multiple=True, metavar="FILE", help="Python file that registers noises, models, ..."
-    )(command)
+def plugin_options(command: Command) -> Command:
+    """`--plugin FILE ...`, classes of the user's own, and `--no-plugins`."""
+    for decorate in (
+        click.option(
+            "--plugin", "plugins", multiple=True, metavar="FILE", help="Python file that registers noises, models, ..."
+        ),
+        click.option(
+            "--no-plugins",
+            is_flag=True,
+            expose_value=False,
+            callback=skip_plugins,
+            help="Leave out the plug-ins of installed packages.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def skip_plugins(context: click.Context, option: click.Parameter, given: bool) -> None:
+    """What `--no-plugins` does, in this process and in its workers."""
+    if given:
+        os.environ[SKIPPED] = "1"
 
 
 def spec_options(command: Command) -> Command:
@@ -69,7 +88,7 @@ def spec_options(command: Command) -> Command:
             help="Folder of all results.",
             show_default=True,
         ),
-        plugin_option,
+        plugin_options,
     ):
         command = decorate(command)
     return command
@@ -128,7 +147,7 @@ def plan(
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@plugin_option
+@plugin_options
 def report(folder: Path, plugins: tuple[str, ...]) -> None:
     """Rebuild tables, figures and report.html of a results FOLDER from what is stored."""
     results_command.report(folder, plugins)
@@ -143,7 +162,7 @@ def report(folder: Path, plugins: tuple[str, ...]) -> None:
 @click.option("--allow-missing", is_flag=True, help="B may lack rows and metrics that A has.")
 @click.option("--csv", type=click.Path(path_type=Path), help="Also write the differences as CSV.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write them as Markdown.")
-@plugin_option
+@plugin_options
 def compare(
     before: Path,
     after: Path,
@@ -162,7 +181,7 @@ def compare(
 
 @main.command("list")
 @click.argument("kind", type=click.Choice(KINDS))
-@plugin_option
+@plugin_options
 def list_(kind: str, plugins: tuple[str, ...]) -> None:
     """List what a spec can name."""
     catalogue.list_registered(kind, plugins)
@@ -176,7 +195,7 @@ def show() -> None:
 @show.command("noise")
 @click.argument("name")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the picture goes; default noise-NAME.png.")
-@plugin_option
+@plugin_options
 def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None:
     """Keys of a noise, and a picture of its levels side by side."""
     catalogue.show_noise(name, output, plugins)
@@ -185,7 +204,7 @@ def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None
 @show.command("model")
 @click.argument("name")
 @click.option("--size", type=click.IntRange(8, 512), default=32, show_default=True, help="Side of the images.")
-@plugin_option
+@plugin_options
 def show_model(name: str, size: int, plugins: tuple[str, ...]) -> None:
     """Keys of a model, its layers with the size after each, parameters and multiply-accumulates."""
     catalogue.show_model(name, size, plugins)
@@ -193,7 +212,7 @@ def show_model(name: str, size: int, plugins: tuple[str, ...]) -> None:
 
 @main.command()
 @click.argument("name", default="cifar10")
-@plugin_option
+@plugin_options
 def data(name: str, plugins: tuple[str, ...]) -> None:
     """Fetch and verify a dataset now."""
     data_command.fetch(name, plugins)
@@ -209,14 +228,14 @@ def data(name: str, plugins: tuple[str, ...]) -> None:
     help="Folder of a trained cell: results/NAME/cells/ID.",
 )
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Where the clean picture goes.")
-@plugin_option
+@plugin_options
 def denoise(image: Path, cell: Path, output: Path, plugins: tuple[str, ...]) -> None:
     """Remove the noise from a picture with a trained model."""
     denoise_command.denoise(image, cell, output, plugins)
 
 
 @main.command()
-@plugin_option
+@plugin_options
 def schema(plugins: tuple[str, ...]) -> None:
     """Print the JSON Schema of a spec, for editors."""
     click.echo(json.dumps(catalogue.spec_schema(plugins), indent=2))

@@ -41,7 +41,7 @@ def run(
             display.show(event)
             if isinstance(event, events.Started) and event.pending:
                 ran = True
-                store.describe_environment(machine.environment(), load_plugins(files))
+                store.describe_environment(machine.environment(), load_plugins(files).plugins)
             failed |= isinstance(event, events.Failed)
     if not ran:
         screen.print(f"nothing to run: all {len(works)} cells of {experiment.name} are finished")

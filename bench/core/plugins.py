@@ -2,17 +2,20 @@
 
 import hashlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.core.errors import BenchError, shorten
 
 GROUP = "bench.plugins"
+SKIPPED = "NOISE_BENCH_NO_PLUGINS"  # an environment variable, since worker processes inherit those
 
 
 @dataclass(frozen=True)
@@ -39,22 +42,46 @@ class Plugin:
         return f"{self.name} of {self.package} {self.version}".rstrip()
 
 
-def load_plugins(files: Iterable[str]) -> tuple[Plugin, ...]:
-    """Import every installed plug-in and each file, once; returns them in that order.
+class Loaded(NamedTuple):
+    """The plug-ins that were imported, and why each broken one was not."""
 
-    Raises BenchError with the plug-in and line that fail.
+    plugins: tuple[Plugin, ...] = ()
+    broken: tuple[str, ...] = ()
+
+
+def load_plugins(files: Iterable[str]) -> Loaded:
+    """Import every installed plug-in and each file, once, in that order.
+
+    An installed plug-in that fails is left out: what was asked for may do without it.
+    Raises BenchError with the file and line that fail.
     """
-    return (*_load_installed(), *(_load_file(Path(file).resolve()) for file in files))
+    installed = Loaded() if os.environ.get(SKIPPED) else _load_installed()
+    given = tuple(_load_file(Path(file).resolve()) for file in files)
+    return Loaded((*installed.plugins, *given), installed.broken)
 
 
 @cache
-def _load_installed() -> tuple[Plugin, ...]:
-    loaded = []
-    for entry in entry_points(group=GROUP):
-        package = entry.dist.name if entry.dist else "an unknown package"
-        _run(f"plug-in {entry.name!r} of {package} ({entry.value})", None, entry.load)
-        loaded.append(Plugin(entry.name, package, entry.dist.version if entry.dist else ""))
-    return tuple(loaded)
+def _load_installed() -> Loaded:
+    found = {entry: _failure(entry) for entry in entry_points(group=GROUP)}
+    working = [entry for entry, failure in found.items() if not failure]
+    return Loaded(tuple(map(_installed, working)), tuple(filter(None, found.values())))
+
+
+def _installed(entry: EntryPoint) -> Plugin:
+    return Plugin(entry.name, _package(entry), entry.dist.version if entry.dist else "")
+
+
+def _package(entry: EntryPoint) -> str:
+    return (entry.dist and entry.dist.name) or "an unknown package"
+
+
+def _failure(entry: EntryPoint) -> str:
+    """Import a plug-in. Returns why that failed, or nothing."""
+    try:
+        _run(f"plug-in {entry.name!r} of {_package(entry)} ({entry.value})", None, entry.load)
+    except BenchError as error:
+        return str(error)
+    return ""
 
 
 @cache

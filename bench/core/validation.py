@@ -1,8 +1,9 @@
 """Strict validation of plain values by a dataclass's types, with errors in plain words."""
 
 import json
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,13 +29,29 @@ PHRASES = {
 }
 
 
+@dataclass(frozen=True)
+class Meant:
+    """Part of a field's type, beside its bounds: what a number outside them was probably meant to be.
+
+    reading: such a number to a sentence, or to nothing where it suggests nothing.
+    """
+
+    reading: Callable[[float], str]
+
+
+EIGHT_BITS = Meant(lambda value: f"Did you mean {value:g}/255 = {value / 255:.3f}?" if 1 < value <= 255 else "")
+PERCENT = Meant(lambda value: f"Did you mean {value:g} % = {value / 100:g}?" if 1 < value <= 100 else "")
+OF_HUNDRED = Meant(lambda value: f"Did you mean {100 * value:g}?" if 0 < value < 1 else "")
+PIXELS = Meant(lambda value: "It is in pixels")
+
+
 def validate(cls: type[T], params: Mapping[str, Any]) -> T:
     """An instance of a dataclass from plain values. Raises FieldError for the first bad one."""
     try:
         # From JSON pydantic takes a list for a tuple, and is strict about all other types.
         return _adapter(cls).validate_json(json.dumps(params, default=repr))
     except ValidationError as failed:
-        raise _field_error(failed.errors()[0]) from None
+        raise _field_error(cls, failed.errors()[0]) from None
 
 
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}
@@ -46,14 +63,31 @@ def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
     return _adapters[cls]
 
 
-def _field_error(error: Mapping[str, Any]) -> FieldError:
+def _field_error(cls: type[Any], error: Mapping[str, Any]) -> FieldError:
     path = error["loc"]
     nested = error.get("ctx", {}).get("error")
     if isinstance(nested, FieldError):
         return nested.under(*path)
     if error["type"] == "missing":
         return FieldError("must be given", path)
-    return FieldError(f"{_phrase(error)}; got {shorten(error.get('input'))}", path)
+    value = error.get("input")
+    return FieldError(f"{_phrase(error)}; got {shorten(value)}{_meant(cls, path, value)}", path)
+
+
+def _meant(cls: type[Any], path: tuple[str | int, ...], value: Any) -> str:
+    """What a refused number was probably meant to be, as a further sentence."""
+    if len(path) != 1 or type(value) not in (int, float) or value < 0:
+        return ""
+    hint = get_type_hints(cls, include_extras=True).get(str(path[0]))
+    readings = (meant.reading(value) for meant in _metadata(hint) if isinstance(meant, Meant))
+    return "".join(f". {reading}" for reading in readings if reading)
+
+
+def _metadata(hint: Any) -> Iterator[Any]:
+    """Everything that the Annotated parts of a type hold."""
+    for part in get_args(hint):
+        yield part
+        yield from _metadata(part)
 
 
 def _phrase(error: Mapping[str, Any]) -> str:

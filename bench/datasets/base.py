@@ -12,12 +12,14 @@ from annotated_types import Ge, Le, Lt
 from bench.core.errors import SpecError
 from bench.core.registry import Registered, Registry
 from bench.core.rng import permutation
+from bench.core.validation import PERCENT, Meant
 from bench.datasets import cache
 from bench.datasets.download import Progress
 
 PROTOCOL = 1  # of choosing, splitting and resizing images; raising it changes the identity of every dataset
 SEED = 0  # of the split, the same in every run
 PARTS = ("train", "validation", "test")
+SHARE = Meant(lambda value: PERCENT.reading(value) if value <= 100 else "It is a share, not a number of images")
 
 Pixels = Mapping[str, np.ndarray]
 
@@ -97,7 +99,7 @@ class Dataset(Registered):
 
     size: Annotated[int, Ge(8), Le(512)] = 32
     train: Annotated[int, Ge(1)] | None = None
-    validation: Annotated[float, Ge(0), Lt(1)] = 0.1
+    validation: Annotated[float, Ge(0), Lt(1), SHARE] = 0.1
     test: Annotated[int, Ge(1)] | None = None
 
     def source(self) -> Source:

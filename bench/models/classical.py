@@ -14,9 +14,11 @@ from annotated_types import Ge, Gt, Le
 
 from bench.core.errors import BenchError
 from bench.core.lazy import bm3d, ndimage, nn, restoration, torch
+from bench.core.validation import EIGHT_BITS
 from bench.models.base import Model, layers, models
 
 Positive = Annotated[float, Gt(0), Le(100)]
+Scale = Annotated[float, Gt(0), Le(2), EIGHT_BITS]
 Window = Annotated[int, Ge(1), Le(15)]
 
 
@@ -133,7 +135,8 @@ class TotalVariation(Fitted):
 class NonLocalMeans(Fitted):
     """Non-local means: each pixel becomes the weighted mean of pixels with similar surroundings.
 
-    h: how far similar surroundings may differ, > 0 on the [0, 1] scale; null: fitted, or 0.1 without images to fit to.
+    h: how far similar surroundings may differ, up to 2 on the [0, 1] scale; null: fitted, or 0.1 without images to
+        fit to.
     patch: side of the surroundings in pixels, 1 to 15.
     distance: how far away to search for them, 1 to 15 pixels.
     Source: Buades et al. 2005, doi:10.1109/CVPR.2005.38; skimage.restoration.denoise_nl_means, not its fast mode, which
@@ -141,7 +144,7 @@ class NonLocalMeans(Fitted):
     """
 
     key = "h"
-    h: Positive | None = None
+    h: Scale | None = None
     patch: Window = 5
     distance: Window = 6
 
@@ -155,12 +158,12 @@ class NonLocalMeans(Fitted):
 class Wavelet(Fitted):
     """Soft thresholding of wavelet coefficients in YCbCr, thresholds by BayesShrink, wavelet sym4.
 
-    sigma: standard deviation of the noise on the [0, 1] scale, > 0; null: fitted, or 0.1 without images to fit to.
+    sigma: standard deviation of the noise on the [0, 1] scale, up to 2; null: fitted, or 0.1 without images to fit to.
     Source: Chang et al. 2000, doi:10.1109/83.862633; skimage.restoration.denoise_wavelet.
     """
 
     key = "sigma"
-    sigma: Positive | None = None
+    sigma: Scale | None = None
 
     def build(self, size: int) -> "nn.Module":
         settings: dict[str, Any] = {"sigma": self.value, "wavelet": "sym4", "rescale_sigma": True}
@@ -172,14 +175,14 @@ class Wavelet(Fitted):
 class Bilateral(Fitted):
     """Bilateral filter: each pixel becomes the weighted mean of nearby pixels of a similar colour.
 
-    color: standard deviation of the weights over colour differences, on the [0, 1] scale, > 0; null: fitted, or 0.1
+    color: standard deviation of the weights over colour differences, on the [0, 1] scale, up to 2; null: fitted, or 0.1
         without images to fit to.
     spatial: standard deviation of the weights over distances, in pixels, > 0.
     Source: Tomasi & Manduchi 1998, doi:10.1109/ICCV.1998.710815; skimage.restoration.denoise_bilateral.
     """
 
     key = "color"
-    color: Positive | None = None
+    color: Scale | None = None
     spatial: Positive = 2.0
 
     def build(self, size: int) -> "nn.Module":
@@ -192,7 +195,7 @@ class Bilateral(Fitted):
 class BM3D(Fitted):
     """BM3D: collaborative filtering of groups of similar patches; over a second an image, so at most 200 are tested.
 
-    sigma: standard deviation of the noise on the [0, 1] scale, > 0; null: fitted, from 0.75, 1 and 1.25 times the
+    sigma: standard deviation of the noise on the [0, 1] scale, up to 2; null: fitted, from 0.75, 1 and 1.25 times the
         noise's root mean square on 8 images, or 0.1 without images to fit to.
     The package bm3d is an extra, since its licence allows non-commercial use only: pip install "noise-bench[bm3d]".
     Source: Dabov et al. 2007, doi:10.1109/TIP.2007.901238; Makinen et al. 2020, doi:10.1109/TIP.2020.3014721.
@@ -202,7 +205,7 @@ class BM3D(Fitted):
     key = "sigma"
     factors = (0.75, 1.0, 1.25)
     pairs = 8
-    sigma: Positive | None = None
+    sigma: Scale | None = None
 
     def build(self, size: int) -> "nn.Module":
         try:

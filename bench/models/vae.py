@@ -7,6 +7,7 @@ from annotated_types import Gt, Le
 
 from bench.core.lazy import functional, nn, torch
 from bench.core.rng import Draw
+from bench.core.validation import EIGHT_BITS
 from bench.models._families import Bottleneck
 from bench.models.base import NonNegative, layers, models
 
@@ -24,7 +25,7 @@ class VAE(Bottleneck):
     """
 
     beta: NonNegative = 1.0
-    deviation: Annotated[float, Gt(0), Le(1)] = 0.1
+    deviation: Annotated[float, Gt(0), Le(1), EIGHT_BITS] = 0.1
 
     def build(self, size: int) -> "nn.Module":
         encoder, decoder = self.parts(size)

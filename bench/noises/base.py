@@ -17,10 +17,12 @@ from bench.core.images import to_float, to_uint8
 from bench.core.lazy import torch
 from bench.core.registry import Registered, Registry
 from bench.core.rng import Draw
+from bench.core.validation import EIGHT_BITS, PERCENT
 from bench.noises._levels import Range, parse_range, range_schema, replace_severity, severity_schema
 
-Probability = Annotated[float, Ge(0), Le(1)]
-NonNegative = Annotated[float, Ge(0)]
+Probability = Annotated[float, Ge(0), Le(1), PERCENT]
+Intensity = Annotated[float, Ge(0), Le(1), EIGHT_BITS]
+Spread = Annotated[float, Ge(0), Le(2), EIGHT_BITS]  # of noise; at 2 hardly anything of an image in [0, 1] is left
 Sites = Literal["element", "pixel"]
 
 

@@ -7,7 +7,7 @@ from annotated_types import Ge, Le
 
 from bench.core.lazy import torch
 from bench.core.rng import Draw
-from bench.noises.base import Noise, Probability, noises
+from bench.noises.base import Intensity, Noise, Probability, noises
 
 
 @noises.register("block_masking")
@@ -24,7 +24,7 @@ class BlockMasking(Noise):
     level = "p"
     p: Probability = 0.25
     block: Annotated[int, Ge(1), Le(512)] = 8
-    fill: Probability = 0.0
+    fill: Intensity = 0.0
 
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         height, width = images.shape[2:]

@@ -7,6 +7,7 @@ from annotated_types import Ge, Le
 
 from bench.core.lazy import torch
 from bench.core.rng import Draw
+from bench.core.validation import PIXELS
 from bench.noises.base import Noise, noises
 
 WIDEST_BLUR = 10.0
@@ -23,7 +24,7 @@ class Blur(Noise):
 
     level = "sigma"
     severities = (0.4, 0.6, 0.7, 0.8, 1.0)
-    sigma: Annotated[float, Ge(0), Le(WIDEST_BLUR)] = 1.0
+    sigma: Annotated[float, Ge(0), Le(WIDEST_BLUR), PIXELS] = 1.0
 
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         sigma = torch.as_tensor(self.sigma, dtype=torch.float64, device=images.device).reshape(-1, 1)

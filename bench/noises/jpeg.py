@@ -10,6 +10,7 @@ from bench.core.images import to_float, to_uint8
 from bench.core.lazy import torch
 from bench.core.pictures import through_jpeg
 from bench.core.rng import Draw
+from bench.core.validation import OF_HUNDRED
 from bench.noises.base import Noise, noises
 
 
@@ -24,7 +25,7 @@ class Jpeg(Noise):
 
     level = "quality"
     severities = (80, 65, 58, 50, 40)
-    quality: Annotated[int, Ge(1), Le(100)] = 50
+    quality: Annotated[int, Ge(1), Le(100), OF_HUNDRED] = 50
 
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         pictures = to_uint8(images).permute(0, 2, 3, 1).cpu().numpy()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bench.core.lazy import torch
 from bench.core.rng import Draw
-from bench.noises.base import Noise, Probability, Sites, noises, site_shape
+from bench.noises.base import Intensity, Noise, Probability, Sites, noises, site_shape
 
 
 @noises.register("masking")
@@ -20,7 +20,7 @@ class Masking(Noise):
 
     level = "p"
     p: Probability = 0.25
-    fill: Probability = 0.0
+    fill: Intensity = 0.0
     per: Sites = "element"
 
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":

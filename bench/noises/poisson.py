@@ -7,8 +7,11 @@ from annotated_types import Ge, Le
 
 from bench.core.lazy import torch
 from bench.core.rng import Draw
+from bench.core.validation import Meant
 from bench.noises._quantiles import poisson_quantile
 from bench.noises.base import Noise, noises
+
+PHOTONS = Meant(lambda value: "It counts photons: fewer of them, more noise")
 
 
 @noises.register("poisson")
@@ -22,7 +25,7 @@ class Poisson(Noise):
 
     level = "peak"
     severities = (500.0, 250.0, 100.0, 75.0, 50.0)
-    peak: Annotated[float, Ge(1), Le(100_000)] = 100.0
+    peak: Annotated[float, Ge(1), Le(100_000), PHOTONS] = 100.0
 
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         return poisson_quantile(images * self.peak, draw.normal()) / self.peak

@@ -154,30 +154,59 @@ def test_a_broken_plugin_can_be_mended(tmp_path: Path) -> None:
     load_plugins([str(path)])
 
 
-def install(folder: Path, code: str) -> None:
+def install(folder: Path, code: str, entry: str = "theirs = their_noise") -> None:
     """A package as pip would leave it."""
     (folder / "their_noise.py").write_text(code)
     info = folder / "their_noise-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-noise\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[bench.plugins]\ntheirs = their_noise\n")
+    (info / "entry_points.txt").write_text(f"[bench.plugins]\n{entry}\n")
+
+
+def path_with(folder: Path) -> str:
+    return os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
 
 
 def test_an_installed_package_is_found_by_its_entry_point(tmp_path: Path) -> None:
     install(tmp_path, STRIPES)
-    assert "stripes" in bench(tmp_path, "list", "noises", PYTHONPATH=str(tmp_path)).stdout
+    assert "stripes" in bench(tmp_path, "list", "noises", PYTHONPATH=path_with(tmp_path)).stdout
 
 
 def test_an_installed_package_is_recorded_with_its_version(tmp_path: Path) -> None:
     install(tmp_path, STRIPES)
-    code = "from bench.core.plugins import load_plugins; print(*load_plugins(()))"
+    code = "from bench.core.plugins import load_plugins; print(*load_plugins(()).plugins)"
     path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
     said = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True)
     assert said.stdout.decode().strip() == "theirs of their-noise 1.0"
 
 
-def test_a_broken_package_is_named(tmp_path: Path) -> None:
+def test_a_broken_package_is_named_and_left_out(tmp_path: Path) -> None:
     install(tmp_path, "x = 1\nraise RuntimeError('boom')\n")
-    said = bench(tmp_path, "list", "noises", code=2, PYTHONPATH=str(tmp_path)).stderr
-    assert "plug-in 'theirs' of their-noise (their_noise)" in said and "RuntimeError: boom" in said
-    assert "their_noise.py:2" in said and said.count("\n") == 1
+    done = bench(tmp_path, "list", "noises", PYTHONPATH=path_with(tmp_path))
+    assert "gaussian" in done.stdout
+    assert done.stderr.startswith("Warning: plug-in 'theirs' of their-noise (their_noise)")
+    assert "RuntimeError: boom" in done.stderr and "--no-plugins" in done.stderr
+    assert "their_noise.py:2" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("entry", ["theirs = no_such_module", "theirs = their_noise:nothing", "theirs = a b c"])
+def test_an_entry_point_that_leads_nowhere_is_named_and_left_out(entry: str, tmp_path: Path) -> None:
+    install(tmp_path, "x = 1\n", entry)
+    done = bench(tmp_path, "list", "noises", PYTHONPATH=path_with(tmp_path))
+    assert "gaussian" in done.stdout and "Warning: plug-in 'theirs' of their-noise" in done.stderr
+
+
+def test_installed_packages_can_be_left_out(tmp_path: Path) -> None:
+    install(tmp_path, STRIPES + "\nprint('LOADED')\n")
+    make_images(tmp_path)
+    (tmp_path / "spec.yaml").write_text(GOOD.replace("conv, ", ""))
+    for words in (["list", "noises"], ["run", "spec.yaml", "--no-figures", "--workers", "2"]):
+        done = bench(tmp_path, *words, "--no-plugins", PYTHONPATH=path_with(tmp_path))
+        assert "stripes" not in done.stdout and "LOADED" not in done.stdout and not done.stderr
+        assert "LOADED" in bench(tmp_path, *words, PYTHONPATH=path_with(tmp_path)).stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["list", "--help"]])
+def test_help_needs_no_package(words: list[str], tmp_path: Path) -> None:
+    install(tmp_path, "raise RuntimeError('boom')\n")
+    assert not bench(tmp_path, *words, PYTHONPATH=path_with(tmp_path)).stderr

@@ -48,7 +48,7 @@ def test_a_spec_needs_four_keys_and_has_defaults_for_the_others() -> None:
         ("gaussian:", ["gaussian(sigma=0.1)"]),
         ("{gaussian: {}}", ["gaussian(sigma=0.1)"]),
         ("{gaussian: {sigma: 1e-3}}", ["gaussian(sigma=0.001)"]),
-        ("{gaussian: {sigma: 010}}", ["gaussian(sigma=10.0)"]),
+        ("{poisson: {peak: 010}}", ["poisson(peak=10.0)"]),
         ("{gaussian: {sigma: [0.1, 0.2]}}", ["gaussian(sigma=0.1)", "gaussian(sigma=0.2)"]),
         ("{gaussian: {sigma: {grid: [0.1, 0.2]}}}", ["gaussian(sigma=0.1)", "gaussian(sigma=0.2)"]),
         ("{gaussian: {sigma: {range: [0.1, 0.2]}}}", ["gaussian(sigma=0.1..0.2)"]),
