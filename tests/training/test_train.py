@@ -1,5 +1,6 @@
 """Training: the chain of steps, the loop against plain PyTorch, what it looks at, how it ends."""
 
+import shutil
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -226,3 +227,15 @@ def test_weights_that_are_no_numbers_end_the_training_in_the_epoch_that_made_the
 def test_a_model_that_needs_no_training_is_refused() -> None:
     with pytest.raises(ValueError, match="identity needs no training"):
         advance(cell_of("identity"), data_of(), State(), 1)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+@pytest.mark.parametrize("name", [name for name in models if models[name].trains])
+def test_compiled_training_differs_by_rounding_only(name: str) -> None:
+    plain, compiled = (
+        advance(cell_of(name, epochs=2, keep="last", compile=choice), data_of(), State(), 2) for choice in ("off", "on")
+    )
+    for before, after in zip(plain.history, compiled.history, strict=True):
+        assert after.train_loss == pytest.approx(before.train_loss, rel=1e-3)
+        assert after.validation_loss == pytest.approx(before.validation_loss, rel=1e-3)
