@@ -50,6 +50,17 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         )
 
 
+class BatchNorm1d(nn.BatchNorm1d):
+    """Batch normalisation that uses the running statistics for a batch of one, which has no variance of its own."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        if len(features) > 1 or not self.training:
+            return super().forward(features)
+        return functional.batch_norm(
+            features, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
+        )
+
+
 class _BiasGradient(torch.autograd.Function):
     """Features as they are; their gradient, summed per channel, is also that of the bias already in them."""
 
@@ -165,7 +176,9 @@ class VectorQuantizer(nn.Module):
             chosen = functional.one_hot(self.nearest(vectors), entries).to(vectors.dtype)
             self.usage.lerp_(chosen.sum(0), 1 - self.decay)
             self.totals.lerp_(chosen.T @ vectors, 1 - self.decay)
-        self.codebook.copy_(self.totals / self.usage[:, None])
+        # Without memory (decay 0) an entry that no vector chose has no mean; it stays and is moved at the next batch.
+        means = self.totals / self.usage[:, None]
+        self.codebook.copy_(torch.where(self.usage[:, None] > 0, means, self.codebook))
 
 
 def _vectors(code: torch.Tensor) -> torch.Tensor:

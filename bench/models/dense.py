@@ -32,7 +32,7 @@ def encoder(hidden: int, code: int, size: int) -> "nn.Sequential":
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(3 * size * size, hidden),
-        nn.BatchNorm1d(hidden),
+        layers.BatchNorm1d(hidden),
         nn.ReLU(),
         nn.Linear(hidden, code),
         nn.ReLU(),
@@ -43,7 +43,7 @@ def decoder(hidden: int, code: int, size: int) -> "nn.Sequential":
     """A (N, code) code to (N, 3, size, size) images in [0, 1]."""
     return nn.Sequential(
         nn.Linear(code, hidden),
-        nn.BatchNorm1d(hidden),
+        layers.BatchNorm1d(hidden),
         nn.ReLU(),
         nn.Linear(hidden, 3 * size * size),
         nn.Sigmoid(),

@@ -81,6 +81,10 @@ class Noise(Registered):
             if key in cls.field_names() and key not in cls._levels():
                 raise FieldError(f"{key} takes one value; a range is drawn for levels only", (key,))
         low = super().from_params({**params, **{key: span.low for key, span in ranges.items()}})
+        if low.quantize and not low.clip:
+            raise FieldError(
+                "8 bits hold nothing beyond [0, 1]: leave out `clip: false` or `quantize: true`", ("quantize",)
+            )
         if not ranges:
             return low
         high = super().from_params({**params, **{key: span.high for key, span in ranges.items()}})

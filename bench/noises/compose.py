@@ -1,10 +1,12 @@
 """Several noises, one after the other."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from annotated_types import MinLen
 
+from bench.core.errors import FieldError
 from bench.core.lazy import torch
 from bench.core.rng import Draw
 from bench.noises.base import Noise, noises
@@ -22,6 +24,19 @@ class Compose(Noise):
     """
 
     of: Annotated[tuple[Noise, ...], MinLen(1)] = (Gaussian(), Masking())
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Self:
+        """An instance from its YAML keys. Raises FieldError for keys of a part that only the whole can have."""
+        found = super().from_params(params)
+        for position, noise in enumerate(found.of):
+            for key, default in (("fresh", True), ("split", "test")):
+                if getattr(noise, key) != default:
+                    raise FieldError(
+                        f"{key} has no effect inside compose: write it beside `of`, for the noises together",
+                        ("of", position, noise.name, key),
+                    )
+        return found
 
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         for position, noise in enumerate(self.of):

@@ -81,7 +81,8 @@ def seconds(experiment: Experiment, work: Work, trained: bool, costs: Costs) -> 
         cost = costs.scoring(cell.model, noise, experiment.metrics, size)
         if cost is None:
             return None
-        chunks = -(-cell.data[noise.split] // CHUNK) * CHUNK
+        count = cell.data[noise.split]
+        chunks = -(-count // CHUNK) * CHUNK if cell.model.trains else count  # filters aren't padded
         total += cost.seconds * (chunks + cell.model.fitting(cell.data["validation"]))
     return total
 

@@ -6,13 +6,15 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
 from typing import Any, NamedTuple, Protocol
 
+from bench.core.errors import BenchError
 from bench.core.lazy import Lazy
 
 asyncio = Lazy("asyncio")
@@ -31,7 +33,9 @@ ALONE = {
     "MALLOC_TRIM_THRESHOLD_": str(KEPT),
     "MALLOC_MMAP_THRESHOLD_": str(OWN),
     "MALLOC_ARENA_MAX": "1",
+    "PYTHONSAFEPATH": "1",  # or a file in the current folder, called random.py, would be imported in place of Python's
 }
+LONGEST_TMPDIR = 60  # characters; the name of a socket in it may have 107 in all
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # what glibc's mallopt calls them
 SETTINGS = {
     "distributed.worker.multiprocessing-method": "forkserver" if COPIED else "spawn",
@@ -116,6 +120,7 @@ class Processes:
     def __init__(self, size: int) -> None:
         self.slots = size
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        dask.config.refresh(paths=[], env={})  # settings that the user has for other clusters can break this one
         dask.config.set(SETTINGS)
         self.cluster: Any = None
         self.client: Any = None
@@ -138,6 +143,12 @@ class Processes:
         except KeyboardInterrupt:
             self.close()
             raise
+        except (RuntimeError, OSError) as error:
+            self.close()
+            raise BenchError(
+                f"{size} processes can't be started: {_root_cause(error)}. Remove the limit, if it is one (ulimit -a), "
+                "or use one process (--workers 1)"
+            ) from error
         self.waiting: deque[tuple[int, Unit]] = deque()
         self.suspects: deque[tuple[int, Unit]] = deque()
         self.running: dict[Any, tuple[int, Unit]] = {}
@@ -187,6 +198,13 @@ class Processes:
         await asyncio.gather(*(nanny.close(timeout=0.5) for nanny in nannies), return_exceptions=True)
 
 
+def _root_cause(error: BaseException) -> BaseException:
+    """The error at the start of a chain of errors."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return error
+
+
 def keep_memory() -> None:
     """Make this process keep freed memory, as ALONE does for processes to come; needs glibc."""
     if sys.platform != "linux":
@@ -199,17 +217,35 @@ def keep_memory() -> None:
 
 def _start_server() -> None:
     """Start the fork server: workers are forks of it, share the memory of its libraries and start at once."""
-    before = {name: os.environ.get(name) for name in ALONE}
-    os.environ.update(ALONE)  # libraries read it when they are imported
-    try:
+    with _alone():
+        _shorten_sockets()
         forkserver.set_forkserver_preload(SHARED)
         forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Start processes inside this block with the environment of workers; libraries read it when they are imported."""
+    before = {name: os.environ.get(name) for name in ALONE}
+    os.environ.update(ALONE)
+    try:
+        yield
     finally:
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _shorten_sockets() -> None:
+    """Let multiprocessing put its sockets into /tmp where the folder for temporary files has too long a name."""
+    if len(tempfile.gettempdir()) > LONGEST_TMPDIR and os.access("/tmp", os.W_OK):
+        usual, tempfile.tempdir = tempfile.tempdir, "/tmp"
+        try:
+            util.get_temp_dir()  # chosen once and for all
+        finally:
+            tempfile.tempdir = usual
 
 
 @contextlib.contextmanager
@@ -239,6 +275,7 @@ def _block_interrupts() -> Callable[[], object]:
     """Block interrupts in this thread and all it starts; returns a function that undoes it."""
     if not hasattr(signal, "pthread_sigmask"):
         return lambda: None
-    resource_tracker.ensure_running()  # or its start, later, would let them through again
+    with _alone():
+        resource_tracker.ensure_running()  # or its start, later, would let them through again
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     return lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -20,7 +20,8 @@ class Train(Settings):
     optimizer: adam, adamw or sgd (momentum 0.9).
     lr: learning rate at the start; `{search: [...]}` trains with each and keeps the best on validation images.
     lr_search: the learning rates of such a search.
-    weight_decay: as torch's optimiser of that name uses it.
+    weight_decay: as torch's optimiser of that name uses it: adamw and sgd shrink each weight by it; adam adds it to the
+        gradient, and so moves a weight without a gradient of its own by the whole learning rate in each step.
     schedule: learning rate over the budget: constant, or cosine down to 0.
     precision: float32, bfloat16 (autocast), or auto: bfloat16 where the hardware computes in it.
     compile: on trains through torch.compile, off does not; auto: only where `bench plan --measure` has found on this
@@ -37,7 +38,7 @@ class Train(Settings):
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     lr: Annotated[float, Gt(0), Le(100)] = 1e-3
     lr_search: tuple[Annotated[float, Gt(0), Le(100)], ...] = ()
-    weight_decay: Annotated[float, Ge(0), Le(100)] = 1e-5
+    weight_decay: Annotated[float, Ge(0), Le(100)] = 0.0
     schedule: Literal["constant", "cosine"] = "cosine"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"

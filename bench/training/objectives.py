@@ -52,7 +52,8 @@ def loss(cell: Cell, network: "nn.Module", images: np.ndarray, indices: np.ndarr
             return model.loss(network, inputs, targets, draw)
         # Where nothing was hidden the output counts as right, so that the mean is over hidden pixels alone.
         judged = torch.where(hidden, network(inputs).float(), targets)
-        return functional.mse_loss(judged, targets) / hidden.float().mean()
+        share = hidden.float().mean().clamp(min=1 / hidden.numel())  # small batches may hide nothing: no loss then
+        return functional.mse_loss(judged, targets) / share
 
 
 def corrupt(noise: Noise | None, clean: "torch.Tensor", indices: "torch.Tensor", phase: Phase) -> "torch.Tensor":

@@ -145,8 +145,24 @@ class _Training:
         broken = "" if math.isfinite(train_loss) else f"the training loss is {train_loss}"
         if not broken and not all(bool(tensor.isfinite().all()) for tensor in self.network.state_dict().values()):
             broken = "a weight is no longer a finite number"
-        if broken:
+        if broken and self._starts_finite():
             raise Diverged(f"diverged: {broken} in epoch {epoch} (learning rate {self.settings.lr:g})")
+        if broken:
+            raise Diverged(
+                f"{broken} in epoch {epoch}, and was not finite before the first step either: the model, its loss or "
+                "the noise gives values that are not finite, whatever the learning rate"
+            )
+
+    def _starts_finite(self) -> bool:
+        """Whether the first batch has a finite loss under the first weights, before anything was learnt."""
+        assert isinstance(self.cell.model, TrainableModel)
+        network = build(self.cell.model, self.data.train.shape[-1], self.seed).to(self.settings.device)
+        order = rng.permutation(len(self.data.train), self.seed, "order", 1)
+        with _seeded(self.seed, "network", 1), torch.no_grad():
+            value = loss(
+                self.cell, network, self.data.train, order[: self.budget.batch_size], Phase("train", self.seed, 1)
+            )
+        return bool(value.isfinite())
 
 
 @contextlib.contextmanager

@@ -137,7 +137,7 @@ def nodes(name: str) -> st.SearchStrategy[Node]:
     cls = noises[name]
     plain = MEASURES[name][0]
     drawn = st.just({cls.level: {"range": RANGES.get(name, [0, 0.5])}}) if cls.level else plain
-    shared = st.fixed_dictionaries({}, optional={"clip": st.booleans(), "quantize": st.booleans()})
+    shared = st.sampled_from([{}, {"clip": False}, {"clip": True, "quantize": True}, {"quantize": True}])
     return st.tuples(plain | drawn, shared).map(lambda parts: {name: {**parts[0], **parts[1]}})
 
 
@@ -267,3 +267,23 @@ def test_whole_levels_reach_both_ends_and_no_further() -> None:
     matches = (noisy[:, None] == levels).all((2, 3, 4))
     assert (matches.sum(1) >= 1).all()
     assert matches.any(0).all()
+
+
+@pytest.mark.parametrize(
+    ("node", "path"),
+    [
+        ({"compose": {"of": [{"gaussian": {"fresh": False}}]}}, ("of", 0, "gaussian", "fresh")),
+        ({"compose": {"of": ["gaussian", {"masking": {"split": "train"}}]}}, ("of", 1, "masking", "split")),
+        ({"compose": {"of": [{"compose": {"of": ["gaussian"], "fresh": False}}]}}, ("of", 0, "compose", "fresh")),
+        ({"gaussian": {"clip": False, "quantize": True}}, ("quantize",)),
+    ],
+)
+def test_keys_without_an_effect_are_refused(node: Node, path: tuple[str | int, ...]) -> None:
+    with pytest.raises(FieldError) as caught:
+        noises.parse(node)
+    assert caught.value.path[-len(path) :] == path
+
+
+def test_a_frozen_composition_is_frozen() -> None:
+    frozen = noises.parse({"compose": {"of": ["gaussian", "masking"], "fresh": False}})
+    assert not frozen.fresh

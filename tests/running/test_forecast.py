@@ -58,7 +58,7 @@ def test_every_part_of_a_cell_is_counted(experiment: Experiment) -> None:
     found = forecast.seconds(experiment, work, False, Costs(known))
     assert found == pytest.approx(trained + validated + 128 * 0.01 + forecast.CELL)
     assert forecast.seconds(experiment, work, True, Costs(known)) == pytest.approx(128 * 0.01 + forecast.CELL)
-    fitted = 2 * (128 + 4 * 8) * 0.1  # two noises; four windows tried on eight validation images
+    fitted = 2 * (10 + 4 * 8) * 0.1  # two noises; four windows tried on eight validation images
     assert forecast.seconds(experiment, median, False, Costs(known)) == pytest.approx(fitted + forecast.CELL)
     assert forecast.seconds(experiment, work, False, Costs({})) is None
 

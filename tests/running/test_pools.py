@@ -1,11 +1,14 @@
-"""Where units run: in this process or in others, which may die, and what interrupts reach."""
+"""Where units run: in this process or in others, which may die, and into which nothing around a run leaks."""
 
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,11 @@ import pytest
 from bench.running import pools, steps
 from bench.running.pools import Inline, Processes, Unit
 from bench.training.state import State
+from tests.helpers.cli import environment
+from tests.helpers.specs import write_spec
+
+pytestmark = pytest.mark.usefixtures("cache")
+POSIX = pytest.mark.skipif(os.name != "posix", reason="needs a fork server and limits")
 
 
 def test_inline_runs_units_in_turn() -> None:
@@ -137,3 +145,54 @@ def test_many_deaths_blame_none_but_their_cause() -> None:
             assert all(tag == found for tag, found, error in outcomes if not error)
     finally:
         pool.close()
+
+
+def apart(folder: Path, cache: Path, *, setup: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+    """A run of two processes from within a folder, by a script elsewhere, as installed, after some shell commands."""
+    script = folder / "bin" / "script.py"
+    script.parent.mkdir()
+    script.write_text("from bench.cli.main import entry\n\nif __name__ == '__main__':\n    entry()\n")
+    words = ["run", write_spec(folder), "--results", folder / "results", "--workers", 2, "--no-figures"]
+    return subprocess.run(
+        ["bash", "-c", f'{setup}\nexec "$@"', "bash", sys.executable, str(script), *map(str, words)],
+        cwd=folder,
+        env={**environment(cache), "PYTHONPATH": str(Path(__file__).parents[2]), **variables},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@POSIX
+def test_files_in_the_current_folder_are_never_executed(tmp_path: Path, cache: Path) -> None:
+    for name in ("random.py", "bench.py", "torch.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\nraise SystemExit(1)\n")
+    found = apart(tmp_path, cache)
+    assert found.returncode == 0, found.stderr
+    assert not (tmp_path / "executed").exists()
+
+
+@POSIX
+def test_a_long_name_of_the_folder_for_temporary_files_is_no_obstacle(tmp_path: Path, cache: Path) -> None:
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    found = apart(tmp_path, cache, TMPDIR=str(folder))
+    assert found.returncode == 0, found.stderr
+
+
+@POSIX
+def test_settings_for_other_clusters_are_left_aside(tmp_path: Path, cache: Path) -> None:
+    settings = tmp_path / "dask"
+    settings.mkdir()
+    (settings / "mine.yaml").write_text("distributed: {comm: {require-encryption: true}}\n")
+    found = apart(tmp_path, cache, DASK_CONFIG=str(settings), DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="no")
+    assert found.returncode == 0, found.stderr
+
+
+@POSIX
+def test_a_limit_on_open_files_is_a_message(tmp_path: Path, cache: Path) -> None:
+    found = apart(tmp_path, cache, setup="ulimit -n 30")
+    assert found.returncode == 2
+    assert "Traceback" not in found.stderr
+    assert "Too many open files" in found.stderr and "--workers 1" in found.stderr

@@ -189,7 +189,8 @@ def keys(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
 ranges = st.tuples(level, level).map(lambda ends: {"range": sorted(ends)})
 simple_noises = st.one_of(
     st.sampled_from(sorted(noises)),
-    keys(sigma=level | ranges, clip=st.booleans(), quantize=st.booleans()).map(lambda p: {"gaussian": p}),
+    keys(sigma=level | ranges, clip=st.booleans()).map(lambda p: {"gaussian": p}),
+    keys(sigma=level | ranges, quantize=st.booleans()).map(lambda p: {"gaussian": p}),
     keys(p=level | ranges, fill=level, per=st.sampled_from(["element", "pixel"])).map(lambda p: {"masking": p}),
     st.integers(1, 5).map(lambda severity: {"poisson": {"severity": severity}}),
 )

@@ -18,7 +18,7 @@ from bench.spec import Experiment, Train, parse, plan, protocol
 from bench.spec.cells import Cell, Work
 
 DATA = {"name": "made_up", "size": 32, "train": 90, "validation": 10, "test": 20, "source": {"sha256": "0" * 64}}
-TRAIN = Train(epochs=3, precision="float32", device="cpu")
+TRAIN = Train(epochs=3, precision="float32", device="cpu", weight_decay=1e-5)
 
 
 @dataclass(frozen=True)

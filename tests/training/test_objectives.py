@@ -13,9 +13,9 @@ from bench.core.rng import Draw
 from bench.datasets import Data
 from bench.noises import noises
 from bench.training import objectives
-from bench.training.objectives import Phase, corrupt
+from bench.training.objectives import Phase, blind, corrupt, loss
 from bench.training.state import State
-from bench.training.train import advance
+from bench.training.train import advance, build
 from tests.helpers.images import data_of, smooth_pictures
 from tests.helpers.specs import cell_of
 
@@ -99,3 +99,16 @@ def test_noise_is_drawn_anew_in_every_epoch_unless_it_is_not_fresh() -> None:
 
     assert not torch.equal(drawn(True, 1), drawn(True, 2))
     assert torch.equal(drawn(False, 1), drawn(False, 2))
+
+
+def test_a_step_that_hides_no_pixel_has_no_loss() -> None:
+    cell = cell_of({"conv": {"width": 4, "objective": "noise2void"}}, batch_size=1)
+    data = data_of(size=8)
+    network = build(cell.model, 8, 0)  # type: ignore[arg-type] # conv is trainable
+    losses = [loss(cell, network, data.train, np.array([image]), Phase("train", 0, 1)) for image in range(40)]
+    hidden = [blind(torch.zeros(1, 3, 8, 8), Draw((1, 3, 8, 8), 0, ("loss", "train", 1, "blind"), torch.tensor([i])))[1]
+              for i in range(40)]  # fmt: skip
+    nothing = [not mask.any() for mask in hidden]
+    assert any(nothing) and not all(nothing)
+    assert [value.item() == 0 for value in losses] == nothing
+    assert all(np.isfinite(epoch.train_loss) for epoch in advance(cell, data, State(), 2).history)

@@ -16,6 +16,7 @@ from bench.core.images import to_float
 from bench.core.rng import Draw
 from bench.metrics import Metric, mean, metrics
 from bench.models import models
+from bench.models.base import layers
 from bench.noises import Noise, noises
 from bench.spec.protocol import CHUNK
 from bench.training.score import SAMPLES, NotFinite, Score, fit_to_validation, network_of, score
@@ -213,3 +214,19 @@ def test_a_test_noise_is_scored_on_the_split_it_names(split: str) -> None:
     found = score(nn.Identity(), replace(data, **others), noise, [metrics.parse("psnr")])
     assert len(found.values["psnr"]) == len(getattr(data, split))
     assert noise.label() == ("gaussian(sigma=0.1)" if split == "test" else f"gaussian(sigma=0.1, split={split})")
+
+
+def test_filters_see_the_images_there_are_and_networks_whole_chunks() -> None:
+    seen: list[int] = []
+
+    def watch(images: np.ndarray) -> np.ndarray:
+        seen.append(len(images))
+        return images
+
+    psnr = metrics.parse("psnr")
+    score(layers.Filter(watch), data_of(), noises.parse("gaussian"), [psnr])
+    assert seen == [10]
+    network = nn.Conv2d(3, 3, 1)
+    network.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
+    score(network, data_of(), noises.parse("gaussian"), [psnr])
+    assert seen[1:] == [CHUNK]
