@@ -56,3 +56,11 @@ def steady_rows(results: Path) -> list[dict[str, str]]:
     """The rows of results.csv without what may differ between two runs."""
     rows = csv.DictReader(io.StringIO(results.read_text()))
     return [{key: value for key, value in row.items() if key not in VOLATILE} for row in rows]
+
+
+def rows_of(results: Path) -> list[dict[str, str]]:
+    return steady_rows(results / "tiny" / "tables" / "results.csv")
+
+
+def weights_of(results: Path) -> dict[str, bytes]:
+    return {path.parent.name: path.read_bytes() for path in results.rglob("weights.safetensors")}

@@ -19,20 +19,9 @@ from bench.models.contractive import jacobian_norm
 from bench.models.conv import conv_size, transposed_size
 from bench.training import complexity
 from tests.helpers.images import Node, corrupt, draw_for, images_of
+from tests.helpers.models import NODES
 
 HAVE_BM3D = importlib.util.find_spec("bm3d") is not None
-VARIANTS: list[Node] = [
-    {"unet": {"bias": False}},
-    {"unet": {"noise_map": True, "depth": 3}},
-    {"dncnn": {"bias": False}},
-    {"dncnn": {"noise_map": True, "depth": 4}},
-    {"sparse": {"kind": "dense"}},
-    {"k_sparse": {"kind": "dense", "k": 8}},
-    {"contractive": {"kind": "dense"}},
-    {"vae": {"kind": "dense"}},
-]
-USUAL = [name for name in models if name != "bm3d"]  # which is an extra and takes a second an image
-NODES: list[Node] = [*USUAL, *VARIANTS]
 TRAINED = [node for node in NODES if models.parse(node).trains]
 
 

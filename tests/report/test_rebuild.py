@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bench.noises import Noise
+from bench.report import rebuild
 from bench.report.rebuild import read, sheets
 from bench.spec.cells import Work
 from tests.helpers.results import store_of
@@ -38,3 +39,45 @@ def test_noisy_images_have_no_value_where_nothing_was_scored_on_them(tmp_path: P
     change = ("[{conv: {width: 4}}, identity]", "[{conv: {width: 4}}]")
     store = store_of(tmp_path / "results", write_spec(tmp_path, change), score)
     assert all(sheet.noisy.values is None for sheet in sheets(store, read(store).plan))
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures take seconds, and have tests of their own."""
+    monkeypatch.setattr(rebuild, "_figures_and_report", lambda *arguments: None)
+
+
+def test_figures_and_report_are_drawn_anew_only_where_their_tables_changed(tmp_path: Path) -> None:
+    store = store_of(tmp_path / "results", write_spec(tmp_path), score)
+    store.write_figure("samples_07_gone.png", b"of an earlier plan")
+    rebuild.rebuild(store)
+    figures = {path.name for path in (store.root / "figures").iterdir()}
+    assert {"psnr_by_noise.png", "psnr_by_noise.svg", "loss_curves.png", "shown.json"} <= figures
+    assert "samples_07_gone.png" not in figures
+    shown = {path: path.stat().st_mtime_ns for path in store.root.rglob("*") if path.is_file()}
+    rebuild.rebuild(store, force=False)
+    assert {path: path.stat().st_mtime_ns for path in store.root.rglob("*") if path.is_file()} == shown
+
+
+def test_missing_figures_are_drawn_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: None) -> None:
+    store = store_of(tmp_path / "results", write_spec(tmp_path), score)
+    drawn: list[object] = []
+    monkeypatch.setattr(rebuild, "_figures_and_report", lambda *arguments: drawn.append(arguments))
+    rebuild.rebuild(store, force=False)
+    rebuild.rebuild(store, force=False)
+    assert len(drawn) == 1
+    (store.root / "figures" / "shown.json").unlink()
+    rebuild.rebuild(store, force=False)
+    rebuild.rebuild(store)
+    assert len(drawn) == 3
+
+
+def test_cards_say_what_weights_are(tmp_path: Path, plain: None) -> None:
+    store = store_of(tmp_path / "results", write_spec(tmp_path), score)
+    rebuild.rebuild(store)
+    cards = [path.parent.name for path in store.root.rglob("card.md")]
+    assert sorted(cards) == sorted(cell.id for cell in store.plan().cells if cell.contender.objective)
+    text = (store.root / "cells" / store.plan().cells[0].id / "card.md").read_text()
+    noise = "trained on gaussian(sigma=0.1), seed 0"
+    for said in ("# conv(width=4)", noise, "7 parameters", "SHA-256", "bench denoise", "34.50"):
+        assert said in text

@@ -43,12 +43,6 @@ def score(work: Work, noise: Noise) -> Mapping[str, np.ndarray]:
     return values((20 if work.cell.train else 18) + (work.cell.seed or 0) + (5 if noise.name == "masking" else 0))
 
 
-@pytest.fixture
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables and cards only: figures take seconds, and have tests of their own."""
-    monkeypatch.setattr(rebuild, "_figures_and_report", lambda *arguments: None)
-
-
 @dataclasses.dataclass(frozen=True)
 class Read:
     """A results folder as it is read."""
@@ -85,7 +79,7 @@ def test_rows_are_in_the_plans_order(tmp_path: Path) -> None:
     assert shown == [*trained, ("identity", "", GAUSSIAN, ""), ("identity", "", MASKING, "")]
 
 
-def test_columns_are_those_the_readme_names(tmp_path: Path, plain: None) -> None:
+def test_columns_are_those_the_readme_names(tmp_path: Path) -> None:
     found = results_of(tmp_path, ("epochs: 2", "epochs: [2, 3]"))
     assert list(found.frame) == [
         *("cell", "dataset", "model", "objective", "train_noise", "test_noise", "seed", "train.epochs", "n_images"),
@@ -99,12 +93,12 @@ def test_columns_are_those_the_readme_names(tmp_path: Path, plain: None) -> None
     assert (first["train_seconds"], first["evaluate_seconds"], first["latency_ms"]) == (2.0, 3.0, 4.0)
     assert found.frame["train_seconds"].isna().tolist() == [False] * 4 + [True] * 2
     assert set(tables.VOLATILE) < set(found.frame)
-    rebuild.rebuild(found.store)
+    rebuild.rebuild(found.store, draw=False)
 
 
-def test_the_csv_of_a_table_reads_back(tmp_path: Path, plain: None) -> None:
+def test_the_csv_of_a_table_reads_back(tmp_path: Path) -> None:
     found = results_of(tmp_path, SEEDS)
-    rebuild.rebuild(found.store)
+    rebuild.rebuild(found.store, draw=False)
     text = (tmp_path / "results" / "tables" / "results.csv").read_text()
     again = pd.read_csv(tmp_path / "results" / "tables" / "results.csv")
     assert again["psnr"].tolist() == found.frame["psnr"].tolist(), "digits were lost"
@@ -112,10 +106,10 @@ def test_the_csv_of_a_table_reads_back(tmp_path: Path, plain: None) -> None:
     assert "," + "10," in text.splitlines()[1], "whole numbers are written as such"
 
 
-def test_rows_not_yet_run_are_left_out_and_counted(tmp_path: Path, plain: None) -> None:
+def test_rows_not_yet_run_are_left_out_and_counted(tmp_path: Path) -> None:
     found = results_of(tmp_path, scores=lambda work, noise: score(work, noise) if work.cell.train else None)
     assert found.frame["model"].tolist() == ["conv(width=4)"] * 2
-    rebuild.rebuild(found.store)
+    rebuild.rebuild(found.store, draw=False)
     assert "UNFINISHED: 2 of 4 rows are still to be run" in (found.store.root / "tables" / "summary.md").read_text()
 
 
@@ -126,7 +120,7 @@ def test_a_folder_with_nothing_scored_yet_has_empty_tables(tmp_path: Path) -> No
     assert (found.store.root / "report.html").exists()
 
 
-def test_failed_rows_say_why(tmp_path: Path, plain: None) -> None:
+def test_failed_rows_say_why(tmp_path: Path) -> None:
     def some(work: Work, noise: Noise) -> Mapping[str, np.ndarray] | str:
         return "no <luck> | at all" if work.cell.seed == 1 else score(work, noise)
 
@@ -139,7 +133,7 @@ def test_failed_rows_say_why(tmp_path: Path, plain: None) -> None:
     assert table["psnr"].tolist()[0] == pytest.approx(22.5)
     readable = found.readable
     assert readable["seeds"].tolist() == ["2, 1 failed", "-", "2, 1 failed", "-"]
-    rebuild.rebuild(found.store)
+    rebuild.rebuild(found.store, draw=False)
     assert " 2 of 8 rows failed." in (found.store.root / "tables" / "summary.md").read_text()
 
 
@@ -274,40 +268,3 @@ def test_a_stand_in_is_named_in_the_dataset_column(tmp_path: Path) -> None:
     experiment = load(write_spec(tmp_path))
     plan = RunPlan.of(experiment, works_of(experiment), "cifar10")
     assert plan.dataset == "folder:images (stand-in for cifar10)"
-
-
-def test_figures_and_report_are_drawn_anew_only_where_their_tables_changed(tmp_path: Path) -> None:
-    store = results_of(tmp_path).store
-    store.write_figure("samples_07_gone.png", b"of an earlier plan")
-    rebuild.rebuild(store)
-    figures = {path.name for path in (store.root / "figures").iterdir()}
-    assert {"psnr_by_noise.png", "psnr_by_noise.svg", "loss_curves.png", "shown.json"} <= figures
-    assert "samples_07_gone.png" not in figures
-    shown = {path: path.stat().st_mtime_ns for path in store.root.rglob("*") if path.is_file()}
-    rebuild.rebuild(store, force=False)
-    assert {path: path.stat().st_mtime_ns for path in store.root.rglob("*") if path.is_file()} == shown
-
-
-def test_missing_figures_are_drawn_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: None) -> None:
-    store = results_of(tmp_path).store
-    drawn: list[object] = []
-    monkeypatch.setattr(rebuild, "_figures_and_report", lambda *arguments: drawn.append(arguments))
-    rebuild.rebuild(store, force=False)
-    rebuild.rebuild(store, force=False)
-    assert len(drawn) == 1
-    (store.root / "figures" / "shown.json").unlink()
-    rebuild.rebuild(store, force=False)
-    rebuild.rebuild(store)
-    assert len(drawn) == 3
-
-
-def test_cards_say_what_weights_are(tmp_path: Path, plain: None) -> None:
-    found = results_of(tmp_path)
-    store, rows = found.store, found.frame
-    rebuild.rebuild(store)
-    cards = sorted(path.parent.name for path in store.root.rglob("card.md"))
-    trained = rows[rows["objective"] == "denoise"]
-    assert cards == sorted(trained["cell"])
-    text = (store.root / "cells" / trained["cell"].iloc[0] / "card.md").read_text()
-    for said in ("# conv(width=4)", f"trained on {GAUSSIAN}, seed 0", "7 parameters", "SHA-256", "bench denoise", "20"):
-        assert said in text

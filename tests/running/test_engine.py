@@ -1,15 +1,9 @@
 """The engine: what is pending, what is kept, what fails alone, and where units run."""
 
-import gc
-import os
-import signal
-import threading
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from bench import spec
@@ -17,15 +11,14 @@ from bench.core import machine
 from bench.core.errors import DataError
 from bench.results.files import NotWritable, read_json
 from bench.results.store import WEIGHTS, CellStore, Store
-from bench.running import engine, pools, steps
+from bench.running import engine, steps
 from bench.running.events import Begun, Done, Event, Failed, Scored, Started, Trained
 from bench.running.pending import pending
-from bench.running.pools import Inline, Processes, Unit
 from bench.spec import Experiment
 from bench.spec.plan import resolved, works_of
 from bench.spec.protocol import score_id as id_of
 from bench.training import units
-from bench.training.state import Epoch, State
+from bench.training.state import Epoch
 from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -319,111 +312,3 @@ def test_on_a_gpu_as_many_processes_run_as_fit_its_memory(tmp_path: Path, monkey
 def workers(experiment: Experiment) -> int:
     nothing = Store(Path("nothing is stored here"))
     return engine.default_workers(resolved(experiment), pending(works_of(experiment), nothing, experiment.metrics))
-
-
-def test_inline_runs_units_in_turn() -> None:
-    pool = Inline()
-    pool.start(3, Unit(pow, (3, 1)))
-    pool.start(4, Unit(int, ("x",)))
-    assert pool.finish() == (3, 3, None)
-    tag, found, error = pool.finish()
-    assert (tag, found) == (4, None) and isinstance(error, ValueError)
-
-
-@pytest.fixture(scope="module")
-def processes() -> Iterator[Processes]:
-    pool = Processes(2)
-    yield pool
-    pool.close()
-
-
-def test_processes_give_each_result_with_its_tag(processes: Processes) -> None:
-    for tag in range(6):
-        processes.start(tag, Unit(pow, (tag, 2)))
-    processes.start(6, Unit(int, ("x",)))
-    outcomes = {tag: (found, error) for tag, found, error in (processes.finish() for _ in range(7))}
-    assert {tag: found for tag, (found, _) in outcomes.items() if tag < 6} == {tag: tag**2 for tag in range(6)}
-    assert isinstance(outcomes[6][1], ValueError)
-
-
-@pytest.mark.long
-def test_a_process_that_dies_is_a_reason_and_is_replaced(processes: Processes) -> None:
-    """None but the cause is blamed, however many run beside it or wait behind it."""
-    for tag in range(12):
-        processes.start(tag, Unit(os._exit, (1,)) if tag in (3, 4) else Unit(_slowly, (tag,)))
-    outcomes = {tag: (found, error) for tag, found, error in (processes.finish() for _ in range(12))}
-    for tag in (3, 4):
-        error = outcomes.pop(tag)[1]
-        assert isinstance(error, pools.WorkerDied)
-        assert "its process died twice" in steps.reason(error)
-    assert outcomes == {tag: (tag, None) for tag in outcomes}
-
-
-def _slowly(value: int) -> int:
-    time.sleep(0.1)
-    return value
-
-
-def test_no_callback_of_the_garbage_collector_can_swallow_an_interrupt(processes: Processes) -> None:
-    assert not [callback for callback in gc.callbacks if "distributed" in getattr(callback, "__module__", "")]
-
-
-def test_large_states_travel_without_a_word(processes: Processes, recwarn: pytest.WarningsRecorder) -> None:
-    state = State(weights={"a": np.zeros(5_000_000)})
-    processes.start(1, Unit(_echo, (state,)))
-    assert processes.finish()[1].weights["a"].nbytes == 40_000_000
-    assert not recwarn.list
-
-
-def _echo(value: Any) -> Any:
-    return value
-
-
-def test_processes_never_get_interrupts(processes: Processes) -> None:
-    processes.start(1, Unit(os.getpid, ()))
-    pid = processes.finish()[1]
-    os.kill(pid, signal.SIGINT)
-    processes.start(2, Unit(os.getpid, ()))
-    processes.start(3, Unit(os.getpid, ()))
-    assert pid in {processes.finish()[1], processes.finish()[1]}
-
-
-@pytest.fixture
-def heeded() -> Iterator[None]:
-    """Interrupts as a terminal's program gets them, also where these tests run in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def test_an_interrupt_waits_until_it_is_let_through(heeded: None) -> None:
-    done = []
-    with pytest.raises(KeyboardInterrupt), pools.interrupts_held():
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.5)  # another thread may be the one that takes it
-        done.append(1)
-    assert done == [1]
-    with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(5)
-
-
-def test_interrupts_that_are_ignored_stay_ignored(heeded: None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with pools.interrupts_held():
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.2)
-
-
-def test_interrupts_can_only_be_held_in_the_main_thread() -> None:
-    """Elsewhere the block is run as it is."""
-    done: list[int] = []
-
-    def work() -> None:
-        with pools.interrupts_held():
-            done.append(1)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert done == [1]

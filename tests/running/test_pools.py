@@ -1,19 +1,150 @@
-"""Local processes: nothing around a run leaks into them, and a limit of the machine is a message."""
+"""Where units run: in this process or in others, which may die, and into which nothing around a run leaks."""
 
+import gc
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from bench.running import pools, steps
+from bench.running.pools import Inline, Processes, Unit
+from bench.training.state import State
 from tests.helpers.cli import environment
 from tests.helpers.specs import write_spec
 
-pytestmark = [
-    pytest.mark.usefixtures("cache"),
-    pytest.mark.skipif(os.name != "posix", reason="needs a fork server and limits"),
-]
+pytestmark = pytest.mark.usefixtures("cache")
+POSIX = pytest.mark.skipif(os.name != "posix", reason="needs a fork server and limits")
+
+
+def test_inline_runs_units_in_turn() -> None:
+    pool = Inline()
+    pool.start(3, Unit(pow, (3, 1)))
+    pool.start(4, Unit(int, ("x",)))
+    assert pool.finish() == (3, 3, None)
+    tag, found, error = pool.finish()
+    assert (tag, found) == (4, None) and isinstance(error, ValueError)
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Processes]:
+    pool = Processes(2)
+    yield pool
+    pool.close()
+
+
+def test_processes_give_each_result_with_its_tag(processes: Processes) -> None:
+    for tag in range(6):
+        processes.start(tag, Unit(pow, (tag, 2)))
+    processes.start(6, Unit(int, ("x",)))
+    outcomes = {tag: (found, error) for tag, found, error in (processes.finish() for _ in range(7))}
+    assert {tag: found for tag, (found, _) in outcomes.items() if tag < 6} == {tag: tag**2 for tag in range(6)}
+    assert isinstance(outcomes[6][1], ValueError)
+
+
+@pytest.mark.long
+def test_a_process_that_dies_is_a_reason_and_is_replaced(processes: Processes) -> None:
+    """None but the cause is blamed, however many run beside it or wait behind it."""
+    for tag in range(12):
+        processes.start(tag, Unit(os._exit, (1,)) if tag in (3, 4) else Unit(_slowly, (tag,)))
+    outcomes = {tag: (found, error) for tag, found, error in (processes.finish() for _ in range(12))}
+    for tag in (3, 4):
+        error = outcomes.pop(tag)[1]
+        assert isinstance(error, pools.WorkerDied)
+        assert "its process died twice" in steps.reason(error)
+    assert outcomes == {tag: (tag, None) for tag in outcomes}
+
+
+def _slowly(value: int) -> int:
+    time.sleep(0.1)
+    return value
+
+
+def test_no_callback_of_the_garbage_collector_can_swallow_an_interrupt(processes: Processes) -> None:
+    assert not [callback for callback in gc.callbacks if "distributed" in getattr(callback, "__module__", "")]
+
+
+def test_large_states_travel_without_a_word(processes: Processes, recwarn: pytest.WarningsRecorder) -> None:
+    state = State(weights={"a": np.zeros(5_000_000)})
+    processes.start(1, Unit(_echo, (state,)))
+    assert processes.finish()[1].weights["a"].nbytes == 40_000_000
+    assert not recwarn.list
+
+
+def _echo(value: Any) -> Any:
+    return value
+
+
+def test_processes_never_get_interrupts(processes: Processes) -> None:
+    processes.start(1, Unit(os.getpid, ()))
+    pid = processes.finish()[1]
+    os.kill(pid, signal.SIGINT)
+    processes.start(2, Unit(os.getpid, ()))
+    processes.start(3, Unit(os.getpid, ()))
+    assert pid in {processes.finish()[1], processes.finish()[1]}
+
+
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Interrupts as a terminal's program gets them, also where these tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_waits_until_it_is_let_through(heeded: None) -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), pools.interrupts_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)  # another thread may be the one that takes it
+        done.append(1)
+    assert done == [1]
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+
+def test_interrupts_that_are_ignored_stay_ignored(heeded: None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with pools.interrupts_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+
+
+def test_interrupts_can_only_be_held_in_the_main_thread() -> None:
+    """Elsewhere the block is run as it is."""
+    done: list[int] = []
+
+    def work() -> None:
+        with pools.interrupts_held():
+            done.append(1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [1]
+
+
+@pytest.mark.long
+def test_many_deaths_blame_none_but_their_cause() -> None:
+    """Longer than Dask waits, by default, before it gives up a process that it sees missing."""
+    pool = Processes(2)
+    try:
+        for _ in range(30):
+            for tag in range(12):
+                pool.start(tag, Unit(os._exit, (1,)) if tag in (3, 4) else Unit(_slowly, (tag,)))
+            outcomes = [pool.finish() for _ in range(12)]
+            assert {tag for tag, _, error in outcomes if isinstance(error, pools.WorkerDied)} == {3, 4}
+            assert all(tag == found for tag, found, error in outcomes if not error)
+    finally:
+        pool.close()
 
 
 def apart(folder: Path, cache: Path, *, setup: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -33,6 +164,7 @@ def apart(folder: Path, cache: Path, *, setup: str = "", **variables: str) -> "s
     )
 
 
+@POSIX
 def test_files_in_the_current_folder_are_never_executed(tmp_path: Path, cache: Path) -> None:
     for name in ("random.py", "bench.py", "torch.py"):
         (tmp_path / name).write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\nraise SystemExit(1)\n")
@@ -41,6 +173,7 @@ def test_files_in_the_current_folder_are_never_executed(tmp_path: Path, cache: P
     assert not (tmp_path / "executed").exists()
 
 
+@POSIX
 def test_a_long_name_of_the_folder_for_temporary_files_is_no_obstacle(tmp_path: Path, cache: Path) -> None:
     folder = tmp_path / ("long" * 20)
     folder.mkdir()
@@ -48,6 +181,7 @@ def test_a_long_name_of_the_folder_for_temporary_files_is_no_obstacle(tmp_path: 
     assert found.returncode == 0, found.stderr
 
 
+@POSIX
 def test_settings_for_other_clusters_are_left_aside(tmp_path: Path, cache: Path) -> None:
     settings = tmp_path / "dask"
     settings.mkdir()
@@ -56,6 +190,7 @@ def test_settings_for_other_clusters_are_left_aside(tmp_path: Path, cache: Path)
     assert found.returncode == 0, found.stderr
 
 
+@POSIX
 def test_a_limit_on_open_files_is_a_message(tmp_path: Path, cache: Path) -> None:
     found = apart(tmp_path, cache, setup="ulimit -n 30")
     assert found.returncode == 2

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.models import models
 from bench.training import complexity
-from tests.models.test_models import NODES
+from tests.helpers.models import NODES
 
 
 @pytest.mark.parametrize("node", NODES, ids=str)

@@ -1,5 +1,6 @@
 """Training: the chain of steps, the loop against plain PyTorch, what it looks at, how it ends."""
 
+import shutil
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -281,3 +282,16 @@ def test_a_loss_that_never_was_finite_is_not_blamed_on_the_learning_rate(monkeyp
     monkeypatch.setattr(TrainableModel, "loss", lambda self, network, inputs, targets, draw: network(inputs).sum() / 0)
     with pytest.raises(Diverged, match="not finite before the first step either"):
         advance(cell, data_of(), State(), 1)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+@pytest.mark.parametrize("name", [name for name in models if models[name].trains])
+def test_compiled_training_differs_by_rounding_only(name: str) -> None:
+    """In the first epoch: from then on training amplifies rounding, by processor and model to several thousandths."""
+    plain, compiled = (
+        advance(cell_of(name, epochs=1, keep="last", compile=choice), data_of(), State(), 1) for choice in ("off", "on")
+    )
+    for before, after in zip(plain.history, compiled.history, strict=True):
+        assert after.train_loss == pytest.approx(before.train_loss, rel=1e-3)
+        assert after.validation_loss == pytest.approx(before.validation_loss, rel=1e-3)

@@ -1,8 +1,7 @@
-"""What takes minutes: runs killed again and again, and the quality that training must reach."""
+"""Runs that are interrupted or killed, once or again and again: nothing is lost, nothing keeps running."""
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import time
@@ -10,21 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from bench.models import models
-from bench.running.pools import Processes, Unit, WorkerDied
-from bench.training import train
-from bench.training.state import State
 from tests.helpers.cli import environment, family, run, run_command
-from tests.helpers.images import data_of
-from tests.helpers.results import steady_rows
-from tests.helpers.specs import cell_of
-from tests.running import test_run
+from tests.helpers.results import rows_of, weights_of
+from tests.helpers.specs import write_spec
 
-pytestmark = [pytest.mark.long, pytest.mark.usefixtures("cache")]
-LOSSLESS = Path(__file__).parents[3] / "shared/data/cifar10-lossless"
+pytestmark = pytest.mark.usefixtures("cache")
+POSIX = pytest.mark.skipif(os.name != "posix", reason="needs signals and process groups")
 ENDS = [(130, "Interrupted: everything that was finished is kept; the same command goes on from there.\n"), (0, "")]
-whole = test_run.whole
 Run = subprocess.Popen[str]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """A folder with a spec that takes seconds, and its uninterrupted run in `whole/tiny`."""
+    folder = tmp_path_factory.mktemp("whole")
+    spec = write_spec(folder, ("epochs: 2", "epochs: 40"), ("{conv: {width: 4}}", "{unet: {width: 12}}"))
+    found = run(spec, folder / "whole", "--workers", 1)
+    assert found.exit_code == 0, found.output
+    return folder
 
 
 def start(spec: Path, results: Path, workers: int, cache: Path) -> Run:
@@ -48,11 +50,45 @@ def gone(leader: int, within: float) -> bool:
 
 
 def same(results: Path, whole: Path) -> None:
-    assert test_run.rows_of(results) == test_run.rows_of(whole / "whole")
-    assert test_run.weights_of(results) == test_run.weights_of(whole / "whole")
+    assert rows_of(results) == rows_of(whole / "whole")
+    assert weights_of(results) == weights_of(whole / "whole")
 
 
-@test_run.POSIX
+@POSIX
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_run_keeps_what_it_has_and_ends_where_a_whole_one_ends(
+    workers: int, whole: Path, tmp_path: Path, cache: Path
+) -> None:
+    """Ctrl-C as a terminal sends it: to every process of the group."""
+    spec = whole / "spec.yaml"
+    words = run_command(spec, tmp_path, "--workers", workers)
+    running = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env=environment(cache),
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("tiny/cells/*/state.safetensors")):
+        assert running.poll() is None and time.monotonic() < deadline, running.communicate()
+        time.sleep(0.01)
+    os.killpg(running.pid, signal.SIGINT)
+    started = time.monotonic()
+    output, errors = running.communicate(timeout=60)
+    assert time.monotonic() - started < 5
+    assert running.returncode == 130, errors
+    assert errors == "Interrupted: everything that was finished is kept; the same command goes on from there.\n"
+    assert "Traceback" not in output
+    while family(running.pid) and time.monotonic() < started + 5:
+        time.sleep(0.05)
+    assert family(running.pid) == []
+    assert list(tmp_path.glob("tiny/cells/*/state.safetensors"))
+    resumed = run(spec, tmp_path, "--workers", 1)
+    assert resumed.exit_code == 0, resumed.output
+    assert rows_of(tmp_path) == rows_of(whole / "whole")
+    assert weights_of(tmp_path) == weights_of(whole / "whole")
+
+
+@pytest.mark.long
+@POSIX
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_run_killed_again_and_again_ends_where_a_whole_one_ends(
     workers: int, whole: Path, tmp_path: Path, cache: Path
@@ -72,7 +108,8 @@ def test_a_run_killed_again_and_again_ends_where_a_whole_one_ends(
     same(tmp_path, whole)
 
 
-@test_run.POSIX
+@pytest.mark.long
+@POSIX
 @pytest.mark.parametrize("workers", [1, 2])
 def test_interrupts_at_any_moment_are_one_line(workers: int, whole: Path, tmp_path: Path, cache: Path) -> None:
     """While it starts, trains, scores or ends; once or twice."""
@@ -103,7 +140,8 @@ def workers_of(client: int) -> list[int]:
     return found
 
 
-@test_run.POSIX
+@pytest.mark.long
+@POSIX
 def test_a_worker_that_is_killed_is_replaced_and_changes_nothing(whole: Path, tmp_path: Path, cache: Path) -> None:
     running = start(whole / "spec.yaml", tmp_path, 2, cache)
     deadline = time.monotonic() + 120
@@ -116,55 +154,3 @@ def test_a_worker_that_is_killed_is_replaced_and_changes_nothing(whole: Path, tm
     output, errors = running.communicate(timeout=300)
     assert (running.returncode, errors) == (0, ""), output + errors
     same(tmp_path, whole)
-
-
-def slowly(value: int) -> int:
-    time.sleep(0.1)
-    return value
-
-
-def test_many_deaths_blame_none_but_their_cause() -> None:
-    """Longer than Dask waits, by default, before it gives up a process that it sees missing."""
-    pool = Processes(2)
-    try:
-        for _ in range(30):
-            for tag in range(12):
-                pool.start(tag, Unit(os._exit, (1,)) if tag in (3, 4) else Unit(slowly, (tag,)))
-            outcomes = [pool.finish() for _ in range(12)]
-            assert {tag for tag, _, error in outcomes if isinstance(error, WorkerDied)} == {3, 4}
-            assert all(tag == found for tag, found, error in outcomes if not error)
-    finally:
-        pool.close()
-
-
-@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
-@pytest.mark.parametrize("name", [name for name in models if models[name].trains])
-def test_compiled_training_differs_by_rounding_only(name: str) -> None:
-    """In the first epoch: from then on training amplifies rounding, by processor and model to several thousandths."""
-    plain, compiled = (
-        train.advance(cell_of(name, epochs=1, keep="last", compile=choice), data_of(), State(), 1)
-        for choice in ("off", "on")
-    )
-    for before, after in zip(plain.history, compiled.history, strict=True):
-        assert after.train_loss == pytest.approx(before.train_loss, rel=1e-3)
-        assert after.validation_loss == pytest.approx(before.validation_loss, rel=1e-3)
-
-
-@pytest.mark.skipif(not LOSSLESS.is_dir(), reason="needs the images of cifar10-lossless beside the project")
-def test_training_reaches_its_quality(tmp_path: Path, cache: Path) -> None:
-    """Gaussian noise of 0.1 on exact CIFAR-10 images: 2,250 to train, 500 to test; 40 epochs of batches of 32."""
-    spec = tmp_path / "quality.yaml"
-    spec.write_text(
-        "name: quality\n"
-        f"dataset: {{name: folder, root: {LOSSLESS}}}\n"
-        "models: [conv, unet, identity]\n"
-        "noises: [gaussian: {sigma: 0.1}]\n"
-        "train: {epochs: 40, batch_size: 32, lr: 2.0e-3}\n"
-    )
-    found = run(spec, tmp_path)
-    assert found.exit_code == 0, found.output
-    rows = steady_rows(tmp_path / "quality" / "tables" / "results.csv")
-    psnr = {row["model"].split("(")[0]: float(row["psnr"]) for row in rows}
-    assert psnr["identity"] == pytest.approx(20.3, abs=0.05)
-    assert psnr["conv"] >= 25.5
-    assert psnr["unet"] >= 27.0

@@ -1,14 +1,12 @@
-"""Whole runs through the command line: finished ones, interrupted ones, failing ones, damaged ones."""
+"""Whole runs through the command line: finished ones, failing ones, damaged ones."""
 
 import json
 import os
 import re
 import resource
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +16,13 @@ import pytest
 from bench.results.store import CellStore
 from bench.results.tables import VOLATILE
 from bench.running import steps
-from tests.helpers.cli import bench, environment, family, run, run_apart, run_command
-from tests.helpers.results import steady_rows
+from tests.helpers.cli import bench, environment, run, run_apart
+from tests.helpers.results import rows_of, weights_of
 from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
 PLUGIN = Path(__file__).parents[1] / "helpers/failing.py"
 HEAVY = ("torch", "seaborn", "matplotlib", "scipy", "skimage", "distributed", "dask", "jinja2")
-POSIX = pytest.mark.skipif(os.name != "posix", reason="needs signals and process groups")
 
 
 @pytest.fixture(scope="module")
@@ -44,27 +41,9 @@ def copy(home: Path, tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    """A folder with a spec that takes seconds, and its uninterrupted run in `whole/tiny`."""
-    folder = tmp_path_factory.mktemp("whole")
-    spec = write_spec(folder, ("epochs: 2", "epochs: 40"), ("{conv: {width: 4}}", "{unet: {width: 12}}"))
-    found = run(spec, folder / "whole", "--workers", 1)
-    assert found.exit_code == 0, found.output
-    return folder
-
-
 def snapshot(folder: Path, pattern: str = "*") -> dict[str, tuple[int, bytes]]:
     found = sorted(path for path in folder.rglob(pattern) if path.is_file())
     return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in found}
-
-
-def rows_of(results: Path) -> list[dict[str, str]]:
-    return steady_rows(results / "tiny" / "tables" / "results.csv")
-
-
-def weights_of(results: Path) -> dict[str, bytes]:
-    return {path.parent.name: path.read_bytes() for path in results.rglob("weights.safetensors")}
 
 
 def test_a_run_leaves_what_the_readme_says(home: Path) -> None:
@@ -347,39 +326,6 @@ def test_a_crippled_run_is_worse_and_another_protocol_is_refused(copy: Path, hom
     found = bench("compare", ours, tmp_path / "clip" / "tiny")
     assert found.exit_code == 2
     assert "clip: true in A, false in B" in found.stderr
-
-
-@POSIX
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_interrupted_run_keeps_what_it_has_and_ends_where_a_whole_one_ends(
-    workers: int, whole: Path, tmp_path: Path, cache: Path
-) -> None:
-    """Ctrl-C as a terminal sends it: to every process of the group."""
-    spec = whole / "spec.yaml"
-    words = run_command(spec, tmp_path, "--workers", workers)
-    running = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env=environment(cache),
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("tiny/cells/*/state.safetensors")):
-        assert running.poll() is None and time.monotonic() < deadline, running.communicate()
-        time.sleep(0.01)
-    os.killpg(running.pid, signal.SIGINT)
-    started = time.monotonic()
-    output, errors = running.communicate(timeout=60)
-    assert time.monotonic() - started < 5
-    assert running.returncode == 130, errors
-    assert errors == "Interrupted: everything that was finished is kept; the same command goes on from there.\n"
-    assert "Traceback" not in output
-    while family(running.pid) and time.monotonic() < started + 5:
-        time.sleep(0.05)
-    assert family(running.pid) == []
-    assert list(tmp_path.glob("tiny/cells/*/state.safetensors"))
-    resumed = run(spec, tmp_path, "--workers", 1)
-    assert resumed.exit_code == 0, resumed.output
-    assert rows_of(tmp_path) == rows_of(whole / "whole")
-    assert weights_of(tmp_path) == weights_of(whole / "whole")
 
 
 def test_two_workers_make_what_one_makes_and_failures_stay_alone(tmp_path: Path, cache: Path) -> None:
