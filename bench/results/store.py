@@ -220,6 +220,11 @@ class CellStore:
         found = marker(self._scores / f"{test}.json", self._scores, {"means", "deviations", "n_images", "weights"})
         return found if found and record and found["weights"] == record["checksums"].get(WEIGHTS) else None
 
+    def fitted(self) -> dict[str, str]:
+        """For each test noise that a null key was fitted to, by its label, the label of the denoiser as fitted."""
+        scores = [self.score(path.stem) or {} for path in sorted(self._scores.glob("*.json"))]
+        return {score["label"]: score["fitted"] for score in scores if score.get("fitted")}
+
     def scored(self, test: str, metrics: Sequence[Metric]) -> bool:
         """Whether a test is finished: every metric is stored, and samples of the present version."""
         record = self.score(test)
