@@ -219,19 +219,42 @@ def data(name: str, plugins: tuple[str, ...]) -> None:
 
 
 @main.command()
-@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--with",
-    "cell",
+    "trained",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder of a trained cell: results/NAME/cells/ID.",
+    help="Results folder, or folder of one trained cell: results/NAME/cells/ID.",
 )
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Where the clean picture goes.")
+@click.option("--model", default="", help="Which model of the results: unet, or 'unet 32' for one of several widths.")
+@click.option("--noise", default="", help="Trained on, or fitted to, which noise: gaussian, or 'gaussian 0.1'.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where the picture goes; a folder for several. Default: NAME-denoised beside the picture.",
+)
+@click.option(
+    "--clean",
+    metavar="ORIGINAL",
+    type=click.Path(path_type=Path),
+    help="The picture without noise, or a folder of them: print PSNR and SSIM, and write all side by side.",
+)
+@click.option("--force", is_flag=True, help="Overwrite existing pictures.")
 @plugin_options
-def denoise(image: Path, cell: Path, output: Path, plugins: tuple[str, ...]) -> None:
-    """Remove the noise from a picture with a trained model."""
-    denoise_command.denoise(image, cell, output, plugins)
+def denoise(
+    images: tuple[Path, ...],
+    trained: Path,
+    model: str,
+    noise: str,
+    output: Path | None,
+    clean: Path | None,
+    force: bool,
+    plugins: tuple[str, ...],
+) -> None:
+    """Remove the noise from pictures, or folders of them, with a trained model."""
+    sys.exit(denoise_command.denoise(images, trained, (model, noise), output, clean, force, plugins))
 
 
 @main.command()

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.cli.trained import Trained
 from bench.core.lazy import functional, nn, torch
 from bench.core.pictures import Picture
-from bench.results.store import CellStore
 from bench.spec.cells import Cell
 from bench.training.score import network_of
 
@@ -29,11 +29,10 @@ class Denoiser:
     size: int
 
     @classmethod
-    def from_folder(cls, folder: CellStore) -> "Denoiser":
-        """The denoiser of a finished cell. Raises BenchError for a folder without one or with damaged weights."""
-        weights, cell = folder.weights(), folder.cell()
-        record = folder.record() or {}
-        size = TILE if cell.model.any_size else int(record["size"])
+    def of(cls, trained: Trained) -> "Denoiser":
+        """The denoiser of a finished cell. Raises DamagedResult."""
+        cell, weights = trained.cell, trained.folder.weights()
+        size = TILE if cell.model.any_size else int((trained.folder.record() or {})["size"])
         return cls(cell, network_of(cell, size, weights).to(memory_format=torch.channels_last), size)
 
     def __call__(self, image: "torch.Tensor") -> "torch.Tensor":

@@ -2,12 +2,13 @@
 
 import io
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from bench.core.errors import DataError, SpecError, shorten
 
@@ -136,10 +137,14 @@ def read(path: Path) -> Picture:
 
 def format_of(suffix: str) -> str:
     """Pillow's name of the format of a suffix such as `.png`. Raises SpecError where Pillow can't write it."""
-    name = Image.registered_extensions().get(suffix.lower(), "")
-    if name not in Image.SAVE:
+    if not writable(suffix):
         raise SpecError(f"no picture can be written as {shorten(suffix)}; use .png, .jpg, .tif or .webp")
-    return name
+    return Image.registered_extensions()[suffix.lower()]
+
+
+def writable(suffix: str) -> bool:
+    """Whether a picture can be written with a suffix such as `.png`."""
+    return Image.registered_extensions().get(suffix.lower(), "") in Image.SAVE
 
 
 def encode(picture: Picture, suffix: str) -> bytes:
@@ -155,6 +160,25 @@ def encode(picture: Picture, suffix: str) -> bytes:
     except (OSError, ValueError) as error:
         raise SpecError(f"no picture like this can be written as {shorten(suffix)}: {error}; use .png") from None
     return content.getvalue()
+
+
+def side_by_side(captioned: Mapping[str, Picture], smallest: int = 192, gap: int = 8) -> Picture:
+    """Pictures of one size beside each other on white, each under its caption.
+
+    smallest: width in pixels that each is at least enlarged to, by a whole factor, so that pixels stay as they are.
+    """
+    images = [picture._rgb() for picture in captioned.values()]
+    factor = -(-smallest // images[0].width)
+    width, height = images[0].width * factor, images[0].height * factor
+    font = ImageFont.load_default(max(12, width // 24))
+    top = int(font.size * 1.5) if isinstance(font, ImageFont.FreeTypeFont) else 18
+    sheet = Image.new("RGB", (len(images) * (width + gap) - gap, height + top), "white")
+    draw = ImageDraw.Draw(sheet)
+    for place, (caption, image) in enumerate(zip(captioned, images, strict=True)):
+        left = place * (width + gap)
+        sheet.paste(image.resize((width, height), Image.Resampling.NEAREST), (left, top))
+        draw.text((left, top // 8), caption, "black", font)
+    return Picture.of(sheet)
 
 
 def through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:

@@ -260,18 +260,22 @@ class PadTo(nn.Module):
 
 
 class NoiseMap(nn.Module):
-    """Images with a fourth channel: the deviation of their noise, one value per image, estimated from the image.
-
-    The estimate is the median magnitude of the diagonal Haar wavelet coefficients over 0.6745, exact for Gaussian noise
-    on a flat image; it scales with the image. Source: Donoho & Johnstone 1994, doi:10.1093/biomet/81.3.425.
-    """
+    """Images with a fourth channel: the deviation of their noise, one value per image, estimated from the image."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        height, width = (side - side % 2 for side in images.shape[2:])
-        even = images[..., :height, :width]
-        diagonal = even[..., ::2, ::2] - even[..., ::2, 1::2] - even[..., 1::2, ::2] + even[..., 1::2, 1::2]
-        deviation = diagonal.flatten(1).abs().median(1).values / (2 * 0.6745)
-        return torch.cat((images, deviation[:, None, None, None].expand(-1, 1, *images.shape[2:])), 1)
+        return torch.cat((images, deviation(images)[:, None, None, None].expand(-1, 1, *images.shape[2:])), 1)
+
+
+def deviation(images: torch.Tensor) -> torch.Tensor:
+    """The standard deviation of the noise in each of (N, C, H, W) images, (N,): an estimate.
+
+    The median magnitude of the diagonal Haar wavelet coefficients over 0.6745, exact for Gaussian noise on a flat
+    image; it scales with the image. Source: Donoho & Johnstone 1994, doi:10.1093/biomet/81.3.425.
+    """
+    height, width = (side - side % 2 for side in images.shape[2:])
+    even = images[..., :height, :width]
+    diagonal = even[..., ::2, ::2] - even[..., ::2, 1::2] - even[..., 1::2, ::2] + even[..., 1::2, 1::2]
+    return diagonal.flatten(1).abs().median(1).values / (2 * 0.6745)
 
 
 class Filter(nn.Module):

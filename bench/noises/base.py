@@ -69,6 +69,13 @@ class Noise(Registered):
         value = getattr(self, self.level) if self.level else None
         return float(value) if isinstance(value, int | float) else None
 
+    def ends(self) -> tuple[Self, Self]:
+        """This noise with each range replaced by its low end, and by its high one; twice itself without ranges."""
+        spans = {key: span for key in self._levels() if isinstance(span := getattr(self, key), Range)}
+        low: dict[str, Any] = {key: span.low for key, span in spans.items()}
+        high: dict[str, Any] = {key: span.high for key, span in spans.items()}
+        return replace(self, **low), replace(self, **high)
+
     @classmethod
     def accepted(cls) -> list[str]:
         """Every key that YAML may give: the fields, and `severity` where CIFAR-10-C has this noise."""

@@ -166,10 +166,14 @@ class CellStore:
         self._write_marker({**record, **facts, **sums(files)})
         (self.folder / STATE).unlink(missing_ok=True)
 
-    def cell(self) -> Cell:
-        """The finished cell itself. Raises BenchError where that needs the code of a plug-in that is not loaded."""
+    def cell(self, with_noise: bool = True) -> Cell:
+        """The finished cell itself, on request without its training noise, which may be one no longer accepted.
+
+        Raises BenchError where that needs the code of a plug-in that is not loaded.
+        """
+        node = self._finished()["cell"]
         try:
-            return Cell.from_node(self._finished()["cell"])
+            return Cell.from_node(node if with_noise else {**node, "noise": None})
         except FieldError as error:
             used = " and ".join(map(str, Store(self.folder.parent.parent).plugins()))
             hint = f". It was run with the plug-in {used}: load it, a file with --plugin FILE" if used else ""
@@ -240,6 +244,11 @@ class CellStore:
         record = self.record()
         found = marker(self._scores / f"{test}.json", self._scores, {"means", "deviations", "n_images", "weights"})
         return found if found and record and found["weights"] == record["checksums"].get(WEIGHTS) else None
+
+    def fitted(self) -> dict[str, str]:
+        """For each test noise that a null key was fitted to, by its label, the label of the denoiser as fitted."""
+        scores = [self.score(path.stem) or {} for path in sorted(self._scores.glob("*.json"))]
+        return {score["label"]: score["fitted"] for score in scores if score.get("fitted")}
 
     def scored(self, test: str, metrics: Sequence[Metric]) -> bool:
         """Whether a test is finished: every metric is stored, and samples of the present version."""
