@@ -400,7 +400,7 @@ def test_the_noise_in_a_flat_image_is_found(sigma: float) -> None:
     assert noise_in(image) == pytest.approx(sigma, rel=0.03)
     assert noise_in(image[:, :8, :8]) is None
     drawn = noises.parse({"gaussian": {"sigma": {"range": [0.1, 0.2]}, "clip": False}})
-    assert expected_noise(drawn, image) == (pytest.approx(0.1, rel=0.05), pytest.approx(0.2, rel=0.05))
+    assert list(expected_noise(drawn, image) or []) == pytest.approx([0.1, 0.2], rel=0.05)
 
 
 def test_several_pictures_and_folders_at_once(trained: Path, tmp_path: Path) -> None:
