@@ -28,15 +28,21 @@ class Chosen:
 
     asked: the experiment as the spec has it. experiment: the same on its fallback where its own images can't be had.
     stand_in_for: the dataset that can't be had, or empty. reason: why it can't.
+    to_fetch: what has yet to be fetched for it, or empty.
     """
 
     asked: spec.Experiment
     experiment: spec.Experiment
     stand_in_for: str = ""
     reason: str = ""
+    to_fetch: str = ""
 
-    def announce(self, screen: Console, verbose: bool) -> None:
-        """Say loudly that other images stand in, and why if asked to."""
+    def announce(self, screen: Console, verbose: bool = False) -> None:
+        """Say loudly that other images stand in, and why if asked to; and what is still to be fetched."""
+        if self.to_fetch:
+            screen.print(
+                f"{self.experiment.dataset.label()} is not on this machine: `bench run` fetches {self.to_fetch}"
+            )
         if not self.stand_in_for:
             return
         if verbose and self.reason:
@@ -46,29 +52,35 @@ class Chosen:
         screen.print(f"STAND-IN IMAGES: {used} instead of {self.stand_in_for}, which can't be had{why}\n", style="bold")
 
 
-def choose(experiment: spec.Experiment, before: RunPlan | None, available: Callable[[Dataset], object]) -> Chosen:
+def choose(experiment: spec.Experiment, before: RunPlan | None, available: Callable[[Dataset], str]) -> Chosen:
     """The images that an experiment gets: its own, or else those of its fallback.
 
-    before: what its folder was run for. available: raises DataError where a dataset can't be had.
+    before: what its folder was run for. available: what has yet to be fetched of a dataset; raises DataError where it
+    can't be had.
     """
     try:
         with experiment.at_dataset():
-            available(experiment.dataset)
+            to_fetch = available(experiment.dataset)
         # The experiment.yaml of older versions names the stand-in, as its own fallback.
         itself = experiment.fallback == experiment.dataset.name
-        return Chosen(experiment, experiment, before.stand_in_for if before and itself else "")
+        return Chosen(experiment, experiment, before.stand_in_for if before and itself else "", to_fetch=to_fetch)
     except DataError as error:
         if experiment.fallback is None:
             raise
         other = experiment.with_fallback()
         with other.at_dataset():
-            available(other.dataset)
-        return Chosen(experiment, other, experiment.dataset.label(), str(error))
+            to_fetch = available(other.dataset)
+        return Chosen(experiment, other, experiment.dataset.label(), str(error), to_fetch)
 
 
 def prepared(experiment: spec.Experiment, before: RunPlan | None, screen: Console) -> Chosen:
     """The images that an experiment gets, ready to be used."""
-    return choose(experiment, before, lambda dataset: _prepare(dataset, screen))
+
+    def ready(dataset: Dataset) -> str:
+        _prepare(dataset, screen)
+        return ""
+
+    return choose(experiment, before, ready)
 
 
 def _prepare(dataset: Dataset, screen: Console) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bench import spec
 from bench.cli.catalogue import plugin_files
+from bench.cli.data import choose
 from bench.cli.progress import duration
 from bench.cli.terminal import console, show_table
 from bench.core import machine
@@ -30,13 +31,16 @@ def plan(
     screen = console()
     files = plugin_files(plugins)
     experiment = spec.load(spec_path, overrides)
+    store = Store(results / experiment.name)
+    chosen = choose(experiment, store.earlier(), lambda dataset: dataset.to_fetch())
+    chosen.announce(screen)
+    experiment = chosen.experiment
     known = forecast.remembered()
     if measure:
         used = min(machine.cores(), workers or machine.cores())
         known = forecast.measure(experiment, works_of(experiment), used, files)
         write(forecast.path(), as_json(known.node()))
     works = works_of(experiment, known.compiling_pays)
-    store = Store(results / experiment.name)
     left = {one.work.cell.id: one for one in pending(works, store, experiment.metrics)}
     rows = [_planned(work, experiment.varied, _state(left.get(work.cell.id), store)) for work in works]
     show_table(screen, list(rows[0]), [list(row.values()) for row in rows])

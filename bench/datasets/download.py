@@ -139,7 +139,7 @@ def _probe(url: str, archive: Archive, patience: Patience) -> str:
     except (Refused, TimeoutError) as error:
         return str(error)
     except requests.RequestException as error:
-        return _text(_cause(error))
+        return _text(_cause(error), patience)
     return ""
 
 
@@ -166,9 +166,8 @@ def _from_mirror(url: str, archive: Archive, part: Path, progress: Progress, pat
         except (Refused, TimeoutError) as error:
             reason = str(error)
         except requests.RequestException as error:
-            cause = _cause(error)
-            stalled = isinstance(cause, urllib3.exceptions.ReadTimeoutError)
-            reason = f"no bytes for {patience.stall:g} s" if stalled else _text(cause)
+            stalled = isinstance(_cause(error), urllib3.exceptions.ReadTimeoutError)
+            reason = _text(_cause(error), patience)
         if _size(part) == archive.size:
             if not (reason := fault(part, archive)):
                 return ""
@@ -246,7 +245,9 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _text(error: BaseException) -> str:
+def _text(error: BaseException, patience: Patience) -> str:
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        return f"no bytes for {patience.stall:g} s"
     return str(error).rsplit(": ", 1)[-1] or type(error).__name__
 
 

@@ -1,5 +1,6 @@
 """Other images in place of those a spec asks for: said loudly, kept in mind, and planned for as they are run."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,41 @@ def test_what_auto_became_is_kept(spec: Path, tmp_path: Path, monkeypatch: pytes
     assert (train["device"], train["compile"]) == ("cpu", "off") and train["precision"] in ("float32", "bfloat16")
     monkeypatch.setattr(Costs, "compiling_pays", lambda self, cell: True)
     assert "nothing to run" in run(tmp_path / "both" / "experiment.yaml", tmp_path).output
+
+
+def cells_to_run(output: str) -> list[str]:
+    return re.findall("^([0-9a-f]{12}) .*to do$", output, re.MULTILINE)
+
+
+def test_plan_and_run_agree_on_the_images(spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = bench("plan", spec, "--results", tmp_path)
+    assert BANNER in before.output and "2 cells: 0 finished, 2 to run (1 epochs, 2 tests)" in before.output
+    assert "2 of 2 cells to run (0 finished): 1 epochs and 2 tests" in run(spec, tmp_path).output
+    assert set(cells_to_run(before.output)) == {path.name for path in (tmp_path / "both" / "cells").iterdir()}
+    after = bench("plan", spec, "--results", tmp_path)
+    assert BANNER in after.output and "2 cells: 2 finished, 0 to run" in after.output
+    assert "nothing to run" in run(spec, tmp_path).output
+    arrive(monkeypatch)
+    there = bench("plan", spec, "--results", tmp_path)
+    assert "STAND-IN" not in there.output and "2 cells: 0 finished, 2 to run" in there.output
+    assert "2 of 2 cells to run" in run(spec, tmp_path).output
+
+
+def test_plan_says_what_run_would_fetch(spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cifar10, "answering", lambda archive, folder: "example.org")
+    found = bench("plan", spec, "--results", tmp_path)
+    assert "cifar10 is not on this machine: `bench run` fetches 170 MB from example.org" in found.output
+    assert "STAND-IN" not in found.output
+
+
+def test_plan_refuses_images_that_run_would_refuse(spec: Path, tmp_path: Path) -> None:
+    spec.write_text(SPEC.replace(", fallback: photos", ""))
+    planned, ran = bench("plan", spec, "--results", tmp_path), run(spec, tmp_path)
+    assert (planned.exit_code, planned.stderr) == (ran.exit_code, ran.stderr)
+    assert ran.exit_code == 3
+
+
+def test_plan_and_run_count_a_search_alike(spec: Path, tmp_path: Path) -> None:
+    search = ("--set", "train.lr={search: [1e-3, 2e-3]}")
+    assert "2 to run (2 epochs, 2 tests)" in bench("plan", spec, "--results", tmp_path, *search).output
+    assert ": 2 epochs and 2 tests" in run(spec, tmp_path, *search).output

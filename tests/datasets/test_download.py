@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bench.core.errors import DataError
-from bench.datasets.download import Archive, Patience, download, fault
+from bench.datasets.download import Archive, Patience, answering, download, fault
 
 BODY = random.Random(0).randbytes(400_000)
 QUICK = Patience(answer=3.0, stall=0.4)
@@ -275,3 +275,34 @@ def test_a_folder_that_cannot_be_written_is_said(server: Server, tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="can't be written"):
         download(server.archive("good"), tmp_path / "file" / "folder", None, QUICK)
+
+
+def test_which_mirror_would_be_asked_is_told_without_downloading(server: Server, tmp_path: Path) -> None:
+    server.answers["gone"] = lambda handler, start: send(handler, 404, 0)
+    folder = tmp_path / "downloads"
+    assert answering(server.archive("gone", "good"), folder, QUICK) == server.address.removeprefix("http://")
+    assert not folder.exists() and sorted(path for path, _ in server.asked) == ["gone", "good"]
+    download(server.archive("good"), folder, None, QUICK)
+    asked = len(server.asked)
+    assert answering(server.archive("good"), folder, QUICK) == "" and len(server.asked) == asked
+
+
+def test_where_no_mirror_would_do_the_reasons_are_those_of_a_download(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers |= {
+        "gone": lambda handler, start: send(handler, 404, 0),
+        "another": lambda handler, start: send(handler, 200, 7),
+        "silent": lambda handler, start: time.sleep(1.5),
+    }
+    archive = server.archive("gone", "another", "silent", "http://127.0.0.1:1/x")
+    started = time.monotonic()
+    with pytest.raises(DataError) as found:
+        answering(archive, tmp_path / "none", QUICK)
+    assert time.monotonic() - started < QUICK.answer
+    with pytest.raises(DataError) as expected:
+        download(archive, tmp_path / "downloads", None, QUICK)
+    assert str(found.value) == str(expected.value)
+    monkeypatch.setenv("NOISE_BENCH_OFFLINE", "1")
+    with pytest.raises(DataError, match="NOISE_BENCH_OFFLINE"):
+        answering(archive, tmp_path / "none", QUICK)
