@@ -9,7 +9,7 @@ import yaml
 from bench.datasets import cifar10
 from bench.results.store import Store
 from bench.training.costs import Costs
-from tests.helpers.cli import run
+from tests.helpers.cli import bench, run
 from tests.helpers.results import steady_rows
 
 SPEC = """\
