@@ -1,6 +1,7 @@
 """`bench report` and `bench compare`: results in words and tables."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -9,6 +10,7 @@ from bench.cli.catalogue import plugin_files
 from bench.cli.progress import Drawing
 from bench.cli.terminal import console, show_sections
 from bench.report import rebuild
+from bench.report.conditions import damage
 from bench.report.rebuild import Results
 from bench.results import compare as comparison
 from bench.results.files import write
@@ -76,15 +78,19 @@ def _rows(count: int) -> str:
 
 
 def print_summary(screen: Console, found: Results) -> None:
-    """Print the summary of a folder by test noise, its conditions, and what has no result."""
+    """Print what is missing from a folder, its summary by test noise, its conditions, and why rows have no result."""
     text = for_readers(found.summaries, found.plan, mark="{} *")
     text["trained on"] = text["trained on"].where(text["trained on"] != text["test noise"], "")
     columns = [str(key) for key in text if key == "model" or (key != "test noise" and set(text[key]) - {"", "-"})]
     sections: dict[str, list[Sequence[str]]] = {}
     for noise, cells in zip(text["test noise"], text[columns].itertuples(index=False), strict=True):
         sections.setdefault(noise, []).append(cells)
+    for note in (found.conditions.missing, damage(found.damaged) if found.damaged else ""):
+        if note:
+            screen.print(note, style="bold")
     show_sections(screen, columns, sections)
-    screen.print(f"* best of its test noise; trained on that noise unless stated otherwise. {found.conditions}")
+    rest = replace(found.conditions, missing="")
+    screen.print(f"* best of its test noise; trained on that noise unless stated otherwise. {rest}")
     for row in found.rows:
         if row.state == "failed":
             seed = "" if row.seed is None else f", seed {row.seed}"

@@ -7,6 +7,7 @@ from typing import Any
 from bench.results.records import ResultRow, RunPlan
 from bench.results.summary import Summary
 
+NAMED = 6  # damaged files; the others are counted
 UNSAID = ("threads", "device", "keep")  # settings of training that no reader needs beside a number
 
 
@@ -14,11 +15,13 @@ UNSAID = ("threads", "device", "keep")  # settings of training that no reader ne
 class Conditions:
     """What the numbers hold for.
 
-    stand_in_for: the dataset that was asked for where other images stand in for it, or empty. text: all but that.
+    stand_in_for: the dataset that was asked for where other images stand in for it, or empty.
+    text: all but that and what is missing. missing: which rows the tables lack, or empty.
     """
 
     stand_in_for: str
     text: str
+    missing: str = ""
 
     @property
     def banner(self) -> str:
@@ -26,7 +29,8 @@ class Conditions:
         return f"STAND-IN IMAGES, not {self.stand_in_for}" if self.stand_in_for else ""
 
     def __str__(self) -> str:
-        return f"{self.banner}. {self.text}" if self.banner else self.text
+        banner = f"{self.banner}. " if self.banner else ""
+        return f"{banner}{self.text} {self.missing}".rstrip()
 
 
 def conditions(
@@ -43,14 +47,24 @@ def conditions(
         "Scores: means over the test images; outputs clipped to [0, 1], noise too unless its label says clip=false"
         f"{_intervals(summaries)}. noise-bench {version}, torch {torch_version}, {environment.get('cpu')}."
     )
-    return Conditions(plan.stand_in_for, text + missing(plan, rows))
+    return Conditions(plan.stand_in_for, text, missing(plan, rows))
 
 
 def missing(plan: RunPlan, rows: Sequence[ResultRow]) -> str:
     """What the tables lack, for whoever reads them."""
     failed, left = (sum(row.state == state for row in rows) for state in ("failed", "open"))
-    text = f" {failed} of {plan.rows} rows failed." if failed else ""
-    return f"{text} UNFINISHED: {left} of {plan.rows} rows are still to be run." if left else text
+    parts = [f"{failed} of {plan.rows} rows failed."] if failed else []
+    if left:
+        parts.append(
+            f"UNFINISHED: {left} of {plan.rows} rows are still to be run; no best is named on their test noises."
+        )
+    return " ".join(parts)
+
+
+def damage(files: Sequence[str]) -> str:
+    """That files are not what was written, and what to do about it."""
+    named = ", ".join(files[:NAMED]) + (f" and {len(files) - NAMED} more" if len(files) > NAMED else "")
+    return f"DAMAGED: {named}. What needs them is left out. Delete them and run the spec again."
 
 
 def _settings(train: Mapping[str, Any]) -> str:

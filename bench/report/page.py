@@ -3,7 +3,7 @@
 import base64
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from numbers import Real
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.lazy import jinja2
 from bench.metrics import Measure
-from bench.report.conditions import Conditions
+from bench.report.conditions import Conditions, damage
 from bench.report.figures.view import Point, View
 from bench.results.records import ResultRow, RunPlan
 from bench.results.summary import Summary
@@ -86,10 +86,11 @@ def page(
     figures: Iterable[tuple[str, bytes]],
     conditions: Conditions,
     facts: Facts,
+    damaged: Sequence[str] = (),
 ) -> str:
-    """The report as HTML: headline, conditions, figures, tables, failures, how to reproduce and cite.
+    """The report as HTML: headline, conditions, figures, tables, what has no result, how to reproduce and cite.
 
-    figures: (file stem, PNG).
+    figures: (file stem, PNG). damaged: files of the results folder.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -99,7 +100,7 @@ def page(
     failed = frame[frame["error"] != ""]
     return environment.from_string(template).render(
         title=plan.name,
-        warnings=[f"{conditions.banner}: these are images of {plan.dataset}."] if conditions.banner else [],
+        warnings=list(_warnings(plan, conditions, damaged)),
         headline=_headline(View(plan.leading, tuple(summaries))),
         conditions={"conditions": str(conditions), **{name: value for name, value in facts.named.items() if value}},
         figures=[(stem.replace("_", " "), base64.b64encode(png).decode("ascii")) for stem, png in figures],
@@ -108,16 +109,37 @@ def page(
             ("Every cell and test noise", _table(frame)),
         ],
         failures=_table(failed[FAILURE]) if len(failed) else None,
+        left=_left([row for row in rows if row.state == "open"]),
         version=facts.version,
         commit=facts.commit,
         command=facts.command,
     )
 
 
+def _warnings(plan: RunPlan, conditions: Conditions, damaged: Sequence[str]) -> Iterator[str]:
+    """What a reader must know before any number."""
+    if conditions.banner:
+        yield f"{conditions.banner}: these are images of {plan.dataset}."
+    if conditions.missing:
+        yield conditions.missing
+    if damaged:
+        yield damage(damaged)
+
+
+def _left(rows: Sequence[ResultRow]) -> Table | None:
+    """The rows still to be run; None where there is none."""
+    columns = ["cell", "model", "trained on", "test noise", "seed"]
+    found = [
+        [row.cell.id, row.contender.with_settings(), row.contender.trained_on, str(row.test.label), _text(row.seed)]
+        for row in rows
+    ]
+    return Table(columns, found, [False] * len(columns)) if found else None
+
+
 def _headline(view: View) -> Headline | None:
     if not view.points:
         return None
-    noises, models = list(view.noises), view.shown
+    noises, models = view.tests, view.everyone
     cells = [[_cell(view, model, noise) for model in models] for noise in noises]
     side, top = noises, models
     if len(models) > WIDEST:
@@ -136,7 +158,7 @@ def _headline(view: View) -> Headline | None:
 def _cell(view: View, model: str, noise: str) -> Cell:
     points = view.of(model, noise)
     if not points:
-        return Cell("\N{EN DASH}")
+        return Cell(view.empty.get((model, noise), "\N{EN DASH}"))
     idle = view.of(view.idle, noise) if view.idle else []
     value = points[0].value.mean
     gain = value - idle[0].value.mean if idle and model != view.idle else math.nan
@@ -149,24 +171,28 @@ def _cell(view: View, model: str, noise: str) -> Cell:
 
 def _win(view: View, noise: str) -> Win:
     """Who wins on a test noise, by how much, and whether that margin means anything."""
+    if left := view.left(noise):
+        return Win(noise, "no winner yet", f"still to be run: {', '.join(left)}")
     ranks = sorted(view.of(noise=noise), key=lambda point: -view.metric.merit(point.value.mean))
-    first, idle = ranks[0], next((point for point in ranks if point.contender == view.idle), None)
+    if not ranks:
+        return Win(noise, "no result", "everything failed")
+    first, *others = ranks
     parts = [_quantity(first.value.mean, view.metric)]
-    if first is idle:
+    idle = next((point for point in others if point.contender == view.idle), None)
+    if idle:
+        parts.append(_claim(first, idle, "better than doing nothing", view.metric))
+    elif first.contender == view.idle:
         parts.append("nothing tried here is better than doing nothing")
-    elif idle:
-        parts.append(f"{_margin(first, idle, view.metric)} better than doing nothing")
-    if len(ranks) > 1:
-        second = ranks[1]
-        if second is not idle:
-            parts.append(f"{_margin(first, second, view.metric)} ahead of {second.contender}")
-        if abs(first.value.mean - second.value.mean) <= _half(first) + _half(second):
-            parts[-1] += ", within their 95 % confidence intervals"
+    if others and others[0] is not idle:
+        parts.append(_claim(first, others[0], f"ahead of {others[0].contender}", view.metric))
     return Win(noise, first.contender, "; ".join(parts))
 
 
-def _margin(one: Point, other: Point, metric: Measure) -> str:
-    return _quantity(abs(one.value.mean - other.value.mean), metric)
+def _claim(one: Point, other: Point, what: str, metric: Measure) -> str:
+    """A difference, with a caveat where the confidence intervals overlap."""
+    difference = abs(one.value.mean - other.value.mean)
+    caveat = ", within their 95 % confidence intervals" if difference <= _half(one) + _half(other) else ""
+    return f"{_quantity(difference, metric)} {what}{caveat}"
 
 
 def _half(point: Point) -> float:

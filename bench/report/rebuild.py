@@ -3,36 +3,37 @@
 import hashlib
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.core.plugins import Plugin
-from bench.metrics import Measure
 from bench.report import cards, figures
 from bench.report.conditions import Conditions, conditions
-from bench.report.figures import Column, Sheet
 from bench.report.page import Facts, page
-from bench.results.files import as_json, read_json
-from bench.results.names import contender_names
+from bench.report.sheets import sheets
+from bench.results.files import DamagedResult, as_json, read_json
 from bench.results.readable import for_readers, to_latex, to_markdown
-from bench.results.records import Contender, History, NoiseTest, PlannedCell, ResultRow, RunPlan
+from bench.results.records import History, ResultRow, RunPlan
 from bench.results.rows import read_rows
 from bench.results.store import Store
 from bench.results.summary import Summary, summarise
 from bench.results.tables import results_frame, summary_frame
 
-ROWS_SHOWN = 4  # test images per samples figure
 SHOWN = "shown.json"  # beside the figures: what they were drawn from
 
 
 @dataclass(frozen=True)
 class Results:
-    """A results folder as it was read: its plan, its rows, those over seeds taken together, and what they hold for."""
+    """A results folder as it was read: its plan, its rows, those over seeds taken together, and what they hold for.
+
+    damaged: files that are not what was written, as paths in the folder; looked for when figures are drawn.
+    """
 
     plan: RunPlan
     rows: list[ResultRow]
     summaries: list[Summary]
     conditions: Conditions
+    damaged: tuple[str, ...] = ()
 
 
 def read(store: Store) -> Results:
@@ -60,6 +61,7 @@ def rebuild(
         return found
     shown = {"results": digest, "conditions": str(found.conditions)}
     if force or read_json(store.root / "figures" / SHOWN) != shown:
+        found = replace(found, damaged=tuple(store.damaged(cell.id for cell in found.plan.cells)))
         for cell, text in cards.all_cards(store, found.plan, found.rows, str(found.conditions)):
             store.cell(cell).write_card(text)
         _figures_and_report(store, found, drawn)
@@ -93,7 +95,7 @@ def _figures_and_report(store: Store, found: Results, drawn: Callable[[int], Non
         drawn(len(pictures))
     store.keep_figures([SHOWN, *(f"{name}.{kind}" for name, _ in pictures for kind in ("png", "svg"))])
     facts = _facts(plan, store.environment(), store.plugins())
-    store.write_report(page(plan, found.rows, found.summaries, pictures, found.conditions, facts))
+    store.write_report(page(plan, found.rows, found.summaries, pictures, found.conditions, facts, found.damaged))
 
 
 def _facts(plan: RunPlan, environment: Mapping[str, Any], plugins: Sequence[Plugin]) -> Facts:
@@ -117,31 +119,9 @@ def _facts(plan: RunPlan, environment: Mapping[str, Any], plugins: Sequence[Plug
 
 def _histories(store: Store, plan: RunPlan) -> Iterator[History]:
     for cell in plan.cells:
-        history = store.cell(cell.id).history()
+        try:
+            history = store.cell(cell.id).history()
+        except DamagedResult:
+            continue
         if history is not None:
             yield History(cell.contender, cell.seed, history)
-
-
-def sheets(store: Store, plan: RunPlan) -> Iterator[Sheet]:
-    """For each test noise, the first test images as each contender, its first seed, restored them."""
-    for test in plan.tests:
-        cells: dict[Contender, PlannedCell] = {}
-        for cell in plan.cells:
-            if test in cell.tests and store.cell(cell.id).score(test.id) is not None:
-                cells.setdefault(cell.contender, cell)
-        if cells:
-            yield _sheet(store, test, list(cells.values()), plan.leading)
-
-
-def _sheet(store: Store, test: NoiseTest, cells: Sequence[PlannedCell], metric: Measure) -> Sheet:
-    crossed = any(cell.contender.train_noise not in (None, test.label) for cell in cells)
-    names = contender_names((cell.contender for cell in cells), by_train_noise=crossed)
-    restored, idle = [], None
-    for cell in cells:
-        folder = store.cell(cell.id)
-        stored, values = folder.samples(test.id), folder.values(test.id)[metric.column].to_numpy()[:ROWS_SHOWN]
-        restored.append(Column(names[cell.contender], stored["output"][:ROWS_SHOWN], values))
-        if cell.contender.model.name == "identity":
-            idle = values
-    original, noisy = (stored[part][:ROWS_SHOWN] for part in ("original", "noisy"))
-    return Sheet(test.label, metric, Column("original", original), Column("noisy", noisy, idle), tuple(restored))

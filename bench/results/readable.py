@@ -12,7 +12,10 @@ ARROWS = {"higher": "↑", "lower": "↓"}
 
 
 def for_readers(summaries: Sequence[Summary], plan: RunPlan, mark: str = "**{}**") -> "pandas.DataFrame":
-    """Summaries as text, sorted by test noise, its best values marked, half the interval's width behind each value."""
+    """Summaries as text, sorted by test noise, its best values marked, half the interval's width behind each value.
+
+    What failed or is still to be run says so in place of its values.
+    """
     order = {test.id: position for position, test in enumerate(plan.tests)}
     ordered = sorted(summaries, key=lambda summary: order[summary.test.id])
     text = pandas.DataFrame({"test noise": [str(summary.test.label) for summary in ordered]})
@@ -28,13 +31,18 @@ def for_readers(summaries: Sequence[Summary], plan: RunPlan, mark: str = "**{}**
 
 
 def best(summaries: Sequence[Summary], metric: Measure) -> list[bool]:
-    """Whether each summary is the best of its test noise, as far as the decimals shown tell."""
+    """Whether each summary is the best of its test noise, as far as the decimals shown tell.
+
+    None is, on a test noise on which something is still to be run.
+    """
     means = [summary.mean(metric) for summary in summaries]
     places: dict[str, list[int]] = {}
     for place, summary in enumerate(summaries):
         places.setdefault(summary.test.id, []).append(place)
     found = [False] * len(means)
     for mine in places.values():
+        if any(summaries[place].lacks(metric) for place in mine):
+            continue
         for place, top in zip(mine, metric.best([means[place] for place in mine], means), strict=True):
             found[place] = top
     return found
@@ -47,16 +55,19 @@ def _column(summaries: Sequence[Summary], metric: Measure, mark: str) -> list[st
 
 
 def _cell(summary: Summary, metric: Measure, among: Sequence[float]) -> str:
-    if not summary.scored:
-        return "failed"
+    if empty := summary.why_empty(metric):
+        return empty
     interval = summary.intervals[metric.column]
     value = metric.format(interval.mean, among)
     return value if math.isnan(interval.half) else f"{value} ± {metric.format(interval.half, among)}"
 
 
 def _seeds(summary: Summary) -> str:
-    count = str(summary.seeds) if summary.seeds or summary.failed else "-"
-    return f"{count}, {len(summary.failed)} failed" if summary.failed else count
+    trained = summary.contender.trained
+    parts = [str(summary.seeds) if trained or summary.failed else "-"]
+    parts += [f"{len(summary.failed)} failed"] if summary.failed else []
+    parts += [f"{len(summary.open)} to run"] if summary.open and trained else []
+    return ", ".join(parts)
 
 
 def to_markdown(text: "pandas.DataFrame", conditions: str) -> str:

@@ -6,12 +6,10 @@ cells/ID/scores/TEST.json (marker), TEST.parquet, TEST.samples.safetensors
 tables/, figures/, report.html: derived, rebuilt at any time
 """
 
-import csv
-import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,14 +17,14 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load
-from safetensors.numpy import save as serialize
 
 from bench.core.errors import BenchError, FieldError
 from bench.core.lazy import Lazy, pandas
 from bench.core.plugins import Plugin
 from bench.metrics import Metric, mean
 from bench.noises import Noise
-from bench.results.files import as_json, marker, read_json, sums, update, verified, whole, write
+from bench.results.files import as_json, damage, marker, read_json, sums, update, verified, whole, write
+from bench.results.formats import deviation, digest_of, finite, from_csv, to_csv, to_parquet, to_safetensors
 from bench.results.records import RunPlan
 from bench.spec.cells import Cell
 from bench.spec.protocol import fingerprint, score_id
@@ -34,7 +32,6 @@ from bench.spec.yaml12 import dump
 from bench.training.score import Score
 from bench.training.state import Epoch, State
 
-pyarrow = Lazy("pyarrow")
 parquet = Lazy("pyarrow.parquet")
 
 FORMAT = 1  # of plan.json; raised when older folders can no longer be read
@@ -93,6 +90,15 @@ class Store:
     def plugins(self) -> tuple[Plugin, ...]:
         """Those that were loaded when something was last run; none for folders of before they were recorded."""
         return tuple(Plugin(**node) for node in self.environment().get("plugins", ()))
+
+    def damaged(self, cells: Iterable[str]) -> Iterator[str]:
+        """The files of some cells that are not what was written, as paths in this folder. Reads all of them."""
+        for cell in cells:
+            folder = self.root / "cells" / cell
+            markers = [(folder / "cell.json", folder)]
+            markers += [(path, path.parent) for path in sorted(folder.glob("scores/*.json"))]
+            for marked, place in markers:
+                yield from (str(path.relative_to(self.root)) for path in damage(marked, place))
 
     def write_table(self, name: str, text: str) -> Path:
         return update(self.root / "tables" / name, text)
@@ -159,7 +165,7 @@ class CellStore:
         record: dict[str, Any] = {"id": cell.id, "cell": cell.node(), "labels": cell.labels()}
         if state is not None:
             node = json.dumps(cell.node(), sort_keys=True)
-            files = {WEIGHTS: _safetensors(state.kept, {"cell": node}), HISTORY: _csv(state.history)}
+            files = {WEIGHTS: to_safetensors(state.kept, {"cell": node}), HISTORY: to_csv(state.history)}
             record |= {"epochs": state.epoch, "kept_epoch": state.kept_epoch, "train_seconds": state.seconds}
         for name, content in files.items():
             write(self.folder / name, content)
@@ -189,7 +195,7 @@ class CellStore:
         record, kept = self.record(), self.weights()
         if record is None or kept is None:
             raise BenchError(f"{self.folder} holds no finished training")
-        history = _epochs(verified(self.folder, HISTORY, record))
+        history = from_csv(verified(self.folder, HISTORY, record))
         return State(kept=kept, history=history, kept_epoch=record["kept_epoch"])
 
     def history(self) -> tuple[Epoch, ...] | None:
@@ -197,15 +203,15 @@ class CellStore:
         record = self.record()
         if record is None or HISTORY not in record["checksums"]:
             return None
-        return _epochs(verified(self.folder, HISTORY, record))
+        return from_csv(verified(self.folder, HISTORY, record))
 
     def save_state(self, state: State) -> None:
         """Store an unfinished training, to resume it after an interruption."""
         history = [asdict(epoch) for epoch in state.history]
         facts = {"epoch": state.epoch, "best_epoch": state.kept_epoch, "history": history}
         arrays = state.flat()
-        metadata = {"state": json.dumps({**facts, "sha256": _digest(facts, arrays)})}
-        write(self.folder / STATE, _safetensors(arrays, metadata))
+        metadata = {"state": json.dumps({**facts, "sha256": digest_of(facts, arrays)})}
+        write(self.folder / STATE, to_safetensors(arrays, metadata))
 
     def state(self) -> State:
         """The stored unfinished training; a new one where there is none or it is damaged."""
@@ -216,7 +222,7 @@ class CellStore:
             with safe_open(path, framework="numpy") as opened:
                 facts = json.loads(opened.metadata()["state"])
                 arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
-            if facts.pop("sha256") != _digest(facts, arrays):
+            if facts.pop("sha256") != digest_of(facts, arrays):
                 return State()
             history = tuple(Epoch(**epoch) for epoch in facts["history"])
             return State.from_flat(arrays, history, facts["best_epoch"])
@@ -276,7 +282,7 @@ class CellStore:
         assert cell is not None
         before = self.score(test)
         values = {**(self._values(test, before) if before and whole(self._scores, before) else {}), **score.values}
-        files = {f"{test}.parquet": _parquet(values), _samples_of(test): _safetensors(score.samples)}
+        files = {f"{test}.parquet": to_parquet(values), _samples_of(test): to_safetensors(score.samples)}
         for name, content in files.items():
             write(self._scores / name, content, lasting=False)
         means = {column: mean(found) for column, found in values.items()}
@@ -285,8 +291,8 @@ class CellStore:
             "label": noise.label(),
             "weights": cell["checksums"].get(WEIGHTS),
             "n_images": len(next(iter(values.values()))),
-            "means": {column: _number(average) for column, (average, _) in means.items()},
-            "deviations": {column: _deviation(found) for column, found in values.items()},
+            "means": {column: finite(average) for column, (average, _) in means.items()},
+            "deviations": {column: deviation(found) for column, found in values.items()},
             "perfect": max(perfect for _, perfect in means.values()),
             "evaluate_seconds": score.seconds,
             "latency_ms": score.latency_ms,
@@ -299,7 +305,7 @@ class CellStore:
 
     def renew_samples(self, test: str, samples: Mapping[str, np.ndarray]) -> None:
         """Store the samples of a finished test again; its values, means and times stay as they are."""
-        record, name, content = self._scored(test), _samples_of(test), _safetensors(samples)
+        record, name, content = self._scored(test), _samples_of(test), to_safetensors(samples)
         for kind, found in sums({name: content}).items():
             record[kind] = {**record[kind], **found}
         write(self._scores / name, content, lasting=False)
@@ -346,55 +352,3 @@ class CellStore:
 def _samples_of(test: str) -> str:
     """The name of the file that holds a test's samples."""
     return f"{test}.samples.safetensors"
-
-
-def _safetensors(arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> bytes:
-    # The format takes an array's memory as it lies, whatever its strides.
-    return serialize({name: np.asarray(value, order="C") for name, value in arrays.items()}, metadata=metadata)
-
-
-def _digest(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
-    """Checksum of a state: its file format has none."""
-    found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for name in sorted(arrays):
-        found.update(f"{name} {arrays[name].dtype} {arrays[name].shape} ".encode())
-        found.update(arrays[name].tobytes())
-    return found.hexdigest()
-
-
-def _csv(history: Sequence[Epoch]) -> bytes:
-    text = io.StringIO()
-    table = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")
-    table.writeheader()
-    table.writerows(asdict(epoch) for epoch in history)
-    return text.getvalue().encode()
-
-
-def _epochs(content: bytes) -> tuple[Epoch, ...]:
-    """What `_csv` wrote."""
-    return tuple(
-        Epoch(
-            int(row["epoch"]),
-            float(row["train_loss"]),
-            float(row["validation_loss"]) if row["validation_loss"] else None,
-            float(row["seconds"]),
-        )
-        for row in csv.DictReader(io.StringIO(content.decode()))
-    )
-
-
-def _parquet(values: Mapping[str, np.ndarray]) -> bytes:
-    content = io.BytesIO()
-    images = np.arange(len(next(iter(values.values()))))
-    parquet.write_table(pyarrow.table({"image": images, **values}), content)
-    return content.getvalue()
-
-
-def _number(value: float) -> float | None:
-    """A mean as JSON can hold it: none where every image is perfect."""
-    return value if np.isfinite(value) else None
-
-
-def _deviation(values: np.ndarray) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite.std(ddof=1)) if len(finite) > 1 else 0.0

@@ -13,8 +13,9 @@ from bench.results.statistics import Interval, Over, interval
 class Summary:
     """One contender on one test noise, over its seeds.
 
-    scored, failed: its rows with a result and those without. intervals: by metric column, each a mean over the rows
-    scored with its confidence interval: over the seeds of several, over the images of one.
+    scored, failed, open: its rows with a result, those without, and those still to be run.
+    intervals: by metric column, each a mean over the rows scored with its confidence interval: over the seeds of
+    several, over the images of one.
     """
 
     contender: Contender
@@ -22,6 +23,7 @@ class Summary:
     scored: tuple[ResultRow, ...] = ()
     failed: tuple[ResultRow, ...] = ()
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    open: tuple[ResultRow, ...] = ()
 
     @property
     def seeds(self) -> int:
@@ -55,21 +57,29 @@ class Summary:
         """NaN where nothing was measured."""
         return self.intervals[metric.column].mean if metric.column in self.intervals else math.nan
 
+    def lacks(self, metric: Measure) -> bool:
+        """Whether a run still has to compute values of it: until then nothing is the best of this test noise."""
+        return any(row.lacks(metric) for row in (*self.open, *self.scored))
+
+    def why_empty(self, metric: Measure) -> str:
+        """`to run` or `failed` in place of a mean; empty where there is one, or where it is not a number."""
+        if not math.isnan(self.mean(metric)):
+            return ""
+        return "to run" if self.lacks(metric) else "failed" if self.failed else ""
+
 
 def summarise(rows: Iterable[ResultRow], metrics: Sequence[Measure]) -> list[Summary]:
-    """One summary per contender and test noise, in the order of the rows; rows still to be run are left out."""
+    """One summary per contender and test noise, in the order of the rows."""
     groups: dict[tuple[Contender, str], list[ResultRow]] = {}
     for row in rows:
-        if row.state != "open":
-            groups.setdefault((row.contender, row.test.id), []).append(row)
+        groups.setdefault((row.contender, row.test.id), []).append(row)
     return [_summary(group, metrics) for group in groups.values()]
 
 
 def _summary(rows: Sequence[ResultRow], metrics: Sequence[Measure]) -> Summary:
-    scored = tuple(row for row in rows if row.state == "scored")
-    failed = tuple(row for row in rows if row.state == "failed")
+    scored, failed, left = (tuple(row for row in rows if row.state == state) for state in ("scored", "failed", "open"))
     intervals = {metric.column: _interval(scored, metric.column) for metric in metrics} if scored else {}
-    return Summary(rows[0].contender, rows[0].test, scored, failed, intervals)
+    return Summary(rows[0].contender, rows[0].test, scored, failed, intervals, left)
 
 
 def _interval(rows: Sequence[ResultRow], column: str) -> Interval:

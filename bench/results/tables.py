@@ -31,7 +31,7 @@ def results_frame(rows: Iterable[ResultRow], plan: RunPlan) -> "pandas.DataFrame
 
 
 def summary_frame(summaries: Iterable[Summary], plan: RunPlan) -> "pandas.DataFrame":
-    """summary.csv: mean and 95 % confidence interval, one row per contender and test noise.
+    """summary.csv: mean and 95 % confidence interval, one row per contender and test noise that was run.
 
     seeds: how many the mean is of, 0 where none plays a part. failed: how many more gave no result.
     interval_over: `seeds`, or `images` where there is one training or none: such an interval speaks of these weights.
@@ -39,7 +39,8 @@ def summary_frame(summaries: Iterable[Summary], plan: RunPlan) -> "pandas.DataFr
     spans = [f"{metric.column}{end}" for metric in plan.metrics for end in ("", "_low", "_high")]
     ends = ["perfect_images", "parameters", "train_seconds"]
     columns = [*WHAT, *_settings(plan), "seeds", "failed", "interval_over", "n_images", *spans, *ends]
-    table = pandas.DataFrame([_summary(summary, plan) for summary in summaries], columns=columns)
+    found = [_summary(summary, plan) for summary in summaries if summary.scored or summary.failed]
+    table = pandas.DataFrame(found, columns=columns)
     whole = dict.fromkeys(["seeds", "failed", "n_images", "parameters"], "Int64")
     return table.astype({**whole, **dict.fromkeys([*spans, "perfect_images", "train_seconds"], "float64")})
 

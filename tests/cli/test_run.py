@@ -247,8 +247,8 @@ def test_changed_bytes_are_reported_in_one_line(copy: Path, home: Path) -> None:
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
         found = bench("report", copy / "tiny")
-        assert found.exit_code == 2
-        assert found.stderr == f"Error: {path} is damaged: delete it and run its spec again\n"
+        assert found.exit_code == 0, "the rest is shown"
+        assert found.stdout.count(path.name) == 1 and path.name in (copy / "tiny" / "report.html").read_text()
         path.unlink()
         assert bench("run", home / "spec.yaml", "--results", copy).exit_code == 0
 

@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from bench.core.errors import BenchError
 from bench.metrics import metrics
 from bench.noises import noises
-from bench.results import files, store
+from bench.results import files, formats, store
 from bench.results.files import DamagedResult, read_json, write
 from bench.results.store import HISTORY, STATE, WEIGHTS, CellStore, Store
 from bench.spec.protocol import score_id as id_of
@@ -238,7 +238,7 @@ def test_a_state_is_stored_as_it_always_was(tmp_path: Path) -> None:
 def test_a_state_of_other_parts_counts_as_none(tmp_path: Path) -> None:
     facts: dict[str, Any] = {"epoch": 1, "best_epoch": 1, "history": []}
     arrays = {"gradients/a": np.zeros(2)}
-    facts["sha256"] = store._digest(facts, arrays)
+    facts["sha256"] = formats.digest_of(facts, arrays)
     (tmp_path / STATE).write_bytes(save(arrays, metadata={"state": json.dumps(facts)}))
     same(CellStore(tmp_path).state(), State())
 

@@ -33,14 +33,14 @@ def quality(summaries: Sequence[Summary], metric: Measure, conditions: Condition
     title = f"{metric.title} by test noise"
     if not view.points:
         return nothing(title, conditions, [view.remarks()])
-    few = len(view.points) <= MOST_POINTS and len(view.shown) <= MOST_LOOKS
+    few = len(view.points) <= MOST_POINTS and len(view.everyone) <= MOST_LOOKS
     return (_points if few else _shades)(view, title, conditions)
 
 
 def _points(view: View, title: str, conditions: Conditions) -> "Figure":
     all_looks = looks(view.trained, view.plain)
     styles = {name: all_looks[name] for name in view.shown}
-    noises = list(view.noises)
+    noises = view.tests
     step = max(0.15, 0.5 / len(styles))  # inches between the points of one noise
     band = step * (len(styles) + 1)
     figure = canvas(WIDTH, band * len(noises) + 0.5)
@@ -64,19 +64,27 @@ def _points(view: View, title: str, conditions: Conditions) -> "Figure":
 
 
 def _winners(axes: "Axes", view: View, lines: int) -> None:
-    """Name the best of each noise at the right margin."""
-    for row, noise in enumerate(view.noises):
-        best = view.best(noise)
-        value = view.metric.format(best[0].value.mean)
-        unit = view.metric.unit if math.isfinite(best[0].value.mean) else ""
-        name = wrapped(" = ".join(point.contender for point in best), 22, max(1, min(2, lines - 1)))
-        text = f"best: {name}\n{value} {unit}".rstrip()
+    """Name the best of each noise at the right margin, or why there is none."""
+    for row, noise in enumerate(view.tests):
+        text = _winner(view, noise, max(1, min(2, lines - 1)))
         axes.text(1.015, row, text, transform=axes.get_yaxis_transform(), va="center", size=MEDIUM)
 
 
+def _winner(view: View, noise: str, lines: int) -> str:
+    if left := view.left(noise):
+        return "no best yet, to run:\n" + wrapped(", ".join(left), 22, lines)
+    best = view.best(noise)
+    if not best:
+        return "no result"
+    value = view.metric.format(best[0].value.mean)
+    unit = view.metric.unit if math.isfinite(best[0].value.mean) else ""
+    name = wrapped(" = ".join(point.contender for point in best), 22, lines)
+    return f"best: {name}\n{value} {unit}".rstrip()
+
+
 def _shades(view: View, title: str, conditions: Conditions) -> "Figure":
-    shown, more = first_few(view.shown, MOST_ROWS, "models")
-    noises, further = first_few(view.noises, MOST_COLUMNS, "test noises")
+    shown, more = first_few(view.everyone, MOST_ROWS, "models")
+    noises, further = first_few(view.tests, MOST_COLUMNS, "test noises")
     values = view.matrix(shown, noises)
     names = wrap_all(shown, 60, 1)
     margin = 1.2 + 0.075 * max(map(len, names.values()))
@@ -86,7 +94,7 @@ def _shades(view: View, title: str, conditions: Conditions) -> "Figure":
     figure = canvas(margin + cell * len(noises), 0.24 * len(shown) + (0.5 if across else 1.9))
     axes = figure.subplots()
     thousandths = max(filter(math.isfinite, view.means), default=1.0) < 0.1
-    _heatmap(axes, values, view.metric, 1000 if thousandths else 1)
+    _heatmap(axes, values, view, 1000 if thousandths else 1)
     axes.set_xticklabels([columns[noise] for noise in noises], rotation=0 if across else 90)
     axes.set_yticklabels([names[name] for name in shown], rotation=0)
     axes.set(xlabel="", ylabel="")
@@ -95,8 +103,8 @@ def _shades(view: View, title: str, conditions: Conditions) -> "Figure":
     return framed(figure, title, conditions, [" ".join([*notes, view.remarks(bars=False)])])
 
 
-def _heatmap(axes: "Axes", values: "pandas.DataFrame", metric: Measure, times: float) -> None:
-    numbers = values.to_numpy(dtype=float)
+def _heatmap(axes: "Axes", values: "pandas.DataFrame", view: View, times: float) -> None:
+    metric, numbers = view.metric, values.to_numpy(dtype=float)
     finite = np.isfinite(numbers)
     seaborn.heatmap(
         values.where(finite),
@@ -112,7 +120,12 @@ def _heatmap(axes: "Axes", values: "pandas.DataFrame", metric: Measure, times: f
         xticklabels=True,
         yticklabels=True,
     )
-    _mark_best(axes, numbers, metric)
+    _mark_best(axes, values, view)
+    rows, columns = list(values.index), list(values.columns)
+    for (name, noise), why in view.empty.items():
+        if name in rows and noise in columns:
+            x, y = columns.index(noise) + 0.5, rows.index(name) + 0.5
+            axes.text(x, y, why, size=SMALL - 0.5, color="0.35", ha="center", va="center")
     bar = axes.collections[0].colorbar
     if bar is not None and wide(numbers[finite]):
         scale(bar.ax.yaxis, numbers[finite], log=True, room=1)
@@ -122,9 +135,11 @@ def _annotation(value: float, metric: Measure, times: float) -> str:
     return metric.format(value) if metric.decimals is not None else f"{value * times:#.3g}".rstrip(".")
 
 
-def _mark_best(axes: "Axes", numbers: np.ndarray, metric: Measure) -> None:
+def _mark_best(axes: "Axes", values: "pandas.DataFrame", view: View) -> None:
     """Frame the best cells of each column, and make every number legible on its shade."""
-    best = np.array([metric.best(list(column), numbers.ravel().tolist()) for column in numbers.T]).T
+    winners = {(point.contender, noise) for noise in values.columns for point in view.best(noise)}
+    best = np.array([[(name, noise) in winners for noise in values.columns] for name in values.index])
+    numbers = values.to_numpy(dtype=float)
     shades = np.asarray(axes.collections[0].get_facecolor())[np.isfinite(numbers).ravel()]
     for text, shade, (row, column) in zip(axes.texts, shades, np.argwhere(np.isfinite(numbers)), strict=True):
         text.set_color("black" if luminance(shade) > 0.18 else "white")

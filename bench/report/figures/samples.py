@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,13 +32,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A few test images under one test noise, and what the models restored. metric: of the values."""
+    """A few test images under one test noise, and what the models restored.
+
+    metric: of the values. missing: what each model without pictures lacks, `to run`, `failed` or `damaged`.
+    """
 
     noise: Label
     metric: Measure
     original: Column
     noisy: Column
     restored: tuple[Column, ...]
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 @themed()
@@ -62,15 +66,20 @@ def samples(sheet: Sheet, conditions: Conditions) -> "Figure":
             marks = best.get(column.head, [False] * images)
             _column(grid[:, place], column, sheet.metric, marks)
     title = f"Test images under {sheet.noise}"
-    return framed(figure, title, conditions, [_note(sheet.metric)], pad=0.03)
+    return framed(figure, title, conditions, [_note(sheet)], pad=0.03)
 
 
-def _note(metric: Measure) -> str:
-    return f"Number on a picture: its {metric.title} as in the tables; black on white: the best of its row."
+def _note(sheet: Sheet) -> str:
+    number = f"Number on a picture: its {sheet.metric.title} as in the tables"
+    missing = ", ".join(f"{name} ({why})" for name, why in sheet.missing.items())
+    parts = [f"{number}; black on white: the best of its row." if _best(sheet) else f"{number}."]
+    return " ".join([*parts, *([f"Not shown: {missing}."] if missing else [])])
 
 
 def _best(sheet: Sheet) -> Mapping[str, list[bool]]:
-    """For each reconstruction, on which images it is the best."""
+    """For each reconstruction, on which images it is the best; empty while another one is to come."""
+    if "to run" in sheet.missing.values():
+        return {}
     valued = [(column.head, column.values) for column in sheet.restored if column.values is not None]
     if not valued:
         return {}

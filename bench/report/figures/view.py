@@ -12,6 +12,8 @@ from bench.results.records import Contender, NoiseTest
 from bench.results.statistics import Interval
 from bench.results.summary import Summary
 
+NAMED = 4  # of the contenders still to be run
+
 
 @dataclass(frozen=True)
 class Point:
@@ -28,7 +30,7 @@ class Point:
 
 @dataclass(frozen=True)
 class View:
-    """One metric of some summaries. Those without a value are counted in the remarks, and nowhere else."""
+    """One metric of some summaries. Those without a value have no point; `empty` and the remarks say why."""
 
     metric: Measure
     summaries: tuple[Summary, ...]
@@ -39,19 +41,27 @@ class View:
         return contender_names((summary.contender for summary in self.summaries), crossed(self.summaries))
 
     @cached_property
+    def brief(self) -> dict[str, str]:
+        """What each test noise is called, by its id."""
+        return noise_names(summary.test for summary in self.summaries)
+
+    @cached_property
+    def tests(self) -> list[str]:
+        """Every test noise, with a value or without, in the order of the summaries."""
+        return list(dict.fromkeys(self.brief[summary.test.id] for summary in self.summaries))
+
+    @cached_property
     def noises(self) -> dict[str, NoiseTest]:
         """The test noises that have a value, by the names they are shown by, in the order of the summaries."""
-        brief = noise_names(summary.test for summary in self.summaries)
-        return {brief[summary.test.id]: summary.test for summary in self.summaries if self._known(summary)}
+        return {self.brief[summary.test.id]: summary.test for summary in self.summaries if self._known(summary)}
 
     @cached_property
     def points(self) -> list[Point]:
         """A point per summary that has a value."""
-        brief = noise_names(summary.test for summary in self.summaries)
         return [
             Point(
                 self.names[summary.contender],
-                brief[summary.test.id],
+                self.brief[summary.test.id],
                 summary.intervals[self.metric.column],
                 summary.parameters or 0,
             )
@@ -70,10 +80,29 @@ class View:
         return list(dict.fromkeys(name for contender, name in self.names.items() if not contender.trained))
 
     @property
+    def everyone(self) -> list[str]:
+        """All contenders, trained ones first."""
+        return [*self.trained, *self.plain]
+
+    @property
     def shown(self) -> list[str]:
-        """The contenders that have a value, trained ones first."""
+        """Those of them that have a value."""
         present = {point.contender for point in self.points}
-        return [name for name in (*self.trained, *self.plain) if name in present]
+        return [name for name in self.everyone if name in present]
+
+    @cached_property
+    def empty(self) -> dict[tuple[str, str], str]:
+        """Why there is no value, `failed` or `to run`, by contender and test noise."""
+        found = {
+            (self.names[summary.contender], self.brief[summary.test.id]): summary.why_empty(self.metric)
+            for summary in self.summaries
+        }
+        return {key: why for key, why in found.items() if why}
+
+    def left(self, noise: str) -> list[str]:
+        """The contenders that a run still has to test on a noise, at least with some seed."""
+        mine = [summary for summary in self.summaries if self.brief[summary.test.id] == noise]
+        return [self.names[summary.contender] for summary in mine if summary.lacks(self.metric)]
 
     @property
     def idle(self) -> str:
@@ -89,8 +118,11 @@ class View:
         return [point for point in self.of(contender, noise) if math.isfinite(point.value.mean)]
 
     def best(self, noise: str) -> list[Point]:
-        """The points with the best value of a test noise: several where the decimals shown don't tell them apart."""
-        points = self.of(noise=noise)
+        """The points with the best value of a test noise: several where the decimals shown don't tell them apart.
+
+        None while a contender is still to be tested on it.
+        """
+        points = [] if self.left(noise) else self.of(noise=noise)
         marks = self.metric.best([point.value.mean for point in points], self.means)
         return [point for point, top in zip(points, marks, strict=True) if top]
 
@@ -123,6 +155,10 @@ class View:
         failed = {row.cell.id for summary in self.summaries for row in summary.failed}
         if failed:
             notes.append(f"{_count(len(failed), 'cell')} failed and left out; results.csv says why.")
+        left = dict.fromkeys(name for noise in self.tests for name in self.left(noise))
+        if left:
+            names, more = list(left)[:NAMED], len(left) - NAMED
+            notes.append(f"Still to be run: {', '.join(names)}{f' and {more} more' if more > 0 else ''}.")
         exact = sum(math.isinf(summary.mean(self.metric)) for summary in known)
         if exact:
             notes.append(f"{_count(exact, 'row')} not drawn: every image is exact.")

@@ -1,0 +1,74 @@
+"""The sample pictures of a results folder, as they are stored."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.report.figures import Column, Sheet
+from bench.results.files import DamagedResult
+from bench.results.names import contender_names
+from bench.results.records import Contender, NoiseTest, RunPlan
+from bench.results.store import CellStore, Store
+
+ROWS_SHOWN = 4  # test images per samples figure
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The first test images of a test. values: the leading metric of each, None where it can't be read."""
+
+    original: np.ndarray
+    noisy: np.ndarray
+    output: np.ndarray
+    values: np.ndarray | None
+
+
+def sheets(store: Store, plan: RunPlan) -> Iterator[Sheet]:
+    """For each test noise, the first test images as each contender restored them: with the first seed there is."""
+    for test in plan.tests:
+        found: dict[Contender, Sample] = {}
+        missing: dict[Contender, str] = {}
+        for cell in plan.cells:
+            if test in cell.tests and cell.contender not in found:
+                sample = _sample(store.cell(cell.id), test.id, plan.leading.column)
+                if isinstance(sample, Sample):
+                    found[cell.contender] = sample
+                else:
+                    missing.setdefault(cell.contender, sample)
+        if found:
+            yield _sheet(plan, test, found, {who: why for who, why in missing.items() if who not in found})
+
+
+def _sample(folder: CellStore, test: str, column: str) -> Sample | str:
+    """What is stored of a test, or why there is nothing to show: `to run`, `failed` or `damaged`."""
+    if folder.score(test) is None:
+        return "failed" if folder.failure(test) else "to run"
+    try:
+        stored = {part: pictures[:ROWS_SHOWN] for part, pictures in folder.samples(test).items()}
+    except DamagedResult:
+        return "damaged"
+    return Sample(stored["original"], stored["noisy"], stored["output"], _values(folder, test, column))
+
+
+def _values(folder: CellStore, test: str, column: str) -> np.ndarray | None:
+    try:
+        values = folder.values(test).get(column)
+    except DamagedResult:
+        return None
+    return None if values is None else values.to_numpy()[:ROWS_SHOWN]
+
+
+def _sheet(plan: RunPlan, test: NoiseTest, found: dict[Contender, Sample], missing: dict[Contender, str]) -> Sheet:
+    everyone = [cell.contender for cell in plan.cells if test in cell.tests]
+    names = contender_names(everyone, any(who.train_noise not in (None, test.label) for who in everyone))
+    idle = next((sample.values for who, sample in found.items() if who.model.name == "identity"), None)
+    first = next(iter(found.values()))
+    return Sheet(
+        noise=test.label,
+        metric=plan.leading,
+        original=Column("original", first.original),
+        noisy=Column("noisy", first.noisy, idle),
+        restored=tuple(Column(names[who], sample.output, sample.values) for who, sample in found.items()),
+        missing={names[who]: why for who, why in missing.items()},
+    )

@@ -1,0 +1,74 @@
+"""How values are written to files: histories as CSV, scores as Parquet, arrays as safetensors."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save as serialize
+
+from bench.core.lazy import Lazy
+from bench.training.state import Epoch
+
+pyarrow = Lazy("pyarrow")
+parquet = Lazy("pyarrow.parquet")
+
+
+def to_safetensors(arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> bytes:
+    """Arrays as the content of a safetensors file."""
+    # The format takes an array's memory as it lies, whatever its strides.
+    return serialize({name: np.asarray(value, order="C") for name, value in arrays.items()}, metadata=metadata)
+
+
+def digest_of(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """Checksum of a state: its file format has none."""
+    found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name in sorted(arrays):
+        found.update(f"{name} {arrays[name].dtype} {arrays[name].shape} ".encode())
+        found.update(arrays[name].tobytes())
+    return found.hexdigest()
+
+
+def to_csv(history: Sequence[Epoch]) -> bytes:
+    """A history as the content of history.csv."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")
+    table.writeheader()
+    table.writerows(asdict(epoch) for epoch in history)
+    return text.getvalue().encode()
+
+
+def from_csv(content: bytes) -> tuple[Epoch, ...]:
+    """The epochs in a history as `to_csv` wrote it."""
+    return tuple(
+        Epoch(
+            int(row["epoch"]),
+            float(row["train_loss"]),
+            float(row["validation_loss"]) if row["validation_loss"] else None,
+            float(row["seconds"]),
+        )
+        for row in csv.DictReader(io.StringIO(content.decode()))
+    )
+
+
+def to_parquet(values: Mapping[str, np.ndarray]) -> bytes:
+    """Values by metric column, one per image, as the content of a Parquet file."""
+    content = io.BytesIO()
+    images = np.arange(len(next(iter(values.values()))))
+    parquet.write_table(pyarrow.table({"image": images, **values}), content)
+    return content.getvalue()
+
+
+def finite(value: float) -> float | None:
+    """A mean as JSON can hold it: none where every image is perfect."""
+    return value if np.isfinite(value) else None
+
+
+def deviation(values: np.ndarray) -> float:
+    """Standard deviation over the images whose value is finite; 0 for fewer than two."""
+    finite = values[np.isfinite(values)]
+    return float(finite.std(ddof=1)) if len(finite) > 1 else 0.0
