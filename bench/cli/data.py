@@ -26,8 +26,8 @@ def fetch(name: str, plugins: tuple[str, ...]) -> None:
 class Chosen:
     """The images that a spec gets.
 
-    asked: the experiment as the spec has it. experiment: the same on its fallback where its own images can't be had.
-    stand_in_for: the dataset that can't be had, or empty. reason: why it can't.
+    asked: the experiment as the spec has it. experiment: the same on its fallback where its own images are unavailable.
+    stand_in_for: the dataset that is unavailable, or empty. reason: why it can't.
     to_fetch: what has yet to be fetched for it, or empty.
     """
 
@@ -49,14 +49,16 @@ class Chosen:
             screen.print(f"{self.reason}\n")
         why = "" if verbose or not self.reason else " (why: --verbose)"
         used = self.experiment.dataset.label()
-        screen.print(f"STAND-IN IMAGES: {used} instead of {self.stand_in_for}, which can't be had{why}\n", style="bold")
+        screen.print(
+            f"STAND-IN IMAGES: {used} instead of {self.stand_in_for}, which is unavailable{why}\n", style="bold"
+        )
 
 
 def choose(experiment: spec.Experiment, before: RunPlan | None, available: Callable[[Dataset], str]) -> Chosen:
     """The images that an experiment gets: its own, or else those of its fallback.
 
     before: what its folder was run for. available: what has yet to be fetched of a dataset; raises DataError where it
-    can't be had.
+    is unavailable.
     """
     try:
         with experiment.at_dataset():

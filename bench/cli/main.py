@@ -111,7 +111,7 @@ def main() -> None:
 
 @main.command()
 @spec_options
-@click.option("--workers", type=click.IntRange(1), help="Local processes; default: as many as the processors carry.")
+@click.option("--workers", type=click.IntRange(1), help="Number of local processes; default: one per processor.")
 @click.option("--no-figures", is_flag=True, help="Write the tables only; `bench report` draws the figures later.")
 def run(
     spec: Path,
@@ -124,15 +124,15 @@ def run(
     """Train and score what SPEC names; what is finished already is kept.
 
     Exit codes: 0 all done, 1 a cell failed (the others are kept), 2 the spec or command is wrong,
-    3 the data can't be had, 130 interrupted.
+    3 the data are unavailable, 130 interrupted.
     """
     sys.exit(run_command.run(spec, overrides, results, plugins, workers, figures=not no_figures))
 
 
 @main.command()
 @spec_options
-@click.option("--measure", is_flag=True, help="First time each kind of work.")
-@click.option("--workers", type=click.IntRange(1), help="Foretell for so many.")
+@click.option("--measure", is_flag=True, help="Benchmark each kind of work first.")
+@click.option("--workers", type=click.IntRange(1), help="Forecast for this many processes.")
 def plan(
     spec: Path,
     overrides: tuple[str, ...],

@@ -58,14 +58,14 @@ def _forecast(experiment: spec.Experiment, left: Sequence[Pending], known: Costs
     busy = [forecast.seconds(experiment, one, known) for one in left]
     lacking = busy.count(None)
     if lacking:
-        return f"how long: not known, {lacking} of these cells were never measured on this machine; --measure does it"
+        return f"time: unknown, {lacking} of these cells were never benchmarked on this machine; use --measure"
     usual = engine.default_workers(resolved(experiment), left)
     counts = [workers] if workers else [usual * factor for factor in (1, 2, 4)]
     walls = [known.start + forecast.wall([cell for cell in busy if cell is not None], count) for count in counts]
     here = f"{duration(walls[0])} in {counts[0]} process{'es' if counts[0] > 1 else ''}"
     more = "".join(f", {duration(wall)} in {count}" for wall, count in zip(walls[1:], counts[1:], strict=True))
-    said = "how long before figures and report, as measured on this machine"
-    return f"{said}: {here}{more}, each with processors of its own like these"
+    forecast_for = "time without figures and report, from benchmarks on this machine"
+    return f"{forecast_for}: {here}{more}, each with its own processors"
 
 
 def _planned(work: Work, varied: Sequence[str], state: str) -> dict[str, str]:

@@ -30,8 +30,8 @@ def show_table(screen: Console, columns: Row, rows: Sequence[Row]) -> None:
 
 def show_sections(screen: Console, columns: Row, sections: Mapping[str, Sequence[Row]]) -> None:
     """Print one table in sections, each under its title. Columns in which no row says anything are left out."""
-    said = [i for i in range(len(columns)) if any(row[i] for section in sections.values() for row in section)]
-    kept = said or range(len(columns))
+    filled = [i for i in range(len(columns)) if any(row[i] for section in sections.values() for row in section)]
+    kept = filled or range(len(columns))
     columns = [columns[i] for i in kept]
     sections = {title: [[row[i] for i in kept] for row in section] for title, section in sections.items()}
     rows = [row for section in sections.values() for row in section]

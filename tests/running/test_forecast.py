@@ -171,11 +171,11 @@ def test_costs_of_another_machine_are_not_taken(experiment: Experiment, monkeypa
 
 def test_plan_foretells_once_costs_are_measured(experiment: Experiment, tmp_path: Path) -> None:
     text = str(tmp_path / "spec.yaml")
-    assert "4 of these cells were never measured on this machine; --measure does it" in bench("plan", text).output
+    assert "4 of these cells were never benchmarked on this machine; use --measure" in bench("plan", text).output
     measured = bench("plan", text, "--measure", "--workers", 1).output
     later = bench("plan", text).output
     for said in (measured, later):
-        assert re.search(r"how long before figures and report, as measured on this machine: \d+ s in 1 process", said)
+        assert re.search(r"time without figures and report, from benchmarks on this machine: \d+ s in 1 process", said)
     assert re.search(r" in 1 process, \d+ s in 2, \d+ s in 4, each", later)
     run(tmp_path / "spec.yaml", tmp_path / "results", "--workers", 1)
-    assert "how long" not in bench("plan", text, "--results", tmp_path / "results").output
+    assert "time without" not in bench("plan", text, "--results", tmp_path / "results").output
