@@ -37,6 +37,7 @@ ASKING = {
     "bench.cli.plan",
     "bench.cli.results",
     "bench.cli.denoise",
+    "bench.cli.init",
     "bench.cli.catalogue",
 }
 

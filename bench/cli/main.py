@@ -18,6 +18,7 @@ from bench.core.plugins import SKIPPED
 catalogue = Lazy("bench.cli.catalogue")
 data_command = Lazy("bench.cli.data")
 denoise_command = Lazy("bench.cli.denoise")
+init_command = Lazy("bench.cli.init")
 plan_command = Lazy("bench.cli.plan")
 results_command = Lazy("bench.cli.results")
 run_command = Lazy("bench.cli.run")
@@ -121,7 +122,9 @@ def run(
     workers: int | None,
     no_figures: bool,
 ) -> None:
-    """Train and score what SPEC names; what is finished already is kept.
+    """Train and score what SPEC asks for; what is finished already is kept.
+
+    SPEC is a YAML file, or the name of one that comes with the package, such as smoke or default.
 
     Exit codes: 0 all done, 1 a cell failed (the others are kept), 2 the spec or command is wrong,
     3 the data are unavailable, 130 interrupted.
@@ -208,6 +211,14 @@ def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None
 def show_model(name: str, size: int, plugins: tuple[str, ...]) -> None:
     """Keys of a model, its layers with the size after each, parameters and multiply-accumulates."""
     catalogue.show_model(name, size, plugins)
+
+
+@main.command()
+@click.argument("file", default="experiment.yaml", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+def init(file: Path, force: bool) -> None:
+    """Write a commented spec to start from to FILE, experiment.yaml by default."""
+    init_command.init(file, force)
 
 
 @main.command()

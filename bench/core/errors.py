@@ -44,9 +44,13 @@ def unknown(what: str, given: object, valid: Iterable[str]) -> str:
     "unknown noise 'gausian'. Did you mean gaussian? Valid: gaussian, masking"
     """
     names = list(valid)
-    near = get_close_matches(str(given)[:100], names, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return f"unknown {what} {shorten(given)}.{hint} Valid: {', '.join(names) or '(none)'}"
+    return f"unknown {what} {shorten(given)}.{nearest(given, names)} Valid: {', '.join(names) or '(none)'}"
+
+
+def nearest(given: object, valid: Iterable[str]) -> str:
+    """A question whether the nearest of the valid names was meant, after a space; nothing where none is near."""
+    near = get_close_matches(str(given)[:100], list(valid), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def shorten(value: object, limit: int = 60) -> str:

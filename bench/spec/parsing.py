@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.core.errors import FieldError, SpecError, shorten, unknown
+from bench.core.errors import FieldError, SpecError, nearest, shorten, unknown
 from bench.datasets import Dataset, datasets
 from bench.metrics import metrics
 from bench.models import models
 from bench.noises import Noise, noises
+from bench.spec.bundled import bundled, spec_path
 from bench.spec.experiment import KEYS, MAX_SEED, NAME, REQUIRED, Experiment
 from bench.spec.grids import MAX_CELLS, every, sweep, under, unique
 from bench.spec.train_settings import TRAIN_KEYS, Train
@@ -20,14 +21,19 @@ MAX_TESTS = 100_000
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
-    """The experiment that a file asks for, after `KEY=VALUE` overrides. Raises SpecError."""
+    """The experiment that a file, or a spec of the package by its name, asks for, after `KEY=VALUE` overrides.
+
+    Raises SpecError.
+    """
+    path = spec_path(path)
     try:
         with path.open("rb") as file:
             content = file.read(4 * MAX_CHARACTERS + 1)
         text = content.decode("utf-8")
     except FileNotFoundError:
         raise SpecError(
-            f"{path}: there is no such file. Give the path of a YAML spec, as in experiments/default.yaml"
+            f"{path}: there is no such file.{nearest(path.stem, bundled())} Give the path of a YAML spec, as in "
+            f"experiments/default.yaml, or the name of one that comes with the package: {', '.join(bundled())}"
         ) from None
     except IsADirectoryError:
         raise SpecError(f"{path}: this is a folder. Give the path of a YAML spec") from None
