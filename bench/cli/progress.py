@@ -1,5 +1,6 @@
 """What a run is doing, for a person: live bars on a terminal, plain lines elsewhere."""
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -177,7 +178,7 @@ class Display:
         done = cell.done if cell.left.epochs else cell.tested
         self.live.update(cell.bar, completed=done, count=f"{cell.tested}/{tests} tests", speed="")
         on = "" if work.cell.noise and test == work.cell.noise.label() else f", tested on {self.tests.get(test, test)}"
-        found = ", ".join(f"{key} {mean:.4g}" for key, mean in means.items())
+        found = ", ".join(f"{key} {'perfect' if math.isinf(mean) else f'{mean:.4g}'}" for key, mean in means.items())
         self._line(f"scored {self._name(work)}{on}: {found}")
 
     def _end(self, work: Work) -> None:

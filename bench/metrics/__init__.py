@@ -1,8 +1,9 @@
 """Measures of image quality, one family per file."""
 
 from bench.core.registry import import_modules
-from bench.metrics.base import Measure, Metric, compute, mean, metrics
+from bench.metrics.base import Metric, compute, metrics
+from bench.metrics.measure import Average, Measure
 
 import_modules(__name__, __path__)
 
-__all__ = ["Measure", "Metric", "compute", "mean", "metrics"]
+__all__ = ["Average", "Measure", "Metric", "compute", "metrics"]

@@ -1,82 +1,18 @@
 """Image quality, one value per image, as scikit-image and torch compute it but for whole batches and in float64."""
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from bench.core.errors import BenchError
 from bench.core.lazy import torch
 from bench.core.registry import Registered, Registry
+from bench.metrics.measure import Measure
 
 # Images measured at a time. On a processor what a block needs must stay in its cache: with 64 images instead of 16 both
 # kinds of SSIM take a quarter longer. On a GPU the block must be large enough to keep it busy.
 BLOCK = 16
 GPU_BLOCK = 1024
-
-
-class Measure:
-    """What the values of a metric are and how they are shown: all that tables and figures know of it.
-
-    column: its name in tables. title, unit: for axes. better: `higher` or `lower`.
-    decimals: shown of every value; None: as many as the values at hand need.
-    """
-
-    title: str = ""
-    unit: str = ""
-    better: str = "higher"
-    decimals: int | None = None
-    if TYPE_CHECKING:  # a property of a metric, a field of a stored one; for a field, a property here were its default
-
-        @property
-        def column(self) -> str: ...
-
-    @property
-    def heading(self) -> str:
-        """Title and unit: `PSNR (dB)`."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
-
-    @property
-    def axis_label(self) -> str:
-        """Title, unit and direction: `PSNR (dB), higher is better`."""
-        return f"{self.heading}, {self.better} is better"
-
-    def merit(self, value: float) -> float:
-        """The value with its sign turned where lower is better: the greater, the better; least where it is NaN."""
-        return -math.inf if math.isnan(value) else value if self.better == "higher" else -value
-
-    def best(self, values: Sequence[float], among: Iterable[float] | None = None) -> list[bool]:
-        """Which of the values are the best, as far as the decimals shown tell; none of them where all are NaN.
-
-        among: all values shown beside them, as for `format`.
-        """
-        decimals = self.shown_decimals(values if among is None else among)
-        merits = [self.merit(round(value, decimals) if math.isfinite(value) else value) for value in values]
-        top = max(merits, default=-math.inf)
-        return [merit == top > -math.inf for merit in merits]
-
-    def shown_decimals(self, among: Iterable[float]) -> int:
-        """How many decimals values are shown with: the metric's own, or enough for three digits of the smallest."""
-        sizes = [abs(value) for value in among if math.isfinite(value) and value]
-        if self.decimals is not None or not sizes:
-            return 2 if self.decimals is None else self.decimals
-        return min(8, max(4, 2 - math.floor(math.log10(min(sizes)))))
-
-    def format(self, value: float, among: Iterable[float] | None = None, signed: bool = False) -> str:
-        """A value as text, without its unit.
-
-        among: the values it is shown beside, which get equally many decimals; unless given, it is shown on its own.
-        signed: with a plus sign where it is positive, as a difference is.
-        """
-        if not math.isfinite(value):
-            return "-" if math.isnan(value) else "perfect"
-        sign = "+" if signed else ""
-        if among is None and self.decimals is None:
-            return f"{value:{sign}.4g}"
-        return f"{value:{sign}.{self.shown_decimals(among or ())}f}"
 
 
 @dataclass(frozen=True)
@@ -170,16 +106,6 @@ def compute(chosen: Sequence[Metric], images: "torch.Tensor", targets: "torch.Te
                 )
             out[metric.column][rows] = values[: len(out[metric.column][rows])].double()
     return out
-
-
-def mean(values: np.ndarray) -> tuple[float, int]:
-    """The mean over the images that aren't perfect (infinite), and how many are; a NaN among them makes it NaN.
-
-    With nothing but perfect images there is no such mean: NaN.
-    """
-    perfect = np.isposinf(values)
-    rest = values[~perfect]
-    return (float(rest.mean()) if rest.size else math.nan), int(perfect.sum())
 
 
 def _pairs(images: "torch.Tensor", targets: "torch.Tensor") -> Iterator[tuple[slice, Pair]]:

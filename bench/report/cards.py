@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.core.lazy import pandas
+from bench.results.ranking import counted_text
 from bench.results.readable import to_markdown
 from bench.results.records import PlannedCell, ResultRow, RunPlan
 from bench.results.store import WEIGHTS, Store
@@ -38,5 +39,8 @@ def _card(cell: PlannedCell, record: Mapping[str, Any]) -> str:
 def _scores(rows: Sequence[ResultRow], plan: RunPlan) -> "pandas.DataFrame":
     table = {"test_noise": [str(row.test.label) for row in rows], "n_images": [str(row.n_images) for row in rows]}
     for metric in plan.metrics:
-        table[metric.column] = [metric.format(row.means[metric.column]) for row in rows]
+        table[metric.column] = [metric.format(row.mean(metric)) for row in rows]
+        counted = [counted_text(row.averages.get(metric.column), metric) for row in rows]
+        if any(counted):
+            table[f"exact ({metric.column})"] = counted
     return pandas.DataFrame(table)

@@ -4,10 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.metrics import Measure
+from bench.results.names import contender_names, crossed, noise_names
+from bench.results.ranking import disputes
 from bench.results.records import ResultRow, RunPlan
 from bench.results.summary import Summary
 
-NAMED = 6  # damaged files; the others are counted
+NAMED = 6  # damaged files, and test noises without a single best; the others are counted
 UNSAID = ("threads", "device", "keep")  # settings of training that no reader needs beside a number
 
 
@@ -34,7 +37,7 @@ class Conditions:
 
 
 def conditions(
-    plan: RunPlan, environment: Mapping[str, Any], rows: Sequence[ResultRow], summaries: Iterable[Summary]
+    plan: RunPlan, environment: Mapping[str, Any], rows: Sequence[ResultRow], summaries: Sequence[Summary]
 ) -> Conditions:
     """The conditions of a folder's numbers. environment: environment.json."""
     data, seeds = plan.data, len(plan.seeds)
@@ -45,7 +48,8 @@ def conditions(
         f"{data['validation']:,} validation and {data['test']:,} test images. "
         f"Training: {_settings(plan.train)}. {seeds} seed{'s' if seeds > 1 else ''}. "
         "Scores: means over the test images; outputs clipped to [0, 1], noise too unless its label says clip=false"
-        f"{_intervals(summaries)}. noise-bench {version}, torch {torch_version}, {environment.get('cpu')}."
+        f"{_intervals(summaries)}.{_ceiling(plan.leading, summaries)} noise-bench {version}, torch {torch_version}, "
+        f"{environment.get('cpu')}."
     )
     return Conditions(plan.stand_in_for, text, missing(plan, rows))
 
@@ -74,6 +78,18 @@ def _settings(train: Mapping[str, Any]) -> str:
     if given["images"]:
         del given["epochs"]
     return ", ".join(f"{key} {value}" for key, value in given.items() if value)
+
+
+def _ceiling(metric: Measure, summaries: Sequence[Summary]) -> str:
+    """What exact images count as, and where that leaves no single best."""
+    if not any(summary.counts(metric).capped for summary in summaries):
+        return ""
+    disputed = disputes(summaries, metric, contender_names((s.contender for s in summaries), crossed(summaries)))
+    noises = noise_names(summary.test for summary in summaries)
+    parts = [f" In mean {metric.title} an image counts as at most {metric.ceiling:g} {metric.unit}, an exact one too."]
+    parts += [f" No single best on {noises[test]}: {why}." for test, why in list(disputed.items())[:NAMED]]
+    parts += [f" Nor on {len(disputed) - NAMED} more test noises."] if len(disputed) > NAMED else []
+    return "".join(parts)
 
 
 def _intervals(summaries: Iterable[Summary]) -> str:

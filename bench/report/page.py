@@ -161,7 +161,7 @@ def _cell(view: View, model: str, noise: str) -> Cell:
         return Cell(view.empty.get((model, noise), "\N{EN DASH}"))
     idle = view.of(view.idle, noise) if view.idle else []
     value = points[0].value.mean
-    gain = value - idle[0].value.mean if idle and model != view.idle else math.nan
+    gain = _difference(points[0], idle[0], view.metric) if idle and model != view.idle else math.nan
     return Cell(
         _value(value, view.metric),
         _value(gain, view.metric, signed=True) if math.isfinite(gain) else "",
@@ -176,6 +176,8 @@ def _win(view: View, noise: str) -> Win:
     ranks = sorted(view.of(noise=noise), key=lambda point: -view.metric.merit(point.value.mean))
     if not ranks:
         return Win(noise, "no result", "everything failed")
+    if noise in view.disputes:
+        return Win(noise, "no single best", view.disputes[noise])
     first, *others = ranks
     parts = [_quantity(first.value.mean, view.metric)]
     idle = next((point for point in others if point.contender == view.idle), None)
@@ -190,9 +192,14 @@ def _win(view: View, noise: str) -> Win:
 
 def _claim(one: Point, other: Point, what: str, metric: Measure) -> str:
     """A difference, with a caveat where the confidence intervals overlap."""
-    difference = abs(one.value.mean - other.value.mean)
+    difference = abs(_difference(one, other, metric))
     caveat = ", within their 95 % confidence intervals" if difference <= _half(one) + _half(other) else ""
     return f"{_quantity(difference, metric)} {what}{caveat}"
+
+
+def _difference(one: Point, other: Point, metric: Measure) -> float:
+    """Where every image is exact, the metric's ceiling is what counts."""
+    return float(metric.counted(one.value.mean) - metric.counted(other.value.mean))
 
 
 def _half(point: Point) -> float:

@@ -37,9 +37,9 @@ class Results:
 
 
 def read(store: Store) -> Results:
-    """What a folder holds. Raises BenchError where nothing was run."""
+    """What a folder holds, its markers brought up to date. Raises BenchError where nothing was run."""
     plan = store.plan()
-    rows = read_rows(store, plan)
+    rows = read_rows(store, plan, keep=True)
     summaries = summarise(rows, plan.metrics)
     return Results(plan, rows, summaries, conditions(plan, store.environment(), rows, summaries))
 

@@ -11,6 +11,7 @@ from bench.core.lazy import pandas
 from bench.metrics import Measure
 from bench.results.records import Contender, ResultRow, RunPlan, setting_value
 from bench.results.rows import read_rows
+from bench.results.statistics import interval
 from bench.results.store import Store
 
 GATE = "psnr"  # the metric that decides; its unit is that of --max-drop
@@ -38,15 +39,16 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Change:
-    """A metric's mean over seeds in both results. Infinite where every image is exact."""
+    """A metric's mean over seeds in both results, and B - A. A mean is infinite where every image is exact."""
 
     a: float
     b: float
+    change: float
 
-    @property
-    def change(self) -> float:
-        """B - A."""
-        return 0.0 if self.a == self.b else self.b - self.a
+    @classmethod
+    def of(cls, metric: Measure, a: float, b: float) -> "Change":
+        """The change from one mean to another; an infinite one counts as the metric's ceiling."""
+        return cls(a, b, float(metric.counted(b) - metric.counted(a)))
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ def _differing(first: Any, second: Any, part: str = "") -> Iterator[tuple[str, A
 def _difference(
     key: Key, a: Sequence[ResultRow], b: Sequence[ResultRow], metrics: Sequence[Measure], max_drop: float
 ) -> Difference:
-    changes = {metric.column: Change(_mean(a, metric.column), _mean(b, metric.column)) for metric in metrics}
+    changes = {metric.column: Change.of(metric, _mean(a, metric), _mean(b, metric)) for metric in metrics}
     gate = changes[GATE]
     # One image with a NaN makes the mean NaN, and no comparison with NaN is true.
     failed_a = any(row.state == "failed" for row in a) or math.isnan(gate.a)
@@ -224,10 +226,9 @@ def _verdict(change: float, failed_a: bool, failed_b: bool, max_drop: float) -> 
     return "better" if change > max_drop else "same"
 
 
-def _mean(rows: Sequence[ResultRow], column: str) -> float:
+def _mean(rows: Sequence[ResultRow], metric: Measure) -> float:
     """Over the seeds that have a result."""
-    values = [row.means.get(column, math.nan) for row in rows if row.state == "scored"]
-    return sum(values) / len(values) if values else math.nan
+    return interval(metric, [row.averages[metric.column] for row in rows if metric.column in row.averages]).mean
 
 
 def _flat(row: Difference) -> dict[str, Any]:

@@ -61,14 +61,3 @@ def to_parquet(values: Mapping[str, np.ndarray]) -> bytes:
     images = np.arange(len(next(iter(values.values()))))
     parquet.write_table(pyarrow.table({"image": images, **values}), content)
     return content.getvalue()
-
-
-def finite(value: float) -> float | None:
-    """A mean as JSON can hold it: none where every image is perfect."""
-    return value if np.isfinite(value) else None
-
-
-def deviation(values: np.ndarray) -> float:
-    """Standard deviation over the images whose value is finite; 0 for fewer than two."""
-    finite = values[np.isfinite(values)]
-    return float(finite.std(ddof=1)) if len(finite) > 1 else 0.0

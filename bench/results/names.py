@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from bench.core.labels import Label, shortened
 from bench.results.records import Contender, NoiseTest, PlannedCell, setting, title
+from bench.results.summary import Summary
 
 
 def contender_names(contenders: Iterable[Contender], by_train_noise: bool) -> dict[Contender, str]:
@@ -49,6 +50,11 @@ def cell_names(cells: Iterable[PlannedCell]) -> dict[str, str]:
         return " · ".join(parts)
 
     return {cell.id: name(cell) for cell in given}
+
+
+def crossed(summaries: Iterable[Summary]) -> bool:
+    """Whether some model is tested on a noise it wasn't trained on; then who was trained on what matters."""
+    return any(s.contender.train_noise and s.contender.train_noise != s.test.label for s in summaries)
 
 
 def brief(noise: Label) -> str:

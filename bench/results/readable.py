@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from bench.core.lazy import pandas
 from bench.metrics import Measure
+from bench.results.ranking import counted_text, rank
 from bench.results.records import RunPlan
 from bench.results.summary import Summary
 
@@ -26,32 +27,18 @@ def for_readers(summaries: Sequence[Summary], plan: RunPlan, mark: str = "**{}**
         text[f"train.{key}"] = ["" if value is None else str(value) for value in values]
     for metric in plan.metrics:
         text[f"{metric.heading} {ARROWS[metric.better]}"] = _column(ordered, metric, mark)
+        counted = [counted_text(summary.counts(metric), metric) for summary in ordered]
+        if any(counted):
+            text[f"exact ({metric.title})"] = counted
     text["seeds"] = list(map(_seeds, ordered))
     return text
 
 
-def best(summaries: Sequence[Summary], metric: Measure) -> list[bool]:
-    """Whether each summary is the best of its test noise, as far as the decimals shown tell.
-
-    None is, on a test noise on which something is still to be run.
-    """
-    means = [summary.mean(metric) for summary in summaries]
-    places: dict[str, list[int]] = {}
-    for place, summary in enumerate(summaries):
-        places.setdefault(summary.test.id, []).append(place)
-    found = [False] * len(means)
-    for mine in places.values():
-        if any(summaries[place].lacks(metric) for place in mine):
-            continue
-        for place, top in zip(mine, metric.best([means[place] for place in mine], means), strict=True):
-            found[place] = top
-    return found
-
-
 def _column(summaries: Sequence[Summary], metric: Measure, mark: str) -> list[str]:
     means = [summary.mean(metric) for summary in summaries]
+    marked = {summary for ranking in rank(summaries, metric).values() for summary in ranking.marked}
     cells = [_cell(summary, metric, means) for summary in summaries]
-    return [mark.format(cell) if top else cell for cell, top in zip(cells, best(summaries, metric), strict=True)]
+    return [mark.format(cell) if s in marked else cell for cell, s in zip(cells, summaries, strict=True)]
 
 
 def _cell(summary: Summary, metric: Measure, among: Sequence[float]) -> str:

@@ -1,5 +1,6 @@
 """What travels between rooms: a run's plan, the rows of its results, and who competes in them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -7,7 +8,7 @@ from typing import Any, Literal
 
 from bench.core.errors import BenchError, FieldError
 from bench.core.labels import Label
-from bench.metrics import Measure, metrics
+from bench.metrics import Average, Measure, metrics
 from bench.noises import Noise, noises
 from bench.spec import Experiment
 from bench.spec.cells import Cell, Work
@@ -109,17 +110,19 @@ class StoredMetric(Measure):
     unit: str = ""
     better: str = "higher"
     decimals: int | None = None
+    ceiling: float | None = None
 
     @classmethod
     def of(cls, metric: Measure) -> "StoredMetric":
         """What is to be known of a metric."""
-        return cls(metric.column, metric.title, metric.unit, metric.better, metric.decimals)
+        return cls(metric.column, metric.title, metric.unit, metric.better, metric.decimals, metric.ceiling)
 
     @classmethod
     def from_node(cls, node: Mapping[str, Any]) -> "StoredMetric":
         """What `node()` gave; older folders have the metric as a spec names it. Raises BenchError."""
         if "column" in node:
-            return cls(**node)
+            known = metrics[node["column"]].ceiling if node["column"] in metrics else None
+            return cls(**{"ceiling": known, **node})
         try:
             return cls.of(metrics.parse(node))
         except FieldError as error:
@@ -337,8 +340,7 @@ class ResultRow:
     """One cell scored on one test noise, or why it was not.
 
     state: `scored`, `failed` (error says why), or `open`: still to be run.
-    means, deviations: over the test images, by metric column; a mean is infinite where every image is exact.
-    exact: images restored exactly. fitted: the denoiser with what was chosen on validation images.
+    averages: over the test images, by metric column. fitted: the denoiser with what was chosen on validation images.
     """
 
     cell: PlannedCell
@@ -346,9 +348,7 @@ class ResultRow:
     state: Literal["scored", "failed", "open"]
     error: str = ""
     n_images: int | None = None
-    means: Mapping[str, float] = field(default_factory=dict)
-    deviations: Mapping[str, float] = field(default_factory=dict)
-    exact: int | None = None
+    averages: Mapping[str, Average] = field(default_factory=dict)
     parameters: int | None = None
     macs: int | None = None
     train_seconds: float | None = None
@@ -365,9 +365,24 @@ class ResultRow:
     def seed(self) -> int | None:
         return self.cell.seed
 
+    @property
+    def exact(self) -> int | None:
+        """Images restored exactly; None without a score."""
+        return max((average.exact for average in self.averages.values()), default=None)
+
+    def mean(self, metric: Measure) -> float:
+        """Infinite where every image is exact, NaN where nothing was measured."""
+        found = self.averages.get(metric.column)
+        return found.mean if found else math.nan
+
+    def deviation(self, metric: Measure) -> float:
+        """Over the images; NaN where there are fewer than two."""
+        found = self.averages.get(metric.column)
+        return found.deviation if found else math.nan
+
     def lacks(self, metric: Measure) -> bool:
         """Whether a run still has to compute its value: it is not scored, or was before the metric was asked for."""
-        return self.state == "open" or (self.state == "scored" and metric.column not in self.means)
+        return self.state == "open" or (self.state == "scored" and metric.column not in self.averages)
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 from bench.core.lazy import Lazy
+from bench.metrics import Average, Measure
 
 special = Lazy("scipy.special")
 
@@ -33,30 +33,35 @@ class Interval:
         return (self.high - self.low) / 2
 
 
-def interval(means: Sequence[float], deviation: float, images: int) -> Interval:
-    """The interval around the mean of one value per seed: over the seeds if there are several, else over the images.
+def interval(metric: Measure, averages: Sequence[Average]) -> Interval:
+    """The interval around the mean of one average per seed: over the seeds if there are several, else over the images.
 
-    means: one per seed, each over the test images. deviation: over the images, of the first seed. images: how many.
+    A seed that restored every image exactly counts as the metric's ceiling beside others.
     """
-    if any(map(math.isinf, means)):
-        return Interval(means[0] if len(set(means)) == 1 else math.nan)
-    centre = math.fsum(means) / len(means) if means else math.nan
-    half = _over_seeds(means) if len(means) > 1 else _over_images(deviation, images)
+    if averages and all(math.isinf(average.mean) for average in averages):
+        return Interval(math.inf)
+    means = [float(metric.counted(average.mean)) for average in averages]
+    centre = mean_of(means)
+    if len(means) > 1:
+        half = _half(_deviation(means, centre), len(means))
+    else:
+        half = next((_half(average.deviation, average.n) for average in averages), math.nan)
     if math.isnan(half) or math.isnan(centre):
         return Interval(centre)
     return Interval(centre, centre - half, centre + half, "seeds" if len(means) > 1 else "images")
 
 
-def _over_seeds(means: Sequence[float]) -> float:
-    """Half the width of Student's t interval."""
-    count = len(means)
-    centre = math.fsum(means) / count
-    spread = math.sqrt(math.fsum((value - centre) ** 2 for value in means) / (count - 1))
-    return float(special.stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * spread / math.sqrt(count)
+def mean_of(values: Sequence[float]) -> float:
+    """The same whatever the order of the values; NaN of none."""
+    return math.fsum(values) / len(values) if values else math.nan
 
 
-def _over_images(deviation: float, images: int) -> float:
-    """Half the width of the normal interval; NaN below two images, since one value has no spread."""
-    if images < 2:
+def _deviation(values: Sequence[float], centre: float) -> float:
+    return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (len(values) - 1))
+
+
+def _half(deviation: float, count: int) -> float:
+    """Half the width of Student's t interval; NaN below two values, since one has no spread."""
+    if count < 2:
         return math.nan
-    return NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * deviation / math.sqrt(images)
+    return float(special.stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * deviation / math.sqrt(count)

@@ -21,10 +21,10 @@ from safetensors.numpy import load
 from bench.core.errors import BenchError, FieldError
 from bench.core.lazy import Lazy, pandas
 from bench.core.plugins import Plugin
-from bench.metrics import Metric, mean
+from bench.metrics import Average, Measure, Metric
 from bench.noises import Noise
 from bench.results.files import as_json, damage, marker, read_json, sums, update, verified, whole, write
-from bench.results.formats import deviation, digest_of, finite, from_csv, to_csv, to_parquet, to_safetensors
+from bench.results.formats import digest_of, from_csv, to_csv, to_parquet, to_safetensors
 from bench.results.records import RunPlan
 from bench.spec.cells import Cell
 from bench.spec.protocol import fingerprint, score_id
@@ -39,6 +39,7 @@ WEIGHTS = "weights.safetensors"
 HISTORY = "history.csv"
 STATE = "state.safetensors"
 FAILURE = "error.json"
+OLD_AVERAGES = ("means", "deviations", "perfect")  # in the marker of a test, before `averages`
 SAMPLES_VERSION = 2  # in a test's marker; raised to have the samples of older folders made again from their weights
 
 
@@ -246,10 +247,12 @@ class CellStore:
         update(self.folder / "card.md", text)
 
     def score(self, test: str) -> dict[str, Any] | None:
-        """The means of one finished test of the weights that are stored, or None."""
+        """The marker of one finished test of the weights that are stored, or None."""
         record = self.record()
-        found = marker(self._scores / f"{test}.json", self._scores, {"means", "deviations", "n_images", "weights"})
-        return found if found and record and found["weights"] == record["checksums"].get(WEIGHTS) else None
+        found = marker(self._scores / f"{test}.json", self._scores, {"n_images", "weights"})
+        if not found or not record or not _columns(found):
+            return None
+        return found if found["weights"] == record["checksums"].get(WEIGHTS) else None
 
     def fitted(self) -> dict[str, str]:
         """For each test noise that a null key was fitted to, by its label, the label of the denoiser as fitted."""
@@ -262,7 +265,8 @@ class CellStore:
         return (
             record is not None
             and record.get("samples") == SAMPLES_VERSION
-            and all(metric.column in record["means"] for metric in metrics)
+            and all(metric.column in _columns(record) for metric in metrics)
+            and ("averages" in record or whole(self._scores, record))
         )
 
     def lacking(self, test: str, metrics: Sequence[Metric]) -> list[Metric]:
@@ -270,13 +274,32 @@ class CellStore:
         record = self.score(test)
         if record is None:
             return list(metrics)
-        missing = [metric for metric in metrics if metric.column not in record["means"]]
-        return missing if not missing or whole(self._scores, record) else list(metrics)
+        missing = [metric for metric in metrics if metric.column not in _columns(record)]
+        needed = missing or "averages" not in record
+        return missing if not needed or whole(self._scores, record) else list(metrics)
 
-    def finish_score(self, noise: Noise, data: Mapping[str, Any], score: Score) -> None:
-        """Store a test: its per-image values and samples, then the marker with their means.
+    def averages(self, test: str, metrics: Iterable[Measure], keep: bool = False) -> dict[str, Average]:
+        """What the metrics of a finished test come to, by column; without those that are not stored.
 
-        Metrics computed before are kept.
+        keep: write into a marker of before there were averages what its per-image values come to.
+        Raises DamagedResult where these are needed and damaged.
+        """
+        record = self._scored(test)
+        if "averages" in record:
+            return {column: Average.from_node(node) for column, node in record["averages"].items()}
+        found = _averages(self._values(test, record), metrics)
+        if keep:
+            nodes = {column: average.node() for column, average in found.items()}
+            rest = {key: value for key, value in record.items() if key not in OLD_AVERAGES}
+            write(self._scores / f"{test}.json", as_json({**rest, "averages": nodes}), lasting=False)
+        return found
+
+    def finish_score(
+        self, noise: Noise, data: Mapping[str, Any], score: Score, metrics: Sequence[Metric]
+    ) -> dict[str, Average]:
+        """Store a test: its per-image values and samples, then the marker with what they come to, which is returned.
+
+        metrics: of the whole run. Values computed before are kept.
         """
         test, cell = score_id(noise, data), self.record()
         assert cell is not None
@@ -285,15 +308,17 @@ class CellStore:
         files = {f"{test}.parquet": to_parquet(values), _samples_of(test): to_safetensors(score.samples)}
         for name, content in files.items():
             write(self._scores / name, content, lasting=False)
-        means = {column: mean(found) for column, found in values.items()}
+        averages = _averages(values, metrics)
+        older = (before or {}).get("averages", {})
         record = {
             "protocol": fingerprint(noise, data),
             "label": noise.label(),
             "weights": cell["checksums"].get(WEIGHTS),
             "n_images": len(next(iter(values.values()))),
-            "means": {column: finite(average) for column, (average, _) in means.items()},
-            "deviations": {column: deviation(found) for column, found in values.items()},
-            "perfect": max(perfect for _, perfect in means.values()),
+            "averages": {
+                **{column: node for column, node in older.items() if column in values},
+                **{column: average.node() for column, average in averages.items()},
+            },
             "evaluate_seconds": score.seconds,
             "latency_ms": score.latency_ms,
             "fitted": score.fitted,
@@ -302,6 +327,7 @@ class CellStore:
         }
         # A lost score takes moments to compute again, and sizes in markers reveal files that a power failure emptied.
         write(self._scores / f"{test}.json", as_json(record), lasting=False)
+        return averages
 
     def renew_samples(self, test: str, samples: Mapping[str, np.ndarray]) -> None:
         """Store the samples of a finished test again; its values, means and times stay as they are."""
@@ -347,6 +373,16 @@ class CellStore:
         else:
             write(path, as_json(record))
         self.__dict__.pop("_record", None)
+
+
+def _averages(values: Mapping[str, np.ndarray], metrics: Iterable[Measure]) -> dict[str, Average]:
+    return {metric.column: metric.summary(values[metric.column]) for metric in metrics if metric.column in values}
+
+
+def _columns(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The metrics that the marker of a test has, by column."""
+    found: Mapping[str, Any] = record.get("averages") or record.get("means") or {}
+    return found
 
 
 def _samples_of(test: str) -> str:

@@ -3,13 +3,22 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from bench.metrics import Measure
+from bench.metrics import Average, Measure
 from bench.results.records import Contender, NoiseTest, ResultRow
-from bench.results.statistics import Interval, Over, interval
+from bench.results.statistics import Interval, Over, interval, mean_of
 
 
-@dataclass(frozen=True)
+class Counts(NamedTuple):
+    """Images that a mean is over, those restored exactly, and those that count as the ceiling; of all seeds."""
+
+    n: int
+    exact: int
+    capped: int
+
+
+@dataclass(frozen=True, eq=False)
 class Summary:
     """One contender on one test noise, over its seeds.
 
@@ -32,8 +41,8 @@ class Summary:
 
     @property
     def over(self) -> Over:
-        """What its intervals are over; empty without a result."""
-        return ("seeds" if len(self.scored) > 1 else "images") if self.scored else ""
+        """What its intervals are over; empty where there is none."""
+        return next((interval.over for interval in self.intervals.values() if interval.over), "")
 
     @property
     def n_images(self) -> int | None:
@@ -43,6 +52,15 @@ class Summary:
     def exact(self) -> float:
         """Images restored exactly, averaged over the seeds."""
         return _mean([row.exact for row in self.scored])
+
+    def counts(self, metric: Measure) -> Counts:
+        """The images that its mean is over, over all seeds."""
+        found = _averages(self.scored, metric)
+        return Counts(*(sum(getattr(average, key) for average in found) for key in Counts._fields))
+
+    def error(self, metric: Measure) -> float:
+        """The mean of what decibels are a logarithm of, the MSE for PSNR; NaN for other metrics."""
+        return mean_of([average.error for average in _averages(self.scored, metric)])
 
     @property
     def parameters(self) -> int | None:
@@ -78,15 +96,14 @@ def summarise(rows: Iterable[ResultRow], metrics: Sequence[Measure]) -> list[Sum
 
 def _summary(rows: Sequence[ResultRow], metrics: Sequence[Measure]) -> Summary:
     scored, failed, left = (tuple(row for row in rows if row.state == state) for state in ("scored", "failed", "open"))
-    intervals = {metric.column: _interval(scored, metric.column) for metric in metrics} if scored else {}
+    intervals = {metric.column: interval(metric, _averages(scored, metric)) for metric in metrics} if scored else {}
     return Summary(rows[0].contender, rows[0].test, scored, failed, intervals, left)
 
 
-def _interval(rows: Sequence[ResultRow], column: str) -> Interval:
-    means = [row.means.get(column, math.nan) for row in rows]
-    return interval(means, rows[0].deviations.get(column, math.nan), rows[0].n_images or 0)
+def _averages(rows: Sequence[ResultRow], metric: Measure) -> list[Average]:
+    return [row.averages[metric.column] for row in rows if metric.column in row.averages]
 
 
 def _mean(values: Sequence[float | None]) -> float:
     known = [value for value in values if value is not None]
-    return math.fsum(known) / len(known) if known else math.nan
+    return mean_of(known)

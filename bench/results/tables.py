@@ -18,8 +18,8 @@ VOLATILE = ["train_seconds", "evaluate_seconds", "latency_ms"]  # these alone ma
 def results_frame(rows: Iterable[ResultRow], plan: RunPlan) -> "pandas.DataFrame":
     """results.csv: one row per cell and test noise, in the plan's order; rows still to be run are left out.
 
-    Metrics are means over the test images; `X_sd` is their standard deviation over images. `chosen_lr` and `fitted`
-    are there only where validation images had something to choose.
+    Metrics are means over the test images, `inf` where every one is exact; `X_sd` is their standard deviation over
+    images. `chosen_lr` and `fitted` are there only where validation images had something to choose.
     """
     spread = [f"{metric.column}_sd" for metric in plan.metrics]
     measured = [metric.column for metric in plan.metrics]
@@ -68,8 +68,8 @@ def _result(row: ResultRow, plan: RunPlan) -> dict[str, Any]:
         "chosen_lr": "" if row.chosen_lr is None else row.chosen_lr,
         "fitted": row.fitted,
         "n_images": row.n_images,
-        **{metric.column: _finite(row.means.get(metric.column, math.nan)) for metric in plan.metrics},
-        **{f"{metric.column}_sd": row.deviations.get(metric.column) for metric in plan.metrics},
+        **{metric.column: row.mean(metric) for metric in plan.metrics},
+        **{f"{metric.column}_sd": row.deviation(metric) for metric in plan.metrics},
         "perfect_images": row.exact,
         **{key: getattr(row, key) for key in (*COSTS, *VOLATILE)},
         "error": row.error,
@@ -93,9 +93,4 @@ def _summary(summary: Summary, plan: RunPlan) -> dict[str, Any]:
 def _span(summary: Summary, metric: Measure) -> dict[str, float]:
     found = summary.intervals.get(metric.column)
     ends: Sequence[float] = (found.mean, found.low, found.high) if found else (math.nan,) * 3
-    return {f"{metric.column}{end}": _finite(value) for end, value in zip(("", "_low", "_high"), ends, strict=True)}
-
-
-def _finite(value: float) -> float:
-    """A mean as a table holds it: empty where every image is exact."""
-    return value if math.isfinite(value) else math.nan
+    return {f"{metric.column}{end}": value for end, value in zip(("", "_low", "_high"), ends, strict=True)}

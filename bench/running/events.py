@@ -50,7 +50,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Scored:
-    """A test of a cell is stored. test: the noise's label. means: over the images, by metric column."""
+    """A test of a cell is stored.
+
+    test: the noise's label. means: over the images, by metric column; infinite where all are exact.
+    """
 
     work: Work
     test: str

@@ -141,10 +141,11 @@ class CellRun:
                 reasons[test] = str(failure)
                 continue
             if metrics:
-                self.folder.finish_score(noise, cell.data, score)
+                averages = self.folder.finish_score(noise, cell.data, score, self.experiment.metrics)
             else:
                 self.folder.renew_samples(test, score.samples)
-            yield Scored(self.work, noise.label(), (self.folder.score(test) or {})["means"])
+                averages = self.folder.averages(test, self.experiment.metrics)
+            yield Scored(self.work, noise.label(), {column: average.mean for column, average in averages.items()})
         if reasons:
             others = f" (and {len(reasons) - 1} more tests failed)" if len(reasons) > 1 else ""
             raise CellFailed(next(iter(reasons.values())) + others, reasons)

@@ -111,13 +111,13 @@ def _check_images(what: str, images: "torch.Tensor", clean: "torch.Tensor") -> N
 def _check_values(values: Mapping[str, np.ndarray], chosen: Sequence[Metric]) -> None:
     for metric in chosen:
         found = values[metric.column]
-        broken = np.flatnonzero(~np.isfinite(found))
-        if metric.better == "higher":  # infinity is then the value of a perfect image
-            broken = broken[~np.isposinf(found[broken])]
+        perfect = np.isposinf(found) if metric.better == "higher" else np.isneginf(found)
+        broken = np.flatnonzero(~np.isfinite(found) & ~(perfect if metric.ceiling is not None else False))
         if broken.size:
+            hint = "; a metric that is infinite for a perfect image must declare its `ceiling`" if perfect.any() else ""
             raise NotFinite(
                 f"metric {metric.column} is {found[broken[0]]} for {broken.size} of {len(found)} images, "
-                f"the first is image {broken[0]}"
+                f"the first is image {broken[0]}{hint}"
             )
 
 

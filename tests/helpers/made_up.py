@@ -1,12 +1,13 @@
 """Made-up results, as they are read from a results folder."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from bench.core.labels import Label
-from bench.metrics import metrics
+from bench.metrics import Average, metrics
 from bench.report.conditions import Conditions
 from bench.report.figures import Column, Sheet
 from bench.results.records import Contender, History, NoiseTest, PlannedCell, ResultRow, RunPlan
@@ -73,14 +74,17 @@ def rows(
 def scored(cell: PlannedCell, psnr: float, size: int = 0, exact: int = 0) -> ResultRow:
     """A row with a result around a PSNR. size: its parameters."""
     mse = 10 ** (-psnr / 10)
+    averages = {
+        "mse": Average(mse, mse / 2, 1000),
+        "psnr": Average(psnr, 2.5, 1000, exact, exact, mse),
+        "ssim": Average(1 - 3 * mse**0.6, 0.05, 1000),
+    }
     return ResultRow(
         cell=cell,
         test=cell.tests[0],
         state="scored",
         n_images=1000,
-        means={"mse": mse, "psnr": psnr, "ssim": 1 - 3 * mse**0.6},
-        deviations={"mse": mse / 2, "psnr": 2.5, "ssim": 0.05},
-        exact=exact,
+        averages=averages,
         parameters=size,
         macs=size * 300,
         train_seconds=100.0 if cell.contender.trained else None,
@@ -96,8 +100,19 @@ def failure(row: ResultRow, number: int = 0) -> ResultRow:
 
 
 def with_means(row: ResultRow, **means: float) -> ResultRow:
-    """The row with other means."""
-    return dataclasses.replace(row, means={**row.means, **means})
+    """The row with other means; an infinite one is of exact images alone."""
+    averages = dict(row.averages)
+    for column, mean in means.items():
+        exact = averages[column].n if math.isinf(mean) else 0
+        error = 10 ** (-mean / 10) if column == "psnr" else math.nan
+        averages[column] = dataclasses.replace(averages[column], mean=mean, exact=exact, capped=exact, error=error)
+    return dataclasses.replace(row, averages=averages)
+
+
+def with_exact(row: ResultRow) -> ResultRow:
+    """The row with 700 of 1000 images exact, which puts its mean PSNR ahead and leaves its error."""
+    psnr = dataclasses.replace(row.averages["psnr"], mean=50.0, exact=700, capped=700)
+    return dataclasses.replace(row, averages={**row.averages, "psnr": psnr})
 
 
 def with_settings(row: ResultRow, **settings: float) -> ResultRow:

@@ -46,7 +46,7 @@ def store_of(root: Path, text: str | Path, score: Scores) -> Store:
             elif values is not None:
                 sample = np.zeros((2, 3, 16, 16), np.uint8)
                 samples = {"original": sample, "noisy": sample, "output": sample}
-                folder.finish_score(noise, work.cell.data, Score(dict(values), 3.0, 4.0, samples))
+                folder.finish_score(noise, work.cell.data, Score(dict(values), 3.0, 4.0, samples), experiment.metrics)
         if reasons:
             folder.fail("a test failed", reasons)
     return store

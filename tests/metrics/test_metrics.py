@@ -1,9 +1,10 @@
 """Every registered metric against scikit-image or torch, against closed forms, and on its own properties."""
 
+import json
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
 from bench.core.errors import BenchError
-from bench.metrics import Metric, compute, mean, metrics
+from bench.metrics import Average, Metric, compute, metrics
 
 Reference = Callable[[np.ndarray, np.ndarray], float]  # of one image and its target, (3, H, W) float64
 
@@ -255,15 +256,33 @@ def test_a_metric_that_pools_is_caught() -> None:
         compute([Pooled()], *images_of("noisy", 3, (16, 16), 0))
 
 
-def test_the_mean_counts_perfect_images_apart() -> None:
-    assert mean(np.array([1.0, 2.0, 6.0])) == (3, 0)
-    assert mean(np.array([20.0, math.inf, 30.0, math.inf])) == (25, 2)
-    value, perfect = mean(np.array([1.0, math.nan, math.inf]))
-    assert math.isnan(value)
-    assert perfect == 1
-    value, perfect = mean(np.full(3, math.inf))
-    assert math.isnan(value)
-    assert perfect == 3
+def test_an_exact_image_counts_as_the_ceiling() -> None:
+    psnr = metrics.parse("psnr")
+    assert astuple(psnr.summary(np.array([20.0, 22.0]))) == pytest.approx((21, 2**0.5, 2, 0, 0, 0.00815479), rel=1e-6)
+    found = psnr.summary(np.array([20.0, math.inf, 30.0, 70.0]))
+    assert (found.mean, found.n, found.exact, found.capped) == (42.5, 4, 1, 2)
+    assert found.error == pytest.approx((0.01 + 0 + 0.001 + 1e-7) / 4)
+    assert psnr.summary(np.full(3, math.inf)).mean == math.inf
+    assert math.isnan(psnr.summary(np.array([25.0])).deviation)
+
+
+DECIBELS = st.lists(st.one_of(st.floats(0, 90), st.just(math.inf)), min_size=1, max_size=30)
+
+
+@given(DECIBELS, st.data())
+def test_whoever_is_as_good_on_every_image_is_not_behind(values: list[float], data: st.DataObject) -> None:
+    """The reason for the ceiling: images that left the mean let a better row fall behind."""
+    psnr = metrics.parse("psnr")
+    gains = data.draw(st.lists(st.one_of(st.floats(0, 90), st.just(math.inf)), min_size=30, max_size=30))
+    better = np.array(values) + np.array(gains[: len(values)])
+    assert psnr.summary(better).mean >= psnr.summary(np.array(values)).mean - 1e-9
+
+
+@given(DECIBELS)
+def test_an_average_comes_back_from_json(values: list[float]) -> None:
+    found = metrics.parse("psnr").summary(np.array(values))
+    again = Average.from_node(json.loads(json.dumps(found.node(), allow_nan=False)))
+    assert all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(astuple(found), astuple(again), strict=True))
 
 
 @pytest.mark.parametrize(

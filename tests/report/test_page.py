@@ -90,7 +90,7 @@ def test_every_row_of_the_results_is_in_the_page() -> None:
     table = Page(make(rows)).tables[-1]
     assert len(table) == len(rows) + 1
     assert [row[table[0].index("cell")] for row in table[1:]] == [row.cell.id for row in rows]
-    psnr = [row.means["psnr"] for row in rows]
+    psnr = [row.averages["psnr"].mean for row in rows]
     assert [float(row[table[0].index("psnr")]) for row in table[1:]] == pytest.approx(psnr, rel=1e-4)
     assert {"160,000", "conv(width=16)", NOISES[1]} <= {cell for row in table for cell in row}
 
@@ -140,7 +140,7 @@ def test_tables_have_headers_and_sections_have_names() -> None:
 
 
 def mean_psnr(rows: list[ResultRow], model: str, noise: str) -> float:
-    found = [r.means["psnr"] for r in rows if str(r.contender.model) == model and str(r.test.label) == noise]
+    found = [r.averages["psnr"].mean for r in rows if str(r.contender.model) == model and str(r.test.label) == noise]
     return sum(found) / len(found)
 
 
@@ -173,6 +173,16 @@ def test_a_perfect_row_wins_on_the_page_too() -> None:
     assert "gaussian(sigma=0.1): identity , perfect; nothing tried here" in Page(html).text()
 
 
+def test_where_nobody_is_the_best_the_page_says_why_and_marks_both() -> None:
+    rows = made_up.rows(MODELS[:1], NOISES[:1], (0,), autoencode=False)
+    exact = [made_up.with_exact(row) if row.contender.model.name == "identity" else row for row in rows]
+    html = make(exact)
+    assert sum("(best)" in cell for cell in matrix(html).values()) == 2
+    text = Page(html).text()
+    assert "gaussian(sigma=0.1): no single best , identity has the best mean PSNR (50.00 dB, 700 of" in text
+    assert "win" not in text
+
+
 def test_a_margin_within_the_intervals_is_called_so() -> None:
     rows = made_up.rows(MODELS[:2], NOISES[:1], autoencode=False, plain=[])
 
@@ -200,7 +210,7 @@ def test_many_models_stand_below_one_another() -> None:
 def test_warnings_stand_at_the_top() -> None:
     page = Page(make(conditions=STAND_IN))
     assert ("p", {"class": "warning", "role": "note"}) in page.elements
-    assert page.text().index("STAND-IN IMAGES, not CIFAR-10") < page.text().index("Which denoiser wins")
+    assert page.text().index("STAND-IN IMAGES, not CIFAR-10") < page.text().index("Which denoiser is best")
     assert "warning" not in {attributes.get("class") for _, attributes in Page(make()).elements}
 
 

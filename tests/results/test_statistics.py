@@ -8,9 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as some
 from scipy import stats
 
+from bench.metrics import Average
 from bench.results.statistics import Interval, interval
+from tests.helpers.made_up import PSNR
 
-values = some.floats(-100, 100).map(lambda value: round(value, 6))
+values = some.floats(-100, 59).map(lambda value: round(value, 6))
+
+
+def seeds(*means: float, deviation: float = 1.0, n: int = 10) -> list[Average]:
+    """An average per seed."""
+    return [Average(mean, deviation, n) for mean in means]
 
 
 def ends(found: Interval) -> tuple[float, float]:
@@ -20,42 +27,51 @@ def ends(found: Interval) -> tuple[float, float]:
 @given(some.lists(values, min_size=2, max_size=30).filter(lambda found: np.std(found) > 1e-6))
 def test_the_interval_over_seeds_is_students(means: list[float]) -> None:
     expected = stats.t.interval(0.95, len(means) - 1, loc=np.mean(means), scale=stats.sem(means))
-    found = interval(means, 1.0, 1000)
+    found = interval(PSNR, seeds(*means))
     assert ends(found) == pytest.approx(expected, rel=1e-9, abs=1e-9)
     assert found.over == "seeds"
 
 
 def test_equal_seeds_have_no_width() -> None:
-    assert interval([25.5, 25.5, 25.5], 1.0, 10) == Interval(25.5, 25.5, 25.5, "seeds")
+    assert interval(PSNR, seeds(25.5, 25.5, 25.5)) == Interval(25.5, 25.5, 25.5, "seeds")
 
 
-@given(values, some.floats(0, 100), some.integers(2, 10**6))
-def test_the_interval_of_one_seed_is_over_images_and_normal(mean: float, deviation: float, images: int) -> None:
-    half = stats.norm.ppf(0.975) * deviation / math.sqrt(images)
-    found = interval([mean], deviation, images)
-    assert ends(found) == pytest.approx((mean - half, mean + half), abs=1e-9)
+@given(some.lists(values, min_size=2, max_size=30))
+def test_the_interval_of_one_seed_is_students_over_the_images(images: list[float]) -> None:
+    found = interval(PSNR, [PSNR.summary(np.array(images))])
+    half = stats.t.ppf(0.975, len(images) - 1) * np.std(images, ddof=1) / math.sqrt(len(images))
+    assert found.half == pytest.approx(half, abs=1e-9)
     assert found.over == "images"
 
 
-@pytest.mark.parametrize("images", [0, 1])
-def test_one_value_has_no_interval(images: int) -> None:
-    found = interval([25.0], 0.0, images)
+def test_one_value_has_no_interval() -> None:
+    found = interval(PSNR, [PSNR.summary(np.array([25.0]))])
     assert found.mean == 25.0 and found.over == ""
     assert math.isnan(found.half)
 
 
 def test_nothing_measured_has_neither_mean_nor_interval() -> None:
-    for found in (interval([], 0.0, 0), interval([math.nan], 1.0, 10)):
+    for found in (interval(PSNR, []), interval(PSNR, seeds(math.nan))):
         assert math.isnan(found.mean) and math.isnan(found.low) and math.isnan(found.high) and not found.over
 
 
 def test_a_mean_of_perfect_rows_is_infinite_and_has_no_interval() -> None:
-    found = interval([math.inf, math.inf], 1.0, 10)
+    found = interval(PSNR, seeds(math.inf, math.inf))
     assert found.mean == math.inf and math.isnan(found.half) and not found.over
-    assert math.isnan(interval([math.inf, 30.0], 1.0, 10).mean)
+
+
+def test_a_perfect_seed_counts_as_the_ceiling_beside_others() -> None:
+    assert interval(PSNR, seeds(math.inf, 30.0)).mean == 45
 
 
 def test_the_interval_over_seeds_holds_the_truth_as_often_as_it_says() -> None:
     draw = np.random.default_rng(0)
-    found = [interval(list(means), 1.0, 10) for means in draw.normal(25, 0.3, (4000, 3))]
+    found = [interval(PSNR, seeds(*means)) for means in draw.normal(25, 0.3, (4000, 3))]
+    assert np.mean([one.low <= 25.0 <= one.high for one in found]) == pytest.approx(0.95, abs=0.012)
+
+
+@pytest.mark.parametrize("images", [2, 5, 24])
+def test_the_interval_over_few_images_holds_the_truth_as_often_as_it_says(images: int) -> None:
+    draw = np.random.default_rng(images)
+    found = [interval(PSNR, [PSNR.summary(values)]) for values in draw.normal(25, 3, (4000, images))]
     assert np.mean([one.low <= 25.0 <= one.high for one in found]) == pytest.approx(0.95, abs=0.012)

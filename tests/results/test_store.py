@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis.extra import numpy as some_arrays
 from safetensors.numpy import save
 
 from bench.core.errors import BenchError
-from bench.metrics import metrics
+from bench.metrics import Average, metrics
 from bench.noises import noises
 from bench.results import files, formats, store
 from bench.results.files import DamagedResult, read_json, write
@@ -29,7 +30,7 @@ CELL = cell_of({"conv": {"width": 4}})
 FACTS = {"dataset": "made up", "size": 16, "parameters": 10, "macs": 20}
 NOISE = noises.parse("gaussian")
 TEST = id_of(NOISE, CELL.data)
-MSE, PSNR, SSIM = (metrics.parse(name) for name in ("mse", "psnr", "ssim"))
+METRICS = MSE, PSNR, SSIM = tuple(metrics.parse(name) for name in ("mse", "psnr", "ssim"))
 REPEATED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 
 
@@ -66,7 +67,7 @@ def folder(tmp_path: Path) -> Path:
     cell = CellStore(tmp_path / "cells" / CELL.id)
     cell.save_state(state())
     cell.finish(CELL, state(), FACTS)
-    cell.finish_score(NOISE, CELL.data, scored())
+    cell.finish_score(NOISE, CELL.data, scored(), METRICS)
     return cell.folder
 
 
@@ -101,15 +102,16 @@ def test_what_was_stored_comes_back(folder: Path) -> None:
     assert cell.samples(TEST)["original"].shape == (4, 3, 16, 16)
     found = cell.score(TEST)
     assert found is not None
-    assert found["means"]["mse"] == pytest.approx(scored().values["mse"].mean())
-    assert found["deviations"]["mse"] == pytest.approx(scored().values["mse"].std(ddof=1))
-    assert found["n_images"] == 10
+    mse = cell.averages(TEST, METRICS)["mse"]
+    assert mse.mean == pytest.approx(scored().values["mse"].mean())
+    assert mse.deviation == pytest.approx(scored().values["mse"].std(ddof=1))
+    assert found["n_images"] == mse.n == 10
 
 
 def test_a_cell_without_training_has_no_weights(tmp_path: Path) -> None:
     cell = CellStore(tmp_path)
     cell.finish(cell_of("identity"), None, FACTS)
-    cell.finish_score(NOISE, CELL.data, scored())
+    cell.finish_score(NOISE, CELL.data, scored(), METRICS)
     assert CellStore(tmp_path).finished
     assert cell.weights() is None and cell.history() is None
     assert cell.lacking(TEST, [MSE, PSNR]) == []
@@ -165,7 +167,8 @@ def test_arrays_of_any_memory_order_come_back(tmp_path: Path) -> None:
     cell.finish(CELL, before, FACTS)
     assert np.array_equal((cell.weights() or {})["a"], state().kept["a"])
     picture = np.arange(4 * 3 * 5 * 5, dtype=np.uint8).reshape(4, 3, 5, 5)
-    cell.finish_score(NOISE, CELL.data, Score({"mse": np.zeros(4)}, 1.0, 1.0, {"output": transposed(picture)}))
+    made = Score({"mse": np.zeros(4)}, 1.0, 1.0, {"output": transposed(picture)})
+    cell.finish_score(NOISE, CELL.data, made, METRICS)
     assert np.array_equal(cell.samples(TEST)["output"], picture)
     cell.renew_samples(TEST, {"output": transposed(picture[::-1])})
     assert np.array_equal(cell.samples(TEST)["output"], picture[::-1])
@@ -282,7 +285,7 @@ def test_markers_are_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(store, "write", lambda path, content, **options: written.append(write(path, content).name))
     cell = CellStore(tmp_path)
     cell.finish(CELL, state(), FACTS)
-    cell.finish_score(NOISE, CELL.data, scored())
+    cell.finish_score(NOISE, CELL.data, scored(), METRICS)
     assert written == [WEIGHTS, HISTORY, "cell.json", f"{TEST}.parquet", f"{TEST}.samples.safetensors", f"{TEST}.json"]
 
 
@@ -301,7 +304,7 @@ def test_a_test_is_unfinished_until_its_last_write(
 
     monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(Crash):
-        cell.finish_score(NOISE, CELL.data, scored())
+        cell.finish_score(NOISE, CELL.data, scored(), METRICS)
     monkeypatch.undo()
     assert CellStore(tmp_path).score(TEST) is None
     assert CellStore(tmp_path).lacking(TEST, [MSE, PSNR]) == [MSE, PSNR]
@@ -317,7 +320,7 @@ def test_a_test_written_anew_halfway_is_unfinished(folder: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(Crash):
-        CellStore(folder).finish_score(NOISE, CELL.data, scored(("ssim",)))
+        CellStore(folder).finish_score(NOISE, CELL.data, scored(("ssim",)), METRICS)
     monkeypatch.undo()
     assert CellStore(folder).lacking(TEST, [MSE, SSIM]) == [MSE, SSIM]
 
@@ -396,12 +399,11 @@ def test_new_metrics_stand_beside_the_old(folder: Path) -> None:
     before = cell.score(TEST)
     assert before is not None
     assert cell.lacking(TEST, [MSE, SSIM, PSNR]) == [SSIM]
-    cell.finish_score(NOISE, CELL.data, scored(("ssim",), seed=1))
+    cell.finish_score(NOISE, CELL.data, scored(("ssim",), seed=1), METRICS)
     after = cell.score(TEST)
     assert after is not None
-    assert list(after["means"]) == ["mse", "psnr", "ssim"]
-    for part in ("means", "deviations"):
-        assert {key: after[part][key] for key in ("mse", "psnr")} == before[part]
+    assert list(after["averages"]) == ["mse", "psnr", "ssim"]
+    assert {key: after["averages"][key] for key in ("mse", "psnr")} == before["averages"]
     assert np.array_equal(cell.values(TEST)["mse"], scored().values["mse"])
     assert np.array_equal(cell.values(TEST)["ssim"], scored(("ssim",), seed=1).values["ssim"])
     assert cell.lacking(TEST, [MSE, SSIM, PSNR]) == []
@@ -411,13 +413,50 @@ def test_perfect_images_leave_valid_json(tmp_path: Path) -> None:
     cell = CellStore(tmp_path)
     cell.finish(CELL, state(), FACTS)
     perfect = Score({"mse": np.zeros(10), "psnr": np.full(10, np.inf)}, 1.0, 1.0, {"original": np.zeros(1, np.uint8)})
-    cell.finish_score(NOISE, CELL.data, perfect)
+    cell.finish_score(NOISE, CELL.data, perfect, METRICS)
     text = (tmp_path / "scores" / f"{TEST}.json").read_text()
     assert "NaN" not in text and "Infinity" not in text
-    found = cell.score(TEST)
-    assert found is not None
-    assert found["means"] == {"mse": 0.0, "psnr": None}
-    assert found["perfect"] == 10
+    assert cell.averages(TEST, METRICS) == {"mse": Average(0, 0, 10), "psnr": Average(math.inf, 0, 10, 10, 10, 0)}
+
+
+def older(folder: Path, **parts: Any) -> None:
+    """Make a test's marker one of before exact images had a place in its means."""
+    path = folder / "scores" / f"{TEST}.json"
+    record = read_json(path)
+    assert record is not None and record.pop("averages")
+    write(path, files.as_json({**record, "means": {}, "deviations": {}, "perfect": 0, **parts}))
+
+
+def with_exact(folder: Path) -> CellStore:
+    """A test of which the first 4 of 10 images are exact, under an older marker."""
+    cell = CellStore(folder)
+    psnr = np.array([math.inf] * 4 + [20.0, 21.0, 22.0, 23.0, 24.0, 70.0])
+    cell.finish_score(NOISE, CELL.data, Score({"mse": 10 ** (-psnr / 10), "psnr": psnr}, 1.0, 1.0, {}), METRICS)
+    older(folder, means={"mse": 1.0, "psnr": 30.0}, perfect=4)
+    return CellStore(folder)
+
+
+def test_an_older_marker_is_read_by_its_values_and_rewritten_on_request(folder: Path) -> None:
+    cell, path = with_exact(folder), folder / "scores" / f"{TEST}.json"
+    text, values = path.read_text(), (folder / "scores" / f"{TEST}.parquet").read_bytes()
+    found = cell.averages(TEST, METRICS)["psnr"]
+    assert (round(found.mean, 9), found.n, found.exact, found.capped) == ((5 * 60 + 110) / 10, 10, 4, 5)
+    assert path.read_text() == text, "nobody asked for it to be written"
+    assert cell.scored(TEST, [MSE, PSNR]) and cell.lacking(TEST, [MSE, PSNR]) == []
+    assert cell.averages(TEST, METRICS, keep=True)["psnr"] == found
+    assert "means" not in path.read_text() and "perfect" not in path.read_text()
+    (folder / "scores" / f"{TEST}.parquet").unlink()
+    (folder / "scores" / f"{TEST}.parquet").write_bytes(bytes(len(values)))
+    assert CellStore(folder).averages(TEST, METRICS)["psnr"] == found, "markers alone are read from now on"
+
+
+def test_an_older_marker_whose_values_are_damaged_is_scored_again(folder: Path) -> None:
+    cell, path = with_exact(folder), folder / "scores" / f"{TEST}.parquet"
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(DamagedResult):
+        cell.averages(TEST, METRICS)
+    assert not cell.scored(TEST, [MSE, PSNR])
+    assert cell.lacking(TEST, [MSE, PSNR]) == [MSE, PSNR]
 
 
 def test_reasons_are_kept_until_the_next_try(tmp_path: Path) -> None:

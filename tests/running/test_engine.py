@@ -106,7 +106,7 @@ def test_new_tests_and_metrics_train_nothing(
     for path, text in scores.items():
         old, new = read_json(path), read_json(path.with_name(path.name))
         assert old is not None and new is not None and text
-        assert list(new["means"]) == ["mse", "psnr", "ssim", "pairwise_distance"]
+        assert list(new["averages"]) == ["mse", "psnr", "ssim", "pairwise_distance"]
     assert trained == []
     assert weights_of(store) == before
 
@@ -275,7 +275,7 @@ def test_what_is_fitted_to_each_noise_is_kept_and_better(tmp_path: Path, store: 
     assert [score["fitted"] for score in fixed] == ["", ""]
     assert [score["fitted"] for score in fitted] == ["gaussian_filter(sigma=0.8)", "gaussian_filter(sigma=1.0)"]
     for chosen, given in zip(fitted, fixed, strict=True):
-        assert chosen["means"]["mse"] < given["means"]["mse"]
+        assert chosen["averages"]["mse"]["mean"] < given["averages"]["mse"]["mean"]
 
 
 def test_a_step_is_longer_where_saving_takes_longer() -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from bench.core.errors import BenchError
 from bench.core.images import to_float
 from bench.core.rng import Draw
-from bench.metrics import Metric, mean, metrics
+from bench.metrics import Average, Metric, metrics
 from bench.models import models
 from bench.models.base import layers
 from bench.noises import Noise, noises
@@ -106,10 +106,11 @@ def test_perfect_images_are_counted_apart() -> None:
 
     psnr = scored(Function(repair_six)).values["psnr"]
     assert np.isposinf(psnr[:6]).all() and np.isfinite(psnr[6:]).all()
-    average, perfect = mean(psnr)
-    assert perfect == 6
-    assert average == pytest.approx(psnr[6:].mean())
-    assert mean(scored(Function(), noise={"gaussian": {"sigma": 0.0}}).values["psnr"])[1] == 10
+    found = metrics.parse("psnr").summary(psnr)
+    assert (found.n, found.exact) == (10, 6)
+    assert found.mean == pytest.approx((6 * 60 + psnr[6:].sum()) / 10)
+    everything = scored(Function(), noise={"gaussian": {"sigma": 0.0}}).values["psnr"]
+    assert metrics.parse("psnr").summary(everything) == Average(math.inf, 0, 10, 10, 10, 0)
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,8 @@ def _winner(view: View, noise: str, lines: int) -> str:
     best = view.best(noise)
     if not best:
         return "no result"
+    if noise in view.disputes:
+        return "no single best:\n" + wrapped(" or ".join(point.contender for point in best), 22, lines)
     value = view.metric.format(best[0].value.mean)
     unit = view.metric.unit if math.isfinite(best[0].value.mean) else ""
     name = wrapped(" = ".join(point.contender for point in best), 22, lines)

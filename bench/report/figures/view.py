@@ -7,12 +7,13 @@ from functools import cached_property
 
 from bench.core.lazy import pandas
 from bench.metrics import Measure
-from bench.results.names import contender_names, noise_names
+from bench.results.names import contender_names, crossed, noise_names
+from bench.results.ranking import Ranking, counted_text, disputes, rank
 from bench.results.records import Contender, NoiseTest
 from bench.results.statistics import Interval
 from bench.results.summary import Summary
 
-NAMED = 4  # of the contenders still to be run
+NAMED = 4  # of the contenders still to be run, and of the rows with exact images
 
 
 @dataclass(frozen=True)
@@ -117,14 +118,20 @@ class View:
         """Those of them that have a place on an axis: a perfect row's PSNR is infinite."""
         return [point for point in self.of(contender, noise) if math.isfinite(point.value.mean)]
 
-    def best(self, noise: str) -> list[Point]:
-        """The points with the best value of a test noise: several where the decimals shown don't tell them apart.
+    @cached_property
+    def _rankings(self) -> dict[str, Ranking]:
+        return {self.brief[test]: ranking for test, ranking in rank(self.summaries, self.metric).items()}
 
-        None while a contender is still to be tested on it.
-        """
-        points = [] if self.left(noise) else self.of(noise=noise)
-        marks = self.metric.best([point.value.mean for point in points], self.means)
-        return [point for point, top in zip(points, marks, strict=True) if top]
+    @cached_property
+    def disputes(self) -> dict[str, str]:
+        """Why a test noise has no single best, of those that have none though everything is run."""
+        found = disputes(self.summaries, self.metric, self.names)
+        return {self.brief[test]: why for test, why in found.items()}
+
+    def best(self, noise: str) -> list[Point]:
+        """The points that are shown as the best of a test noise, as `Ranking.marked`."""
+        names = {self.names[summary.contender] for summary in self._rankings[noise].marked}
+        return [point for point in self.of(noise=noise) if point.contender in names]
 
     @property
     def means(self) -> list[float]:
@@ -159,21 +166,23 @@ class View:
         if left:
             names, more = list(left)[:NAMED], len(left) - NAMED
             notes.append(f"Still to be run: {', '.join(names)}{f' and {more} more' if more > 0 else ''}.")
-        exact = sum(math.isinf(summary.mean(self.metric)) for summary in known)
-        if exact:
-            notes.append(f"{_count(exact, 'row')} not drawn: every image is exact.")
+        counted = [text for summary in known if (text := self._counted(summary))]
+        if counted:
+            rest = f"; {_count(len(counted) - NAMED, 'more row')}" if len(counted) > NAMED else ""
+            notes.append(f"{'; '.join(counted[:NAMED])}{rest}.")
         lost = sum(bool(summary.scored) and not self._known(summary) for summary in self.summaries)
         if lost:
             notes.append(f"{_count(lost, 'value')} not finite or not measured.")
         return " ".join(filter(None, notes))
 
+    def _counted(self, summary: Summary) -> str:
+        """How many of a row's images count as the ceiling; empty where none does."""
+        text = counted_text(summary.counts(self.metric), self.metric)
+        drawn = ", not drawn" if math.isinf(summary.mean(self.metric)) else ""
+        return f"{self.names[summary.contender]} on {self.brief[summary.test.id]}: {text}{drawn}" if text else ""
+
     def _known(self, summary: Summary) -> bool:
         return bool(summary.scored) and not math.isnan(summary.mean(self.metric))
-
-
-def crossed(summaries: Iterable[Summary]) -> bool:
-    """Whether some model is tested on a noise it wasn't trained on; then who was trained on what matters."""
-    return any(s.contender.train_noise and s.contender.train_noise != s.test.label for s in summaries)
 
 
 def first_few(names: Iterable[str], limit: int, what: str) -> tuple[list[str], list[str]]:
