@@ -193,6 +193,17 @@ def test_a_margin_within_the_intervals_is_called_so() -> None:
     assert "within" not in text(25.0, 25.01, 25.02, 27.0, 27.01, 27.02)
 
 
+def test_being_better_than_doing_nothing_carries_the_same_caveat() -> None:
+    rows = made_up.rows(MODELS[:1], NOISES[:1], (0,), plain=["identity"], autoencode=False)
+
+    def text(psnr: float) -> str:
+        trained = [made_up.with_means(row, psnr=psnr if row.contender.trained else 25.0) for row in rows]
+        return Page(make(trained)).text()
+
+    assert "0.20 dB better than doing nothing, within their 95 % confidence intervals." in text(25.2)
+    assert "2.00 dB better than doing nothing." in text(27.0)
+
+
 def test_without_psnr_the_first_metric_decides_in_its_direction() -> None:
     rows = made_up.rows(MODELS[:2], NOISES[:1], autoencode=False, plain=[])
     html = make(rows, plan=dataclasses.replace(made_up.plan(rows), metrics=(MSE,)))
