@@ -9,6 +9,7 @@ from bench.cli.data import choose
 from bench.cli.progress import duration
 from bench.cli.terminal import console, show_table
 from bench.core import machine
+from bench.datasets.base import PARTS
 from bench.results.files import as_json, write
 from bench.results.records import Contender, setting
 from bench.results.store import Store
@@ -44,6 +45,8 @@ def plan(
     left = {one.work.cell.id: one for one in pending(works, store, experiment.metrics)}
     rows = [_planned(work, experiment.varied, _state(left.get(work.cell.id), store)) for work in works]
     show_table(screen, list(rows[0]), [list(row.values()) for row in rows])
+    if not chosen.to_fetch:
+        screen.print(_images(experiment), markup=False, highlight=False)
     epochs = sum(one.epochs - one.done for one in left.values())
     tests = sum(len(one.work.tests) for one in left.values())
     screen.print(
@@ -51,6 +54,14 @@ def plan(
     )
     if left:
         screen.print(_forecast(experiment, list(left.values()), known, workers))
+
+
+def _images(experiment: spec.Experiment) -> str:
+    """How many images each part has, and what to know of them."""
+    with experiment.at_dataset():
+        counts, notes = experiment.dataset.identity(), experiment.dataset.notes()
+    parts = ", ".join(f"{counts[part]:,} {name}" for part, name in zip(PARTS, ("training", *PARTS[1:]), strict=True))
+    return "\n".join([f"{experiment.dataset.label()}: {parts} images", *(f"  {note}" for note in notes)])
 
 
 def _forecast(experiment: spec.Experiment, left: Sequence[Pending], known: Costs, workers: int | None) -> str:

@@ -33,7 +33,9 @@ def run(
     chosen.announce(screen, verbose=False)
     experiment = resolved(chosen.experiment)
     works = works_of(experiment, forecast.remembered().compiling_pays)
-    planned = RunPlan.of(as_run(experiment, works), works, chosen.stand_in_for)
+    with experiment.at_dataset():
+        notes = experiment.dataset.notes()
+    planned = RunPlan.of(as_run(experiment, works), works, chosen.stand_in_for, notes)
     store.begin(as_run(chosen.asked, works).node(), planned)
     ran = failed = False
     with Display(screen, planned.cells) as display:

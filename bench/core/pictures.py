@@ -82,7 +82,7 @@ class Picture:
         if image.size != (size, size):
             side = min(image.size)
             if image.width != image.height:
-                done.append("cut to their central square")
+                done.append("cut to the central square")
             if side != size:
                 done.append(f"{'reduced' if side > size else 'enlarged'} to {size} pixels")
             image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)

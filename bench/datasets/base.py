@@ -2,8 +2,9 @@
 
 from bisect import bisect
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from bench.datasets.download import Progress
 PROTOCOL = 1  # of choosing, splitting and resizing images; raising it changes the identity of every dataset
 SEED = 0  # of the split, the same in every run
 PARTS = ("train", "validation", "test")
+HARMLESS = "converted from "  # a conversion that leaves the look of an image as it is
 SHARE = Meant(lambda value: PERCENT.reading(value) if value <= 100 else "It is a share, not a number of images")
 
 Pixels = Mapping[str, np.ndarray]
@@ -30,14 +32,23 @@ class Data:
 
     train, validation, test: uint8 (N, 3, size, size), read-only and memory-mapped, shared by all processes.
     label: its name in tables.
-    notes: conversions and remarks, to be read by people.
     """
 
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
     label: str
-    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What people should know of a dataset's images. facts: harmless. caveats: what changes the numbers."""
+
+    facts: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self.facts, *self.caveats))
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,7 @@ class Source:
     fill: called with positions in the pools and uint8 arrays (N, 3, size, size), one of each per part; writes the
         images and counts the conversions made. Without a validation pool, positions of "validation" are in the
         training pool.
-    remarks: what to know about the pools.
+    remarks: what to know about the pools. caveats: what of that changes the numbers.
     """
 
     identity: Mapping[str, Any]
@@ -58,6 +69,7 @@ class Source:
     test: int
     fill: Callable[[Pixels, Pixels], Counter[str]]
     remarks: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,15 +149,25 @@ class Dataset(Registered):
 
         Raises DataError where they are unavailable or unreadable, SpecError where there are too few.
         """
+        return Data(**self._entry(self.source()).arrays, label=self.label())
+
+    def notes(self) -> Notes:
+        """What people should know of the images, of these folders even where the cache has the same images of others.
+
+        Builds the cache if need be. Raises as `load` does.
+        """
         source = self.source()
+        made = cache.made(self._identity(source))
+        if made is None:
+            made = self._entry(source).made
+        counted = {what: f"{count} image{'' if count == 1 else 's'} {what}" for what, count in made.items()}
+        facts = [text for what, text in counted.items() if what.startswith(HARMLESS)]
+        return Notes((*source.remarks, *facts), (*source.caveats, *(t for t in counted.values() if t not in facts)))
+
+    def _entry(self, source: Source) -> cache.Entry:
         chosen = self._choice(source)
         shapes = {part: (len(chosen[part]), 3, self.size, self.size) for part in PARTS}
-
-        def fill(out: Pixels) -> tuple[str, ...]:
-            return (*source.remarks, *(f"{count} images {what}" for what, count in source.fill(chosen, out).items()))
-
-        entry = cache.fetch(self._identity(source), shapes, fill)
-        return Data(**entry.arrays, label=self.label(), notes=entry.notes)
+        return cache.fetch(self._identity(source), shapes, partial(source.fill, chosen))
 
     def _identity(self, source: Source) -> dict[str, Any]:
         counts = asdict(self._split(source))

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,10 +22,10 @@ from bench.core.errors import DataError
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of the cache: read-only arrays by name, and notes on how they were made."""
+    """One entry of the cache: read-only arrays by name, and how often what was done to images to make them."""
 
     arrays: dict[str, np.ndarray]
-    notes: tuple[str, ...]
+    made: Counter[str]
 
 
 class Damaged(Exception):
@@ -47,15 +48,23 @@ def holds(identity: Any) -> bool:
     return (_home(identity) / "meta.json").is_file()
 
 
+def made(identity: Any) -> Counter[str] | None:
+    """How often what was done to images to make an entry, by its record alone; None where it is yet to be built."""
+    try:
+        return Counter(json.loads((_home(identity) / "meta.json").read_text(encoding="utf-8"))["made"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
 def fetch(
     identity: Any,
     shapes: Mapping[str, tuple[int, ...]],
-    fill: Callable[[Mapping[str, np.ndarray]], tuple[str, ...]],
+    fill: Callable[[Mapping[str, np.ndarray]], Counter[str]],
 ) -> Entry:
     """The entry of this identity, built if it is absent or damaged; verified once per process.
 
     shapes: of the uint8 arrays, by name.
-    fill: writes the arrays and returns the notes.
+    fill: writes the arrays and counts what was done to images.
     Several processes may call this at once: one builds, the others wait. Raises DataError where the cache can't be
     written.
     """
@@ -124,7 +133,7 @@ def _open(home: Path) -> Entry:
             if file_sha256(home / f"{name}.npy") != digest:
                 raise Damaged(f"{home / name}.npy has changed since it was written")
         arrays = {name: _map(home / f"{name}.npy") for name in meta["sha256"]}
-        return Entry(arrays, tuple(meta["notes"]))
+        return Entry(arrays, Counter(meta["made"]))
     except (OSError, ValueError, KeyError) as error:
         raise Damaged(str(error)) from None
 
@@ -138,7 +147,7 @@ def _build(
     home: Path,
     identity: Any,
     shapes: Mapping[str, tuple[int, ...]],
-    fill: Callable[[Mapping[str, np.ndarray]], tuple[str, ...]],
+    fill: Callable[[Mapping[str, np.ndarray]], Counter[str]],
 ) -> None:
     # The lock is held, so anything under these names is damaged or was left by a build that was killed.
     partial = home.with_name(f".{home.name}")
@@ -152,12 +161,12 @@ def _build(
     try:
         paths = {name: partial / f"{name}.npy" for name in shapes}
         arrays = {name: np.lib.format.open_memmap(paths[name], "w+", np.uint8, shape) for name, shape in shapes.items()}
-        notes = fill(arrays)
+        made = fill(arrays)
         for array in arrays.values():
             array.flush()
         meta = {
             "identity": identity,
-            "notes": notes,
+            "made": made,
             "sha256": {name: file_sha256(path) for name, path in paths.items()},
         }
         (partial / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")

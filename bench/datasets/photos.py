@@ -62,10 +62,8 @@ class Photos(Dataset):
             {"sha256": checksums, "cuts": plain([self.photos[part] for part in PARTS]), "steps": STEPS},
             **counts,
             fill=self._fill,
-            remarks=(
-                *(f"{part}: crops of {scenes[part]}" for part in PARTS),
-                "crops of one photograph overlap, so intervals over images come out too narrow",
-            ),
+            remarks=tuple(f"{part}: crops of {scenes[part]}" for part in PARTS),
+            caveats=("crops of one photograph overlap, so intervals over images come out too narrow",),
         )
 
     def _fill(self, chosen: Pixels, out: Pixels) -> Counter[str]:

@@ -19,10 +19,10 @@ def all_cards(store: Store, plan: RunPlan, rows: Sequence[ResultRow], conditions
     for cell in plan.cells:
         record = store.cell(cell.id).record()
         if record is not None and WEIGHTS in record["checksums"] and cell.id in scored:
-            yield cell.id, _card(cell, record) + to_markdown(_scores(scored[cell.id], plan), conditions)
+            yield cell.id, _card(cell, record, plan) + to_markdown(_scores(scored[cell.id], plan), conditions)
 
 
-def _card(cell: PlannedCell, record: Mapping[str, Any]) -> str:
+def _card(cell: PlannedCell, record: Mapping[str, Any], plan: RunPlan) -> str:
     contender = cell.contender
     lines = [
         f"# {contender.model}",
@@ -31,6 +31,7 @@ def _card(cell: PlannedCell, record: Mapping[str, Any]) -> str:
         f"- Epochs: {record['epochs']}, weights of {record['kept_epoch']}; {record['train_seconds']:.0f} s of training",
         f"- Cost: {record['parameters']:,} parameters, {record['macs']:,} multiply-accumulates per image",
         f"- Weights: {WEIGHTS}, SHA-256 {record['checksums'][WEIGHTS]}",
+        *([f"- Images: {'; '.join(plan.notes)}"] if tuple(plan.notes) else []),
         "- Use: `bench denoise IMAGE --with THIS_FOLDER -o OUT`",
     ]
     return "\n".join([*lines, "", ""])

@@ -45,13 +45,18 @@ def conditions(
     version = environment.get("noise-bench") or environment.get("git_commit")
     text = (
         f"Data: {plan.dataset}, {data['size']}x{data['size']} RGB, {data['train']:,} training, "
-        f"{data['validation']:,} validation and {data['test']:,} test images. "
+        f"{data['validation']:,} validation and {data['test']:,} test images{_caveats(plan)}. "
         f"Training: {_settings(plan.train)}. {seeds} seed{'s' if seeds > 1 else ''}. "
         "Scores: means over the test images; outputs clipped to [0, 1], noise too unless its label says clip=false"
         f"{_intervals(summaries)}.{_ceiling(plan.leading, summaries)} noise-bench {version}, torch {torch_version}, "
         f"{environment.get('cpu')}."
     )
     return Conditions(plan.stand_in_for, text, missing(plan, rows))
+
+
+def _caveats(plan: RunPlan) -> str:
+    """What changes the numbers, of the images they are from."""
+    return "".join(f"; {caveat}" for caveat in plan.notes.caveats)
 
 
 def missing(plan: RunPlan, rows: Sequence[ResultRow]) -> str:

@@ -98,11 +98,13 @@ def page(
     template = resources.files("bench.report").joinpath("template.html").read_text(encoding="utf-8")
     frame = results_frame(rows, plan)
     failed = frame[frame["error"] != ""]
+    named = {"conditions": str(conditions), "images": "; ".join(plan.notes.facts), **facts.named}
     return environment.from_string(template).render(
         title=plan.name,
         warnings=list(_warnings(plan, conditions, damaged)),
         headline=_headline(View(plan.leading, tuple(summaries))),
-        conditions={"conditions": str(conditions), **{name: value for name, value in facts.named.items() if value}},
+        caveats=list(plan.notes.caveats),
+        conditions={name: value for name, value in named.items() if value},
         figures=[(stem.replace("_", " "), base64.b64encode(png).decode("ascii")) for stem, png in figures],
         tables=[
             ("Summary over seeds", _table(summary_frame(summaries, plan))),

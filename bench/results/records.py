@@ -6,16 +6,18 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from bench.core.errors import BenchError, FieldError
 from bench.core.labels import Label
-from bench.metrics import Average, Measure, metrics
+from bench.datasets import Notes
+from bench.metrics import Average, Measure
 from bench.noises import Noise, noises
+from bench.results.metrics import StoredMetric
 from bench.spec import Experiment
 from bench.spec.cells import Cell, Work
 from bench.spec.protocol import fingerprint, score_id
 from bench.training.state import Epoch
 
 LEADING = "psnr"
+NONE = Notes()
 PROTOCOL = ("clip", "quantize", "fresh")  # keys of a noise that belong to the protocol, not to what is compared
 
 
@@ -99,41 +101,6 @@ def setting_value(value: Any) -> Any:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {item}" for key, item in value.items())
     return tuple(map(setting_value, value)) if isinstance(value, list | tuple) else value
-
-
-@dataclass(frozen=True)
-class StoredMetric(Measure):
-    """A metric as results keep it: they can be shown without its code."""
-
-    column: str
-    title: str = ""
-    unit: str = ""
-    better: str = "higher"
-    decimals: int | None = None
-    ceiling: float | None = None
-
-    @classmethod
-    def of(cls, metric: Measure) -> "StoredMetric":
-        """What is to be known of a metric."""
-        return cls(metric.column, metric.title, metric.unit, metric.better, metric.decimals, metric.ceiling)
-
-    @classmethod
-    def from_node(cls, node: Mapping[str, Any]) -> "StoredMetric":
-        """What `node()` gave; older folders have the metric as a spec names it. Raises BenchError."""
-        if "column" in node:
-            known = metrics[node["column"]].ceiling if node["column"] in metrics else None
-            return cls(**{"ceiling": known, **node})
-        try:
-            return cls.of(metrics.parse(node))
-        except FieldError as error:
-            raise BenchError(
-                f"{error}. An older version wrote this folder without what its metrics are: name the file that "
-                "registers it with --plugin, or run its spec again"
-            ) from None
-
-    def node(self) -> dict[str, Any]:
-        """This as plain JSON values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -255,7 +222,8 @@ class RunPlan:
     """What a results folder was run for, in the order of its tables: all they need besides the markers.
 
     dataset: its label. stand_in_for: the dataset that was asked for and could not be had, or empty.
-    data: the identity of the images. train: the training settings as the spec has them. varied: those that vary.
+    data: the identity of the images. notes: what to know of them.
+    train: the training settings as the spec has them. varied: those that vary.
     chosen: the columns of what validation images chose, `chosen_lr` and `fitted`, where something was left to choose.
     """
 
@@ -269,9 +237,12 @@ class RunPlan:
     seeds: tuple[int, ...]
     chosen: tuple[str, ...]
     cells: tuple[PlannedCell, ...]
+    notes: Notes = NONE
 
     @classmethod
-    def of(cls, experiment: Experiment, works: Sequence[Work], stand_in_for: str = "") -> "RunPlan":
+    def of(
+        cls, experiment: Experiment, works: Sequence[Work], stand_in_for: str = "", notes: Notes = NONE
+    ) -> "RunPlan":
         """The plan of an experiment about to be run."""
         searched = any(work.cell.trials() for work in works)
         fits = any(work.cell.model.fits for work in works)
@@ -286,6 +257,7 @@ class RunPlan:
             seeds=experiment.seeds,
             chosen=(*(["chosen_lr"] if searched else []), *(["fitted"] if fits else [])),
             cells=tuple(PlannedCell.of(work, experiment.varied) for work in works),
+            notes=notes,
         )
 
     @classmethod
@@ -302,6 +274,7 @@ class RunPlan:
             seeds=tuple(node["seeds"]),
             chosen=tuple(node["chosen"]),
             cells=tuple(PlannedCell.from_node(cell) for cell in node["cells"]),
+            notes=Notes(**{kind: tuple(notes) for kind, notes in node.get("notes", {}).items()}),
         )
 
     def node(self) -> dict[str, Any]:
@@ -317,6 +290,7 @@ class RunPlan:
             "seeds": list(self.seeds),
             "chosen": list(self.chosen),
             "cells": [cell.node() for cell in self.cells],
+            "notes": {kind: list(notes) for kind, notes in asdict(self.notes).items()},
         }
 
     @cached_property

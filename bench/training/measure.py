@@ -86,4 +86,4 @@ def _again(once: Callable[[], float]) -> list[float]:
 
 def _random(count: int, size: int) -> Data:
     pixels = np.random.default_rng(0).integers(0, 256, (count, 3, size, size), dtype=np.uint8)
-    return Data(pixels, pixels[:0], pixels[:0], "random", ())
+    return Data(pixels, pixels[:0], pixels[:0], "random")

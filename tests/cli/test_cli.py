@@ -184,9 +184,10 @@ def test_schema_is_json_schema() -> None:
 def test_plan_shows_each_cell_on_a_line() -> None:
     lines = run("plan", "spec.yaml", "--set", "seeds=[0, 1]", "--set", "train.lr=[1e-3, 1e-2]").splitlines()
     assert lines[0].split() == ["cell", "model", "trained", "on", "seed", "lr", "tests", "state"]
-    assert len(lines) == 1 + 8 + 3 + 2
+    assert len(lines) == 1 + 8 + 3 + 1 + 2
+    assert lines[-3] == "folder:images: 18 training, 2 validation, 4 test images"
     assert lines[-2] == "11 cells: 0 finished, 11 to run (8 epochs, 14 tests)"
-    assert all(re.match(r"[0-9a-f]{12}  \w+", line) and line.endswith("to do") for line in lines[1:-2])
+    assert all(re.match(r"[0-9a-f]{12}  \w+", line) and line.endswith("to do") for line in lines[1:-3])
 
 
 def test_plan_shows_only_columns_that_say_something() -> None:

@@ -92,7 +92,7 @@ def test_the_middle_of_a_wide_picture_is_kept() -> None:
     wide[:, 30:70] = 200
     pixels, done = Picture.from_array(wide).square(32)
     assert (pixels[:, :, 1:-1] == 200).all()
-    assert done == ("cut to their central square", "reduced to 32 pixels")
+    assert done == ("cut to the central square", "reduced to 32 pixels")
 
 
 # --- what a network takes and gives

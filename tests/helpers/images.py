@@ -92,5 +92,4 @@ def data_of(train: int = 40, validation: int = 10, test: int = 10, size: int = 1
         smooth_pictures(validation, size, 2),
         smooth_pictures(test, size, 3),
         label="made up",
-        notes=(),
     )

@@ -93,7 +93,7 @@ def beside_bare(images: int, epochs: int, batch: int, pairs: int) -> dict[str, A
     """
     pools.keep_memory()  # as every process of ours does; here it serves both
     pixels = np.random.default_rng(0).integers(0, 256, (images, 3, SIZE, SIZE), dtype=np.uint8)
-    data = Data(pixels, pixels[:0], pixels[:1], "random", ())
+    data = Data(pixels, pixels[:0], pixels[:1], "random")
     asked = spec.Train(epochs=1 + epochs * pairs, batch_size=batch, threads=1, device="cpu", keep="last", compile="off")
     settings = plan.resolve(asked)
     model = models.parse("conv")

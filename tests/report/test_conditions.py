@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from bench.datasets import Notes
+from bench.report import page as report_page
 from bench.report.conditions import conditions
 from bench.results.records import ResultRow, RunPlan
 from bench.results.summary import summarise
@@ -43,3 +45,15 @@ def test_nothing_is_said_of_intervals_where_there_are_none() -> None:
 def test_a_stand_in_comes_first() -> None:
     assert text(made_up.rows(), "cifar10").startswith("STAND-IN IMAGES, not cifar10. Data: ")
     assert "STAND-IN" not in text(made_up.rows())
+
+
+def test_what_changes_the_numbers_of_the_images_is_beside_them() -> None:
+    rows = made_up.rows()
+    notes = Notes(("3 of 10 images of a drawn for testing",), ("8 images enlarged to 32 pixels",))
+    plan = RunPlan(**{**vars(made_up.plan(rows)), "data": DATA, "train": TRAIN, "notes": notes})
+    found = conditions(plan, {}, rows, summarise(rows, plan.metrics))
+    assert "1,000 test images; 8 images enlarged to 32 pixels. Training" in str(found)
+    page = report_page.page(plan, rows, [], [], found, report_page.Facts({}))
+    assert "About the images: 8 images enlarged to 32 pixels." in page
+    assert "3 of 10 images of a drawn for testing" in page
+    assert RunPlan.from_node(plan.node()).notes == notes

@@ -344,6 +344,20 @@ def test_the_noisy_picture_itself_is_never_the_winner() -> None:
     assert [badge.get_fontweight() for badge in badges] == ["normal", "bold"] * 3
 
 
+@pytest.mark.parametrize("models", [1, 12])
+def test_figures_of_perfect_rows_alone(models: int) -> None:
+    given = made_up.rows([f"conv(width={i})" for i in range(models)], NOISES[:1], (0,), autoencode=False)
+    found = made_up.summaries([made_up.with_means(row, psnr=np.inf) for row in given])
+    for draw in (figures.quality, figures.tradeoff):
+        assert "exact" in notes(draw(found, PSNR, CAPTION))
+
+
+def test_a_perfect_row_leaves_the_scale_of_the_others_linear() -> None:
+    given = made_up.rows(MODELS[:1], NOISES[:1], (0,), autoencode=False)
+    figure = quality([made_up.with_means(row, psnr=np.inf) if not row.contender.trained else row for row in given])
+    assert figure.axes[0].get_xscale() == "linear"
+
+
 def test_a_perfect_picture_is_called_exact() -> None:
     sheet = made_up.sheet(MODELS[:1])
     exact = replace(sheet, restored=(replace(sheet.restored[0], values=np.full(3, np.inf)),))

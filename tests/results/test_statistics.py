@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from scipy import stats
 
 from bench.metrics import Average
-from bench.results.statistics import Interval, interval
+from bench.results.statistics import Interval, interval, student
 from tests.helpers.made_up import PSNR
 
 values = some.floats(-100, 59).map(lambda value: round(value, 6))
@@ -30,6 +30,11 @@ def test_the_interval_over_seeds_is_students(means: list[float]) -> None:
     found = interval(PSNR, seeds(*means))
     assert ends(found) == pytest.approx(expected, rel=1e-9, abs=1e-9)
     assert found.over == "seeds"
+
+
+@pytest.mark.parametrize("freedom", [*range(1, 220), 500, 999, 9_999, 1_000_000])
+def test_students_quantile_is_that_of_scipy(freedom: int) -> None:
+    assert student(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-10)
 
 
 def test_equal_seeds_have_no_width() -> None:

@@ -26,7 +26,7 @@ from tests.helpers.specs import cell_of
 
 @pytest.fixture(scope="module")
 def data(photos: np.ndarray) -> Data:
-    return Data(photos[:48], photos[48:64], photos[64:72], "photos", ())
+    return Data(photos[:48], photos[48:64], photos[64:72], "photos")
 
 
 def cell(**settings: Any) -> Cell:

@@ -22,7 +22,7 @@ from tests.helpers.specs import cell_of
 
 @pytest.fixture(scope="module")
 def data(photos: np.ndarray) -> Data:
-    return Data(photos[:48], photos[48:64], photos[64:72], "photos", ())
+    return Data(photos[:48], photos[48:64], photos[64:72], "photos")
 
 
 def test_noise2noise_and_noise2void_never_see_the_clean_image(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,6 +121,7 @@ def _heatmap(axes: "Axes", values: "pandas.DataFrame", view: View, times: float)
         cbar_kws={"label": metric.axis_label, "fraction": 0.05, "aspect": 30, "pad": 0.02, "use_gridspec": False},
         xticklabels=True,
         yticklabels=True,
+        **({} if finite.any() else {"vmin": 0, "vmax": 1, "cbar": False}),  # perfect rows alone have no shades
     )
     _mark_best(axes, values, view)
     rows, columns = list(values.index), list(values.columns)
