@@ -2,11 +2,13 @@
 
 import io
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -370,6 +372,43 @@ def test_the_same_figure_is_the_same_file() -> None:
     one, other = (figures.encoded(quality(made_up.rows(failed=1)), "svg") for _ in range(2))
     assert one == other
     assert b"<svg" in one
+
+
+DRAWING = """
+import hashlib
+from bench.report import figures
+from tests.helpers import made_up
+
+rows = made_up.rows()
+drawn = figures.everything(
+    made_up.summaries(rows), made_up.histories(rows, 3), [made_up.sheet(["conv"], 2)], [made_up.PSNR], made_up.STAND_IN
+)
+print([hashlib.sha256(figures.encoded(figure, kind)).hexdigest() for _, figure in drawn for kind in ("png", "svg")])
+"""
+TASTE = """
+font.size: 20
+axes.facecolor: red
+axes.spines.top: False
+xtick.major.size: 12
+savefig.facecolor: black
+savefig.bbox: tight
+savefig.transparent: True
+lines.linewidth: 7
+svg.image_inline: False
+"""
+
+
+def test_a_matplotlibrc_changes_no_figure(tmp_path: Path) -> None:
+    def drawn(folder: Path) -> str:
+        path = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        command = [sys.executable, "-c", DRAWING]
+        return subprocess.run(command, cwd=folder, env=path, capture_output=True, text=True, check=True).stdout
+
+    bare, styled = tmp_path / "bare", tmp_path / "styled"
+    bare.mkdir()
+    styled.mkdir()
+    (styled / "matplotlibrc").write_text(TASTE)
+    assert drawn(styled) == drawn(bare)
 
 
 def test_a_png_has_150_dots_per_inch_and_keeps_its_contrast_in_grey() -> None:

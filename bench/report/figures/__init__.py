@@ -5,14 +5,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.core.lazy import matplotlib
 from bench.metrics import Measure
 from bench.report.conditions import Conditions
 from bench.report.figures.curves import loss_curves
 from bench.report.figures.levels import by_level
 from bench.report.figures.quality import quality
 from bench.report.figures.samples import Column, Sheet, samples
-from bench.report.figures.style import DPI
+from bench.report.figures.style import DPI, settings
 from bench.report.figures.tradeoff import tradeoff
 from bench.results.records import History
 from bench.results.summary import Summary
@@ -57,7 +56,7 @@ def everything(
 def encoded(figure: "Figure", kind: str) -> bytes:
     """A figure as the bytes of a file, the same for the same figure. kind: `png` (150 dpi) or `svg`."""
     buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "bench", "svg.fonttype": "path"}):
+    with settings({"svg.hashsalt": "bench", "svg.fonttype": "path"}):
         figure.savefig(buffer, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else {"Software": None})
     return buffer.getvalue()
 
