@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from bench.core.lazy import jinja2
@@ -229,4 +229,6 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, Real):
         return str(value)
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:.5g}"

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import io
+import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,6 +16,7 @@ from bench.report.page import Facts
 from bench.report.page import page as report_page
 from bench.results.records import ResultRow
 from bench.results.summary import summarise
+from bench.results.tables import results_frame
 from tests.helpers import made_up
 from tests.helpers.made_up import CAPTION, MODELS, MSE, NOISES, STAND_IN
 
@@ -249,3 +251,20 @@ def test_missing_values_are_blank_and_empty_columns_left_out() -> None:
     header, *_, last = Page(make(rows)).tables[-1]
     assert "error" not in header, "nothing failed"
     assert last[header.index("train_seconds")] == "", "no training"
+
+
+def test_whole_numbers_are_shown_to_the_last_digit() -> None:
+    """Seeds go to 2^63 - 1; a float holds whole numbers up to 2^53 only."""
+    seed = 9007199254740993
+    rows = made_up.rows(MODELS[:1], NOISES[:1], (seed,), ["identity"], autoencode=False)
+    header, trained, _ = Page(make(rows)).tables[-1]
+    assert trained[header.index("seed")] == f"{seed:,}"
+    frame = results_frame(rows, made_up.plan(rows))
+    assert frame.to_csv(index=False).splitlines()[1].count(f",{seed},") == 1
+
+
+def test_text_for_screen_readers_does_not_widen_the_page() -> None:
+    """It is positioned absolutely; outside a positioned box it counts for the page's width, not the box's."""
+    rules = dict(re.findall(r"^(\.\w+) \{(.+?)\}", make(), re.MULTILINE | re.DOTALL))
+    assert "position: absolute" in rules[".hidden"]
+    assert "position: relative" in rules[".scroll"]
