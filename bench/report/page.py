@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.core.lazy import jinja2
 from bench.metrics import Measure
@@ -66,6 +66,17 @@ class Headline:
     note: str
 
 
+class Picture(NamedTuple):
+    """A figure of the page.
+
+    stem: of its file's name. png: its content. dark: the same for dark mode, where charts without one are inverted.
+    """
+
+    stem: str
+    png: bytes
+    dark: bytes = b""
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a reader needs to trust and repeat the numbers: name -> value; the version and the commit of noise-bench.
@@ -83,14 +94,14 @@ def page(
     plan: RunPlan,
     rows: Sequence[ResultRow],
     summaries: Sequence[Summary],
-    figures: Iterable[tuple[str, bytes]],
+    figures: Iterable[Picture],
     conditions: Conditions,
     facts: Facts,
     damaged: Sequence[str] = (),
 ) -> str:
     """The report as HTML: headline, conditions, figures, tables, what has no result, how to reproduce and cite.
 
-    figures: (file stem, PNG). damaged: files of the results folder.
+    damaged: files of the results folder.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -103,7 +114,7 @@ def page(
         warnings=list(_warnings(plan, conditions, damaged)),
         headline=_headline(View(plan.leading, tuple(summaries))),
         conditions={"conditions": str(conditions), **{name: value for name, value in facts.named.items() if value}},
-        figures=[(stem.replace("_", " "), base64.b64encode(png).decode("ascii")) for stem, png in figures],
+        figures=[(figure.stem.replace("_", " "), _base64(figure.png), _base64(figure.dark)) for figure in figures],
         tables=[
             ("Summary over seeds", _table(summary_frame(summaries, plan))),
             ("Every cell and test noise", _table(frame)),
@@ -114,6 +125,10 @@ def page(
         commit=facts.commit,
         command=facts.command,
     )
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
 
 
 def _warnings(plan: RunPlan, conditions: Conditions, damaged: Sequence[str]) -> Iterator[str]:

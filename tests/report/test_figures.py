@@ -29,7 +29,7 @@ from bench.metrics import Metric
 from bench.report import figures
 from bench.report.figures.names import wrap_all, wrapped
 from bench.report.figures.quality import MOST_COLUMNS, MOST_ROWS
-from bench.report.figures.style import looks, luminance, themed
+from bench.report.figures.style import DARK_INK, looks, luminance, themed
 from bench.report.figures.view import View
 from bench.results.names import contender_names
 from bench.results.records import History, ResultRow
@@ -344,6 +344,25 @@ def test_the_noisy_picture_itself_is_never_the_winner() -> None:
     same = replace(sheet, restored=(replace(sheet.restored[0], values=sheet.noisy.values),))
     badges = [text for axes in figures.samples(same, CAPTION).axes for text in axes.texts]
     assert [badge.get_fontweight() for badge in badges] == ["normal", "bold"] * 3
+
+
+def test_photographs_are_drawn_on_dark_with_their_own_colours() -> None:
+    figure = figures.samples(made_up.sheet(MODELS[:1]), CAPTION)
+    light = pixels(figure)
+    badges = [text.get_color() for axes in figure.axes for text in axes.texts]
+    figures.darken(figure)
+    dark = pixels(figure)
+    assert light[0, 0].min() > 250 and dark[0, 0].max() < 40, "the ground"
+    assert badges == [text.get_color() for axes in figure.axes for text in axes.texts]
+    assert {text.get_color() for text in figure.texts} == {DARK_INK}
+    box = [int(end) for end in figure.axes[0].get_window_extent().extents]
+    rows, columns = slice(len(light) - box[3] + 2, len(light) - box[1] - 2), slice(box[0] + 2, box[2] - 2)
+    assert np.array_equal(light[rows, columns], dark[rows, columns])
+    assert figures.photographic(figure) and not figures.photographic(quality(made_up.rows()))
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    return np.array(Image.open(io.BytesIO(figures.encoded(figure, "png"))).convert("RGB"))
 
 
 def test_a_perfect_picture_is_called_exact() -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bench.report.conditions import Conditions
-from bench.report.page import Facts
+from bench.report.page import Facts, Picture
 from bench.report.page import page as report_page
 from bench.results.records import ResultRow
 from bench.results.summary import summarise
@@ -22,7 +22,7 @@ from tests.helpers.made_up import CAPTION, MODELS, MSE, NOISES, STAND_IN
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-VOID = {"meta", "img", "br", "hr", "link", "input"}
+VOID = {"meta", "img", "source", "br", "hr", "link", "input"}
 
 
 class Page(HTMLParser):
@@ -78,7 +78,7 @@ FACTS = Facts({"seeds": "0, 1", "noise-bench": "0.1.0"}, "0.1.0")
 def make(rows: list[ResultRow] | None = None, **changed: Any) -> str:
     rows = made_up.rows() if rows is None else rows
     plan = changed.pop("plan", None) or made_up.plan(rows, "default")
-    given = {"figures": [("PSNR by test noise", png())], "conditions": CAPTION, "facts": FACTS, **changed}
+    given = {"figures": [Picture("PSNR by test noise", png())], "conditions": CAPTION, "facts": FACTS, **changed}
     return report_page(plan, rows, summarise(rows, plan.metrics), **given)
 
 
@@ -114,7 +114,9 @@ def test_names_and_reasons_are_escaped() -> None:
     evil = '<script>alert("x")</script> & <b>'
     rows = made_up.rows([f"conv(name={evil})"], NOISES[:1], failed=1)
     plan = dataclasses.replace(made_up.plan(rows, evil), dataset=evil)
-    html = make(rows, plan=plan, conditions=Conditions(evil, evil), figures=[(evil, png())], facts=Facts({evil: evil}))
+    html = make(
+        rows, plan=plan, conditions=Conditions(evil, evil), figures=[Picture(evil, png())], facts=Facts({evil: evil})
+    )
     page = Page(html)
     assert "<script" not in html
     assert page.text().count(evil) >= 7
@@ -122,10 +124,10 @@ def test_names_and_reasons_are_escaped() -> None:
 
 
 def test_figures_are_the_very_pictures_with_a_text_for_each() -> None:
-    pictures = [("PSNR by test noise", png()), ("psnr_by_parameters", png()[:-1] + b"x")]
+    pictures = [Picture("PSNR by test noise", png()), Picture("psnr_by_parameters", png()[:-1] + b"x")]
     page = Page(make(figures=pictures))
     found = [base64.b64decode(str(image["src"]).split(",")[1]) for image in page.all("img")]
-    assert found == [content for _, content in pictures]
+    assert found == [picture.png for picture in pictures]
     assert [str(image["alt"]).split(";")[0] for image in page.all("img")] == [
         "PSNR by test noise",
         "psnr by parameters",
@@ -268,3 +270,12 @@ def test_text_for_screen_readers_does_not_widen_the_page() -> None:
     rules = dict(re.findall(r"^(\.\w+) \{(.+?)\}", make(), re.MULTILINE | re.DOTALL))
     assert "position: absolute" in rules[".hidden"]
     assert "position: relative" in rules[".scroll"]
+
+
+def test_in_dark_mode_photographs_keep_their_colours_and_charts_are_inverted() -> None:
+    page = Page(make(figures=[Picture("samples", png(), png()[:-1] + b"d"), Picture("loss_curves", png())]))
+    samples, chart = page.all("img")
+    assert samples.get("class") is None and chart["class"] == "chart"
+    (dark,) = page.all("source")
+    assert dark["media"] == "screen and (prefers-color-scheme: dark)"
+    assert base64.b64decode(str(dark["srcset"]).split(",")[1]) == png()[:-1] + b"d"

@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.metrics import Measure
 from bench.report.conditions import Conditions
@@ -11,7 +11,7 @@ from bench.report.figures.curves import loss_curves
 from bench.report.figures.levels import by_level
 from bench.report.figures.quality import quality
 from bench.report.figures.samples import Column, Sheet, samples
-from bench.report.figures.style import DPI, settings
+from bench.report.figures.style import DARK_INK, DARK_PAPER, DPI, settings
 from bench.report.figures.tradeoff import tradeoff
 from bench.results.records import History
 from bench.results.summary import Summary
@@ -23,9 +23,11 @@ __all__ = [
     "Column",
     "Sheet",
     "by_level",
+    "darken",
     "encoded",
     "everything",
     "loss_curves",
+    "photographic",
     "quality",
     "samples",
     "tradeoff",
@@ -59,6 +61,20 @@ def encoded(figure: "Figure", kind: str) -> bytes:
     with settings({"svg.hashsalt": "bench", "svg.fonttype": "path"}):
         figure.savefig(buffer, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else {"Software": None})
     return buffer.getvalue()
+
+
+def darken(figure: "Figure") -> None:
+    """Light text on a dark ground, for figures of photographs, whose own colours must stay."""
+    figure.set_facecolor(DARK_PAPER)
+    texts: list[Any] = figure.findobj(lambda artist: hasattr(artist, "get_bbox_patch"))
+    for text in texts:
+        if not text.get_bbox_patch():
+            text.set_color(DARK_INK)
+
+
+def photographic(figure: "Figure") -> bool:
+    """Whether it shows photographs: other figures can be inverted."""
+    return any(axes.images for axes in figure.axes)
 
 
 def _safe(text: str) -> str:

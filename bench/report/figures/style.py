@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 WIDTH = 7.2  # inches: the text width of a two-column journal
 DPI = 150
+DARK_PAPER, DARK_INK = "#16181b", "#e8e8e8"  # of the page in dark mode
 SMALL, MEDIUM, LARGE = 7, 8, 10  # points
 GAP = 0.1  # inches between the parts of a figure
 MARKERS = "os^DvPXphd<>"
