@@ -13,6 +13,7 @@ from bench.core.lazy import jinja2
 from bench.metrics import Measure
 from bench.report.conditions import Conditions, damage
 from bench.report.figures.view import Point, View
+from bench.results.names import short_noises
 from bench.results.records import ResultRow, RunPlan
 from bench.results.summary import Summary
 from bench.results.tables import results_frame, summary_frame
@@ -107,20 +108,25 @@ def page(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = resources.files("bench.report").joinpath("template.html").read_text(encoding="utf-8")
-    frame = results_frame(rows, plan)
+    short = {
+        str(label): str(name)
+        for label, name in short_noises((cell.contender for cell in plan.cells), plan.tests).items()
+    }
+    frame = _renamed(results_frame(rows, plan), short)
     failed = frame[frame["error"] != ""]
+    named = {**facts.named, "noises": "; ".join(f"{name}: {label}" for label, name in short.items() if name != label)}
     return environment.from_string(template).render(
         title=plan.name,
         warnings=list(_warnings(plan, conditions, damaged)),
         headline=_headline(View(plan.leading, tuple(summaries))),
-        conditions={"conditions": str(conditions), **{name: value for name, value in facts.named.items() if value}},
+        conditions={"conditions": str(conditions), **{name: value for name, value in named.items() if value}},
         figures=[(figure.stem.replace("_", " "), _base64(figure.png), _base64(figure.dark)) for figure in figures],
         tables=[
-            ("Summary over seeds", _table(summary_frame(summaries, plan))),
+            ("Summary over seeds", _table(_renamed(summary_frame(summaries, plan), short))),
             ("Every cell and test noise", _table(frame)),
         ],
         failures=_table(failed[FAILURE]) if len(failed) else None,
-        left=_left([row for row in rows if row.state == "open"]),
+        left=_left([row for row in rows if row.state == "open"], short),
         version=facts.version,
         commit=facts.commit,
         command=facts.command,
@@ -141,12 +147,19 @@ def _warnings(plan: RunPlan, conditions: Conditions, damaged: Sequence[str]) -> 
         yield damage(damaged)
 
 
-def _left(rows: Sequence[ResultRow]) -> Table | None:
+def _renamed(frame: "pandas.DataFrame", short: Mapping[str, str]) -> "pandas.DataFrame":
+    """A table with the names of noises that headline and figures use."""
+    noises = ["train_noise", "test_noise"]
+    return frame.assign(**{column: frame[column].map(lambda label: short.get(label, label)) for column in noises})
+
+
+def _left(rows: Sequence[ResultRow], short: Mapping[str, str]) -> Table | None:
     """The rows still to be run; None where there is none."""
+    trained = [short.get(row.contender.trained_on, row.contender.trained_on) for row in rows]
     columns = ["cell", "model", "trained on", "test noise", "seed"]
     found = [
-        [row.cell.id, row.contender.with_settings(), row.contender.trained_on, str(row.test.label), _text(row.seed)]
-        for row in rows
+        [row.cell.id, row.contender.with_settings(), noise, short[str(row.test.label)], _text(row.seed)]
+        for row, noise in zip(rows, trained, strict=True)
     ]
     return Table(columns, found, [False] * len(columns)) if found else None
 

@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import io
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
@@ -18,52 +17,10 @@ from bench.results.records import ResultRow
 from bench.results.summary import summarise
 from bench.results.tables import results_frame
 from tests.helpers import made_up
+from tests.helpers.html import Page
 from tests.helpers.made_up import CAPTION, MODELS, MSE, NOISES, STAND_IN
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-VOID = {"meta", "img", "source", "br", "hr", "link", "input"}
-
-
-class Page(HTMLParser):
-    """Reads a page strictly: every tag closed in its order; keeps elements, attributes and text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.tables: list[list[list[str]]] = []
-        self.feed(html)
-        self.close()
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append([])
-        if tag == "tr":
-            self.tables[-1].append([])
-        if tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-1:]}"
-        self.open.pop()
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.texts.append(data)
-        if {"td", "th"} & set(self.open):
-            self.tables[-1][-1][-1] += data
-
-    def text(self) -> str:
-        return " ".join(" ".join(self.texts).split())
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def png() -> bytes:
@@ -94,7 +51,8 @@ def test_every_row_of_the_results_is_in_the_page() -> None:
     assert [row[table[0].index("cell")] for row in table[1:]] == [row.cell.id for row in rows]
     psnr = [row.averages["psnr"].mean for row in rows]
     assert [float(row[table[0].index("psnr")]) for row in table[1:]] == pytest.approx(psnr, rel=1e-4)
-    assert {"160,000", "conv(width=16)", NOISES[1]} <= {cell for row in table for cell in row}
+    assert {"160,000", "conv(width=16)", "masking(p=0.25)"} <= {cell for row in table for cell in row}
+    assert f"masking(p=0.25): {NOISES[1]}" in Page(make(rows)).text()
 
 
 def test_nothing_is_fetched() -> None:

@@ -50,7 +50,7 @@ def everything(
     for number, sheet in enumerate(sheets, 1):
         yield f"samples_{number:02d}_{_safe(sheet.noise.name)}", samples(sheet, conditions)
     if histories:
-        yield "loss_curves", loss_curves(histories, conditions)
+        yield "loss_curves", loss_curves(histories, conditions, [summary.test for summary in summaries])
     for metric in metrics[:1]:
         yield f"{_safe(metric.column)}_by_parameters", tradeoff(summaries, metric, conditions)
 
