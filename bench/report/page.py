@@ -82,13 +82,14 @@ class Picture(NamedTuple):
 class Facts:
     """What a reader needs to trust and repeat the numbers: name -> value; the version and the commit of noise-bench.
 
-    command: what runs the results again, from their folder.
+    command: what runs the results again, from their folder. files: of plug-ins, which it needs there.
     """
 
     named: Mapping[str, str]
     version: str = ""
     commit: str = ""
-    command: str = "bench run experiment.yaml"
+    command: str = "bench run experiment.yaml --results .."
+    files: tuple[str, ...] = ()
 
 
 def page(
@@ -130,6 +131,7 @@ def page(
         version=facts.version,
         commit=facts.commit,
         command=facts.command,
+        files=facts.files,
     )
 
 

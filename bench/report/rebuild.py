@@ -122,10 +122,10 @@ def _facts(plan: RunPlan, environment: Mapping[str, Any], plugins: Sequence[Plug
         "plug-ins": ", ".join(map(str, plugins)),
         "machine": f"{environment.get('cpu')}, {environment.get('cores')} cores, {environment.get('platform')}",
     }
-    command = ["bench", "run", "experiment.yaml"]
-    for plugin in plugins:
-        command += ["--plugin", plugin.name] if plugin.is_file else []
-    return Facts(named, version, commit, shlex.join(command))
+    files = tuple(plugin.name for plugin in plugins if plugin.is_file)
+    loading = [word for name in files for word in ("--plugin", name)]
+    command = shlex.join(["bench", "run", "experiment.yaml", *loading, "--results", ".."])
+    return Facts(named, version, commit, command, files)
 
 
 def _histories(store: Store, plan: RunPlan) -> Iterator[History]:
