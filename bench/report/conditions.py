@@ -54,6 +54,16 @@ def conditions(
     return Conditions(plan.stand_in_for, text, missing(plan, rows))
 
 
+def caption(plan: RunPlan, rows: Sequence[ResultRow], summaries: Iterable[Summary]) -> str:
+    """What stands above a table of a folder's results in a paper."""
+    data = plan.data
+    text = (
+        f"Denoising {plan.dataset}, {data['size']}x{data['size']}: means over {data['test']:,} test images"
+        f"{_intervals(summaries)}. Bold: best of its test noise. {missing(plan, rows)}"
+    )
+    return (f"STAND-IN IMAGES, not {plan.stand_in_for}. " if plan.stand_in_for else "") + text.rstrip()
+
+
 def missing(plan: RunPlan, rows: Sequence[ResultRow]) -> str:
     """What the tables lack, for whoever reads them."""
     failed, left = (sum(row.state == state for row in rows) for state in ("failed", "open"))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.core.lazy import jinja2
 from bench.metrics import Measure
+from bench.report.citation import bibtex
 from bench.report.conditions import Conditions, damage
 from bench.report.figures.view import Point, View
 from bench.results.names import short_noises
@@ -132,6 +133,7 @@ def page(
         commit=facts.commit,
         command=facts.command,
         files=facts.files,
+        bibtex=bibtex(facts.version, facts.commit),
     )
 
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.plugins import Plugin
 from bench.report import cards, figures
-from bench.report.conditions import Conditions, conditions
+from bench.report.conditions import Conditions, caption, conditions
 from bench.report.page import Facts, Picture, page
 from bench.report.sheets import sheets
 from bench.results.files import DamagedResult, as_json, read_json
-from bench.results.readable import for_readers, to_latex, to_markdown
+from bench.results.latex import full_table, paper_table
+from bench.results.readable import for_readers, to_markdown
 from bench.results.records import History, ResultRow, RunPlan
 from bench.results.rows import read_rows
 from bench.results.store import Store
@@ -80,7 +81,9 @@ def _write_tables(store: Store, found: Results) -> str:
     store.write_table("results.csv", results)
     store.write_table("summary.csv", summary)
     store.write_table("summary.md", to_markdown(readable, text))
-    store.write_table("summary.tex", to_latex(readable, text))
+    in_print = paper_table(found.summaries, found.plan, caption(found.plan, found.rows, found.summaries))
+    store.write_table("summary.tex", in_print)
+    store.write_table("summary_long.tex", full_table(readable, text))
     return hashlib.sha256(results.encode()).hexdigest()
 
 
