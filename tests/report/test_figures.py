@@ -395,6 +395,8 @@ def test_the_same_figure_is_the_same_file() -> None:
 
 DRAWING = """
 import hashlib
+import re
+
 from bench.report import figures
 from tests.helpers import made_up
 
@@ -402,7 +404,11 @@ rows = made_up.rows()
 drawn = figures.everything(
     made_up.summaries(rows), made_up.histories(rows, 3), [made_up.sheet(["conv"], 2)], [made_up.PSNR], made_up.STAND_IN
 )
-print([hashlib.sha256(figures.encoded(figure, kind)).hexdigest() for _, figure in drawn for kind in ("png", "svg")])
+for _, figure in drawn:
+    svg = figures.encoded(figure, "svg").decode()
+    # The solver of constrained layouts differs in the last digits from process to process, and ids are made of them.
+    texts = re.sub(r"\\d+\\.\\d+|[a-z][0-9a-f]{10}", "", svg)
+    print(hashlib.sha256(figures.encoded(figure, "png")).hexdigest(), hashlib.sha256(texts.encode()).hexdigest())
 """
 TASTE = """
 font.size: 20
