@@ -54,12 +54,13 @@ def conditions(
     return Conditions(plan.stand_in_for, text, missing(plan, rows))
 
 
-def caption(plan: RunPlan, rows: Sequence[ResultRow], summaries: Iterable[Summary]) -> str:
+def caption(plan: RunPlan, rows: Sequence[ResultRow], summaries: Sequence[Summary]) -> str:
     """What stands above a table of a folder's results in a paper."""
     data = plan.data
     text = (
         f"Denoising {plan.dataset}, {data['size']}x{data['size']}: means over {data['test']:,} test images"
-        f"{_intervals(summaries)}. Bold: best of its test noise. {missing(plan, rows)}"
+        f"{_intervals(summaries)}. Bold: best of its test noise.{_ceiling(plan.leading, summaries)} "
+        f"{missing(plan, rows)}"
     )
     return (f"STAND-IN IMAGES, not {plan.stand_in_for}. " if plan.stand_in_for else "") + text.rstrip()
 

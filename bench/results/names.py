@@ -66,8 +66,3 @@ def brief(noise: Label) -> str:
     """
     level = [value for _, value in noise.params[:1]]
     return " ".join([noise.name, *level, *(f"{key}={value}" for key, value in noise.params[1:])]) + noise.rest
-
-
-def crossed(summaries: Iterable[Summary]) -> bool:
-    """Whether some model is tested on a noise it wasn't trained on; then who was trained on what matters."""
-    return any(s.contender.train_noise and s.contender.train_noise != s.test.label for s in summaries)

@@ -98,7 +98,7 @@ def test_models_stand_beside_noises_grouped_with_caption_and_label() -> None:
 
 def test_every_value_of_the_summary_is_in_the_table() -> None:
     rows = CASES["many noises"]
-    values = [row.means["psnr"] for row in rows if row.seed is None]
+    values = [row.mean(METRICS[1]) for row in rows if row.seed is None]
     text = " ".join(cell for table in parsed(table_of(rows)) for row in table for cell in row)
     assert all(f"{value:.2f}" in text for value in values)
     groups = re.findall(r"multicolumn\{2\}\{c\}\{(.+?)\}", text)
@@ -122,10 +122,9 @@ def test_mse_is_printed_where_psnr_is_not() -> None:
 def test_two_metrics_of_one_title_have_columns_of_their_own() -> None:
     """One took the other's place in every table for readers."""
     both = [metrics.parse(node) for node in ("pairwise_distance", {"pairwise_distance": {"over": "image"}})]
-    rows = [
-        made_up.with_means(row, **{metric.column: value for metric, value in zip(both, (0.25, 2.5), strict=True)})
-        for row in CASES["one row"]
-    ]
+    (row,) = CASES["one row"]
+    averages = {m.column: replace(row.averages["psnr"], mean=mean) for m, mean in zip(both, (0.25, 2.5), strict=True)}
+    rows = [replace(row, averages=averages)]
     plan = replace(made_up.plan(rows), metrics=tuple(map(StoredMetric.of, both)))
     text = for_readers(summarise(rows, plan.metrics), plan)
     assert {"pairwise_distance ↓", "pairwise_distance(over=image) ↓"} <= set(text.columns)
