@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from annotated_types import Ge, Le, Lt
@@ -121,6 +121,10 @@ class Dataset(Registered):
     def label(self, without: tuple[str, ...] = ()) -> str:
         """Its name in tables."""
         return self.name
+
+    def absolute(self) -> Self:
+        """The same dataset, named so that it is found from any current folder."""
+        return self
 
     def prepare(self, progress: Progress | None = None) -> None:
         """Make the data available on this machine; cheap where it already is.

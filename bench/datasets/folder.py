@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
@@ -75,6 +75,14 @@ class Folder(Dataset):
         times = Counter(_absolute(root) for root in self._roots())
         names = "+".join(f"{count}x{_name(root)}" if count > 1 else _name(root) for root, count in times.items())
         return f"{self.name}:{names}" + (f" (test {_name(self.test_root)})" if self.test_root else "")
+
+    def absolute(self) -> Self:
+        roots = tuple(str(_absolute(root)) for root in self._roots())
+        return replace(
+            self,
+            root=roots[0] if isinstance(self.root, str) else roots,
+            test_root=None if self.test_root is None else str(_absolute(self.test_root)),
+        )
 
     def source(self) -> Source:
         self._check_repeats()

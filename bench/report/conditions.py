@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.metrics import Measure
-from bench.results.names import contender_names, crossed, noise_names
+from bench.results.names import contender_names, crossed, short_noises
 from bench.results.ranking import disputes
 from bench.results.records import ResultRow, RunPlan
 from bench.results.summary import Summary
@@ -59,6 +59,17 @@ def _caveats(plan: RunPlan) -> str:
     return "".join(f"; {caveat}" for caveat in plan.notes.caveats)
 
 
+def caption(plan: RunPlan, rows: Sequence[ResultRow], summaries: Sequence[Summary]) -> str:
+    """What stands above a table of a folder's results in a paper."""
+    data = plan.data
+    text = (
+        f"Denoising {plan.dataset}, {data['size']}x{data['size']}: means over {data['test']:,} test images"
+        f"{_intervals(summaries)}. Bold: best of its test noise.{_ceiling(plan.leading, summaries)} "
+        f"{missing(plan, rows)}"
+    )
+    return (f"STAND-IN IMAGES, not {plan.stand_in_for}. " if plan.stand_in_for else "") + text.rstrip()
+
+
 def missing(plan: RunPlan, rows: Sequence[ResultRow]) -> str:
     """What the tables lack, for whoever reads them."""
     failed, left = (sum(row.state == state for row in rows) for state in ("failed", "open"))
@@ -89,8 +100,9 @@ def _ceiling(metric: Measure, summaries: Sequence[Summary]) -> str:
     """What exact images count as, and where that leaves no single best."""
     if not any(summary.counts(metric).capped for summary in summaries):
         return ""
-    disputed = disputes(summaries, metric, contender_names((s.contender for s in summaries), crossed(summaries)))
-    noises = noise_names(summary.test for summary in summaries)
+    short = short_noises((s.contender for s in summaries), (s.test for s in summaries))
+    disputed = disputes(summaries, metric, contender_names((s.contender for s in summaries), crossed(summaries), short))
+    noises = {s.test.id: str(short[s.test.label]) for s in summaries}
     parts = [f" In mean {metric.title} an image counts as at most {metric.ceiling:g} {metric.unit}, an exact one too."]
     parts += [f" No single best on {noises[test]}: {why}." for test, why in list(disputed.items())[:NAMED]]
     parts += [f" Nor on {len(disputed) - NAMED} more test noises."] if len(disputed) > NAMED else []

@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from numbers import Real
-from typing import TYPE_CHECKING, Any
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.core.lazy import jinja2
 from bench.metrics import Measure
+from bench.report.citation import bibtex
 from bench.report.conditions import Conditions, damage
 from bench.report.figures.view import Point, View
+from bench.results.names import short_noises
 from bench.results.records import ResultRow, RunPlan
 from bench.results.summary import Summary
 from bench.results.tables import results_frame, summary_frame
@@ -66,56 +68,79 @@ class Headline:
     note: str
 
 
+class Picture(NamedTuple):
+    """A figure of the page.
+
+    stem: of its file's name. png: its content. dark: the same for dark mode, where charts without one are inverted.
+    """
+
+    stem: str
+    png: bytes
+    dark: bytes = b""
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a reader needs to trust and repeat the numbers: name -> value; the version and the commit of noise-bench.
 
-    command: what runs the results again, from their folder.
+    command: what runs the results again, from their folder. files: of plug-ins, which it needs there.
     """
 
     named: Mapping[str, str]
     version: str = ""
     commit: str = ""
-    command: str = "bench run experiment.yaml"
+    command: str = "bench run experiment.yaml --results .."
+    files: tuple[str, ...] = ()
 
 
 def page(
     plan: RunPlan,
     rows: Sequence[ResultRow],
     summaries: Sequence[Summary],
-    figures: Iterable[tuple[str, bytes]],
+    figures: Iterable[Picture],
     conditions: Conditions,
     facts: Facts,
     damaged: Sequence[str] = (),
 ) -> str:
     """The report as HTML: headline, conditions, figures, tables, what has no result, how to reproduce and cite.
 
-    figures: (file stem, PNG). damaged: files of the results folder.
+    damaged: files of the results folder.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = resources.files("bench.report").joinpath("template.html").read_text(encoding="utf-8")
-    frame = results_frame(rows, plan)
+    short = {
+        str(label): str(name)
+        for label, name in short_noises((cell.contender for cell in plan.cells), plan.tests).items()
+    }
+    frame = _renamed(results_frame(rows, plan), short)
     failed = frame[frame["error"] != ""]
     named = {"conditions": str(conditions), "images": "; ".join(plan.notes.facts), **facts.named}
+    named["noises"] = "; ".join(f"{name}: {label}" for label, name in short.items() if name != label)
     return environment.from_string(template).render(
         title=plan.name,
         warnings=list(_warnings(plan, conditions, damaged)),
         headline=_headline(View(plan.leading, tuple(summaries))),
         caveats=list(plan.notes.caveats),
         conditions={name: value for name, value in named.items() if value},
-        figures=[(stem.replace("_", " "), base64.b64encode(png).decode("ascii")) for stem, png in figures],
+        figures=[(figure.stem.replace("_", " "), _base64(figure.png), _base64(figure.dark)) for figure in figures],
         tables=[
-            ("Summary over seeds", _table(summary_frame(summaries, plan))),
+            ("Summary over seeds", _table(_renamed(summary_frame(summaries, plan), short))),
             ("Every cell and test noise", _table(frame)),
         ],
         failures=_table(failed[FAILURE]) if len(failed) else None,
-        left=_left([row for row in rows if row.state == "open"]),
+        left=_left([row for row in rows if row.state == "open"], short),
         version=facts.version,
         commit=facts.commit,
         command=facts.command,
+        files=facts.files,
+        bibtex=bibtex(facts.version, facts.commit),
     )
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
 
 
 def _warnings(plan: RunPlan, conditions: Conditions, damaged: Sequence[str]) -> Iterator[str]:
@@ -128,12 +153,19 @@ def _warnings(plan: RunPlan, conditions: Conditions, damaged: Sequence[str]) -> 
         yield damage(damaged)
 
 
-def _left(rows: Sequence[ResultRow]) -> Table | None:
+def _renamed(frame: "pandas.DataFrame", short: Mapping[str, str]) -> "pandas.DataFrame":
+    """A table with the names of noises that headline and figures use."""
+    noises = ["train_noise", "test_noise"]
+    return frame.assign(**{column: frame[column].map(lambda label: short.get(label, label)) for column in noises})
+
+
+def _left(rows: Sequence[ResultRow], short: Mapping[str, str]) -> Table | None:
     """The rows still to be run; None where there is none."""
+    trained = [short.get(row.contender.trained_on, row.contender.trained_on) for row in rows]
     columns = ["cell", "model", "trained on", "test noise", "seed"]
     found = [
-        [row.cell.id, row.contender.with_settings(), row.contender.trained_on, str(row.test.label), _text(row.seed)]
-        for row in rows
+        [row.cell.id, row.contender.with_settings(), noise, short[str(row.test.label)], _text(row.seed)]
+        for row, noise in zip(rows, trained, strict=True)
     ]
     return Table(columns, found, [False] * len(columns)) if found else None
 
@@ -231,4 +263,6 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, Real):
         return str(value)
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:.5g}"

@@ -4,20 +4,24 @@ import hashlib
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.core.plugins import Plugin
 from bench.report import cards, figures
-from bench.report.conditions import Conditions, conditions
-from bench.report.page import Facts, page
+from bench.report.conditions import Conditions, caption, conditions
+from bench.report.page import Facts, Picture, page
 from bench.report.sheets import sheets
 from bench.results.files import DamagedResult, as_json, read_json
-from bench.results.readable import for_readers, to_latex, to_markdown
+from bench.results.latex import full_table, paper_table
+from bench.results.readable import for_readers, to_markdown
 from bench.results.records import History, ResultRow, RunPlan
 from bench.results.rows import read_rows
 from bench.results.store import Store
 from bench.results.summary import Summary, summarise
 from bench.results.tables import results_frame, summary_frame
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHOWN = "shown.json"  # beside the figures: what they were drawn from
 
@@ -77,7 +81,9 @@ def _write_tables(store: Store, found: Results) -> str:
     store.write_table("results.csv", results)
     store.write_table("summary.csv", summary)
     store.write_table("summary.md", to_markdown(readable, text))
-    store.write_table("summary.tex", to_latex(readable, text))
+    in_print = paper_table(found.summaries, found.plan, caption(found.plan, found.rows, found.summaries))
+    store.write_table("summary.tex", in_print)
+    store.write_table("summary_long.tex", full_table(readable, text))
     return hashlib.sha256(results.encode()).hexdigest()
 
 
@@ -86,16 +92,24 @@ def _figures_and_report(store: Store, found: Results, drawn: Callable[[int], Non
     plan, leading = found.plan, found.plan.leading
     metrics = [leading, *(metric for metric in plan.metrics if metric != leading)]
     histories = list(_histories(store, plan))
-    pictures: list[tuple[str, bytes]] = []
+    pictures: list[Picture] = []
     for name, figure in figures.everything(found.summaries, histories, sheets(store, plan), metrics, found.conditions):
         picture = figures.encoded(figure, "png")
         store.write_figure(f"{name}.png", picture)
         store.write_figure(f"{name}.svg", figures.encoded(figure, "svg"))
-        pictures.append((name, picture))
+        pictures.append(Picture(name, picture, _in_dark_mode(figure)))
         drawn(len(pictures))
-    store.keep_figures([SHOWN, *(f"{name}.{kind}" for name, _ in pictures for kind in ("png", "svg"))])
+    store.keep_figures([SHOWN, *(f"{name}.{kind}" for name, *_ in pictures for kind in ("png", "svg"))])
     facts = _facts(plan, store.environment(), store.plugins())
     store.write_report(page(plan, found.rows, found.summaries, pictures, found.conditions, facts, found.damaged))
+
+
+def _in_dark_mode(figure: "Figure") -> bytes:
+    """A figure of photographs as the page shows it in dark mode; empty for others, which the page inverts."""
+    if not figures.photographic(figure):
+        return b""
+    figures.darken(figure)
+    return figures.encoded(figure, "png")
 
 
 def _facts(plan: RunPlan, environment: Mapping[str, Any], plugins: Sequence[Plugin]) -> Facts:
@@ -103,7 +117,7 @@ def _facts(plan: RunPlan, environment: Mapping[str, Any], plugins: Sequence[Plug
     libraries = environment.get("libraries", {})
     named = {
         "dataset": plan.dataset,
-        "training": ", ".join(f"{key} {value}" for key, value in plan.train.items()),
+        "training": ", ".join(f"{key} {value}" for key, value in plan.train.items() if value is not None),
         "seeds": ", ".join(map(str, plan.seeds)),
         "noise-bench": version,
         "git commit": commit,
@@ -111,10 +125,10 @@ def _facts(plan: RunPlan, environment: Mapping[str, Any], plugins: Sequence[Plug
         "plug-ins": ", ".join(map(str, plugins)),
         "machine": f"{environment.get('cpu')}, {environment.get('cores')} cores, {environment.get('platform')}",
     }
-    command = ["bench", "run", "experiment.yaml"]
-    for plugin in plugins:
-        command += ["--plugin", plugin.name] if plugin.is_file else []
-    return Facts(named, version, commit, shlex.join(command))
+    files = tuple(plugin.name for plugin in plugins if plugin.is_file)
+    loading = [word for name in files for word in ("--plugin", name)]
+    command = shlex.join(["bench", "run", "experiment.yaml", *loading, "--results", ".."])
+    return Facts(named, version, commit, command, files)
 
 
 def _histories(store: Store, plan: RunPlan) -> Iterator[History]:

@@ -7,11 +7,14 @@ import numpy as np
 
 from bench.report.figures import Column, Sheet
 from bench.results.files import DamagedResult
-from bench.results.names import contender_names
+from bench.results.names import contender_names, short_noises
 from bench.results.records import Contender, NoiseTest, RunPlan
-from bench.results.store import CellStore, Store
+from bench.results.store import SAMPLES_VERSION, CellStore, Store
 
 ROWS_SHOWN = 4  # test images per samples figure
+OLDER = "older: run the spec again to draw them anew"  # an earlier version stored pictures out of order
+
+NO_PICTURES = np.zeros((0, 3, 1, 1), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,17 @@ def sheets(store: Store, plan: RunPlan) -> Iterator[Sheet]:
                     found[cell.contender] = sample
                 else:
                     missing.setdefault(cell.contender, sample)
-        if found:
+        if found or {"damaged", OLDER} & set(missing.values()):
             yield _sheet(plan, test, found, {who: why for who, why in missing.items() if who not in found})
 
 
 def _sample(folder: CellStore, test: str, column: str) -> Sample | str:
-    """What is stored of a test, or why there is nothing to show: `to run`, `failed` or `damaged`."""
-    if folder.score(test) is None:
+    """What is stored of a test, or why there is nothing to show: `to run`, `failed`, `damaged` or OLDER."""
+    score = folder.score(test)
+    if score is None:
         return "failed" if folder.failure(test) else "to run"
+    if score.get("samples") != SAMPLES_VERSION:
+        return OLDER
     try:
         stored = {part: pictures[:ROWS_SHOWN] for part, pictures in folder.samples(test).items()}
     except DamagedResult:
@@ -61,14 +67,15 @@ def _values(folder: CellStore, test: str, column: str) -> np.ndarray | None:
 
 def _sheet(plan: RunPlan, test: NoiseTest, found: dict[Contender, Sample], missing: dict[Contender, str]) -> Sheet:
     everyone = [cell.contender for cell in plan.cells if test in cell.tests]
-    names = contender_names(everyone, any(who.train_noise not in (None, test.label) for who in everyone))
+    short = short_noises((cell.contender for cell in plan.cells), plan.tests)
+    names = contender_names(everyone, any(who.train_noise not in (None, test.label) for who in everyone), short)
     idle = next((sample.values for who, sample in found.items() if who.model.name == "identity"), None)
-    first = next(iter(found.values()))
+    first = next(iter(found.values()), None)
     return Sheet(
-        noise=test.label,
+        noise=short[test.label],
         metric=plan.leading,
-        original=Column("original", first.original),
-        noisy=Column("noisy", first.noisy, idle),
+        original=Column("original", first.original if first else NO_PICTURES),
+        noisy=Column("noisy", first.noisy if first else NO_PICTURES, idle),
         restored=tuple(Column(names[who], sample.output, sample.values) for who, sample in found.items()),
         missing={names[who]: why for who, why in missing.items()},
     )

@@ -1,44 +1,45 @@
 """Short names for cells, contenders and test noises that are shown side by side."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bench.core.labels import Label, shortened
 from bench.results.records import Contender, NoiseTest, PlannedCell, setting, title
 from bench.results.summary import Summary
 
 
-def contender_names(contenders: Iterable[Contender], by_train_noise: bool) -> dict[Contender, str]:
+def contender_names(
+    contenders: Iterable[Contender], by_train_noise: bool, noises: Mapping[Label, Label] | None = None
+) -> dict[Contender, str]:
     """What each contender is called: its model without the keys that don't vary, and whatever else sets it apart.
 
     by_train_noise: whether models that were trained on different noises are different contenders; if not, they share
-    a name.
+    a name. noises: what the noises of their training are called, from `short_noises`.
     """
     given = list(dict.fromkeys(contenders))
     models = shortened(contender.model for contender in given)
-    noises = shortened((contender.train_noise for contender in given if contender.train_noise), keep=1)
+    short = short_noises(given, ()) if noises is None else noises
 
     def name(contender: Contender) -> str:
         parts = [title(str(models[contender.model]), contender.objective)]
         parts += [f"{key}={setting(value)}" for key, value in contender.settings if value is not None]
         if by_train_noise and contender.train_noise:
-            parts.append(f"trained on {noises[contender.train_noise]}")
+            parts.append(f"trained on {short[contender.train_noise]}")
         return ", ".join(parts)
 
     return {contender: name(contender) for contender in given}
 
 
-def noise_names(tests: Iterable[NoiseTest]) -> dict[str, str]:
-    """What each test noise is called, by its id: its level and whatever else sets it apart."""
-    given = {test.id: test for test in tests}
-    brief = shortened((test.label for test in given.values()), keep=1)
-    return {key: str(brief[test.label]) for key, test in given.items()}
+def short_noises(contenders: Iterable[Contender], tests: Iterable[NoiseTest]) -> dict[Label, Label]:
+    """What each noise is called, for training and for testing alike: its level and whatever else sets it apart."""
+    trained = [contender.train_noise for contender in contenders if contender.train_noise]
+    return shortened([*trained, *(test.label for test in tests)], keep=1)
 
 
 def cell_names(cells: Iterable[PlannedCell]) -> dict[str, str]:
     """What each cell of a plan is called in a line of its own, by its id: `unet · gaussian 0.1`."""
     given = list(cells)
     models = shortened(cell.contender.model for cell in given)
-    noises = shortened((cell.contender.train_noise for cell in given if cell.contender.train_noise), keep=1)
+    noises = short_noises((cell.contender for cell in given), ())
     several = len({cell.seed for cell in given} - {None}) > 1
 
     def name(cell: PlannedCell) -> str:

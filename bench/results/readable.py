@@ -1,4 +1,4 @@
-"""Summaries as tables for people: text, Markdown and LaTeX."""
+"""Summaries as tables for people: text and Markdown."""
 
 import math
 from collections.abc import Sequence
@@ -10,9 +10,10 @@ from bench.results.records import RunPlan
 from bench.results.summary import Summary
 
 ARROWS = {"higher": "↑", "lower": "↓"}
+BOLD = "**{}**"  # in Markdown
 
 
-def for_readers(summaries: Sequence[Summary], plan: RunPlan, mark: str = "**{}**") -> "pandas.DataFrame":
+def for_readers(summaries: Sequence[Summary], plan: RunPlan, mark: str = BOLD) -> "pandas.DataFrame":
     """Summaries as text, sorted by test noise, its best values marked, half the interval's width behind each value.
 
     What failed or is still to be run says so in place of its values.
@@ -25,8 +26,8 @@ def for_readers(summaries: Sequence[Summary], plan: RunPlan, mark: str = "**{}**
     for position, key in enumerate(plan.varied):
         values = [summary.contender.settings[position][1] for summary in ordered]
         text[f"train.{key}"] = ["" if value is None else str(value) for value in values]
-    for metric in plan.metrics:
-        text[f"{metric.heading} {ARROWS[metric.better]}"] = _column(ordered, metric, mark)
+    for heading, metric in zip(headings(plan.metrics), plan.metrics, strict=True):
+        text[heading] = marked_column(ordered, metric, mark)
         counted = [counted_text(summary.counts(metric), metric) for summary in ordered]
         if any(counted):
             text[f"exact ({metric.title})"] = counted
@@ -34,7 +35,17 @@ def for_readers(summaries: Sequence[Summary], plan: RunPlan, mark: str = "**{}**
     return text
 
 
-def _column(summaries: Sequence[Summary], metric: Measure, mark: str) -> list[str]:
+def headings(metrics: Sequence[Measure]) -> list[str]:
+    """What the columns of metrics are headed: a title that two of them share says nothing, so their columns then do."""
+    titles = [metric.heading for metric in metrics]
+    names = [
+        title if titles.count(title) == 1 else metric.column for title, metric in zip(titles, metrics, strict=True)
+    ]
+    return [f"{name} {ARROWS[metric.better]}" for name, metric in zip(names, metrics, strict=True)]
+
+
+def marked_column(summaries: Sequence[Summary], metric: Measure, mark: str = BOLD) -> list[str]:
+    """A metric of summaries as text, the best of each test noise marked."""
     means = [summary.mean(metric) for summary in summaries]
     marked = {summary for ranking in rank(summaries, metric).values() for summary in ranking.marked}
     cells = [_cell(summary, metric, means) for summary in summaries]
@@ -64,34 +75,5 @@ def to_markdown(text: "pandas.DataFrame", conditions: str) -> str:
     return "\n".join([*lines, "", conditions, ""])
 
 
-def to_latex(text: "pandas.DataFrame", conditions: str) -> str:
-    """A table for readers in LaTeX (booktabs), its conditions in comments."""
-    head, *body = [
-        " & ".join(_latex(str(cell)) for cell in row) + r" \\"
-        for row in [list(text.columns), *text.itertuples(index=False)]
-    ]
-    lines = ["\\begin{tabular}{" + "l" * len(text.columns) + "}", "\\toprule", head, "\\midrule", *body]
-    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", *(f"% {line}" for line in conditions.splitlines()), ""])
-
-
 def _markdown(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
-
-
-LATEX = {
-    **{char: f"\\{char}" for char in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "±": r"$\pm$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-}
-
-
-def _latex(text: str) -> str:
-    if text.startswith("**") and text.endswith("**"):
-        return f"\\textbf{{{_latex(text[2:-2])}}}"
-    return "".join(LATEX.get(char, char) for char in " ".join(text.split()))

@@ -37,12 +37,12 @@ def resolved(experiment: Experiment) -> Experiment:
 
 
 def as_run(experiment: Experiment, works: Sequence[Work]) -> Experiment:
-    """The experiment with every `auto` of its training settings replaced by what it became in these cells.
+    """The experiment as it can be run again from any folder, every `auto` of its training as it was in these cells.
 
     `compile: auto` stays where it became `on` in some cells and `off` in others.
     """
     compiled = {work.cell.train.compile for work in works if work.cell.train}
-    settled = resolved(experiment)
+    settled = replace(resolved(experiment), dataset=experiment.dataset.absolute())
     if len(compiled) != 1:
         return settled
     (found,) = compiled

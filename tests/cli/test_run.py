@@ -50,7 +50,7 @@ def test_a_run_leaves_what_the_readme_says(home: Path) -> None:
     top = {path.name for path in (home / "results" / "tiny").iterdir()}
     assert top == {"experiment.yaml", "environment.json", "plan.json", "cells", "tables", "figures", "report.html"}
     tables = {path.name for path in (home / "results" / "tiny" / "tables").iterdir()}
-    assert tables == {"results.csv", "summary.csv", "summary.md", "summary.tex"}
+    assert tables == {"results.csv", "summary.csv", "summary.md", "summary.tex", "summary_long.tex"}
     assert not [path for path in home.rglob(".*") if path.is_file()], "a temporary file is left"
 
 

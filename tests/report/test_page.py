@@ -3,7 +3,7 @@
 import base64
 import dataclasses
 import io
-from html.parser import HTMLParser
+import re
 from typing import Any
 
 import numpy as np
@@ -11,57 +11,16 @@ import pytest
 from PIL import Image
 
 from bench.report.conditions import Conditions
-from bench.report.page import Facts
+from bench.report.page import Facts, Picture
 from bench.report.page import page as report_page
 from bench.results.records import ResultRow
 from bench.results.summary import summarise
+from bench.results.tables import results_frame
 from tests.helpers import made_up
+from tests.helpers.html import Page
 from tests.helpers.made_up import CAPTION, MODELS, MSE, NOISES, STAND_IN
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-VOID = {"meta", "img", "br", "hr", "link", "input"}
-
-
-class Page(HTMLParser):
-    """Reads a page strictly: every tag closed in its order; keeps elements, attributes and text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.tables: list[list[list[str]]] = []
-        self.feed(html)
-        self.close()
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append([])
-        if tag == "tr":
-            self.tables[-1].append([])
-        if tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-1:]}"
-        self.open.pop()
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.texts.append(data)
-        if {"td", "th"} & set(self.open):
-            self.tables[-1][-1][-1] += data
-
-    def text(self) -> str:
-        return " ".join(" ".join(self.texts).split())
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def png() -> bytes:
@@ -76,7 +35,7 @@ FACTS = Facts({"seeds": "0, 1", "noise-bench": "0.1.0"}, "0.1.0")
 def make(rows: list[ResultRow] | None = None, **changed: Any) -> str:
     rows = made_up.rows() if rows is None else rows
     plan = changed.pop("plan", None) or made_up.plan(rows, "default")
-    given = {"figures": [("PSNR by test noise", png())], "conditions": CAPTION, "facts": FACTS, **changed}
+    given = {"figures": [Picture("PSNR by test noise", png())], "conditions": CAPTION, "facts": FACTS, **changed}
     return report_page(plan, rows, summarise(rows, plan.metrics), **given)
 
 
@@ -92,7 +51,8 @@ def test_every_row_of_the_results_is_in_the_page() -> None:
     assert [row[table[0].index("cell")] for row in table[1:]] == [row.cell.id for row in rows]
     psnr = [row.averages["psnr"].mean for row in rows]
     assert [float(row[table[0].index("psnr")]) for row in table[1:]] == pytest.approx(psnr, rel=1e-4)
-    assert {"160,000", "conv(width=16)", NOISES[1]} <= {cell for row in table for cell in row}
+    assert {"160,000", "conv(width=16)", "masking(p=0.25)"} <= {cell for row in table for cell in row}
+    assert f"masking(p=0.25): {NOISES[1]}" in Page(make(rows)).text()
 
 
 def test_nothing_is_fetched() -> None:
@@ -112,7 +72,9 @@ def test_names_and_reasons_are_escaped() -> None:
     evil = '<script>alert("x")</script> & <b>'
     rows = made_up.rows([f"conv(name={evil})"], NOISES[:1], failed=1)
     plan = dataclasses.replace(made_up.plan(rows, evil), dataset=evil)
-    html = make(rows, plan=plan, conditions=Conditions(evil, evil), figures=[(evil, png())], facts=Facts({evil: evil}))
+    html = make(
+        rows, plan=plan, conditions=Conditions(evil, evil), figures=[Picture(evil, png())], facts=Facts({evil: evil})
+    )
     page = Page(html)
     assert "<script" not in html
     assert page.text().count(evil) >= 7
@@ -120,10 +82,10 @@ def test_names_and_reasons_are_escaped() -> None:
 
 
 def test_figures_are_the_very_pictures_with_a_text_for_each() -> None:
-    pictures = [("PSNR by test noise", png()), ("psnr_by_parameters", png()[:-1] + b"x")]
+    pictures = [Picture("PSNR by test noise", png()), Picture("psnr_by_parameters", png()[:-1] + b"x")]
     page = Page(make(figures=pictures))
     found = [base64.b64decode(str(image["src"]).split(",")[1]) for image in page.all("img")]
-    assert found == [content for _, content in pictures]
+    assert found == [picture.png for picture in pictures]
     assert [str(image["alt"]).split(";")[0] for image in page.all("img")] == [
         "PSNR by test noise",
         "psnr by parameters",
@@ -249,3 +211,29 @@ def test_missing_values_are_blank_and_empty_columns_left_out() -> None:
     header, *_, last = Page(make(rows)).tables[-1]
     assert "error" not in header, "nothing failed"
     assert last[header.index("train_seconds")] == "", "no training"
+
+
+def test_whole_numbers_are_shown_to_the_last_digit() -> None:
+    """Seeds go to 2^63 - 1; a float holds whole numbers up to 2^53 only."""
+    seed = 9007199254740993
+    rows = made_up.rows(MODELS[:1], NOISES[:1], (seed,), ["identity"], autoencode=False)
+    header, trained, _ = Page(make(rows)).tables[-1]
+    assert trained[header.index("seed")] == f"{seed:,}"
+    frame = results_frame(rows, made_up.plan(rows))
+    assert frame.to_csv(index=False).splitlines()[1].count(f",{seed},") == 1
+
+
+def test_text_for_screen_readers_does_not_widen_the_page() -> None:
+    """It is positioned absolutely; outside a positioned box it counts for the page's width, not the box's."""
+    rules = dict(re.findall(r"^(\.\w+) \{(.+?)\}", make(), re.MULTILINE | re.DOTALL))
+    assert "position: absolute" in rules[".hidden"]
+    assert "position: relative" in rules[".scroll"]
+
+
+def test_in_dark_mode_photographs_keep_their_colours_and_charts_are_inverted() -> None:
+    page = Page(make(figures=[Picture("samples", png(), png()[:-1] + b"d"), Picture("loss_curves", png())]))
+    samples, chart = page.all("img")
+    assert samples.get("class") is None and chart["class"] == "chart"
+    (dark,) = page.all("source")
+    assert dark["media"] == "screen and (prefers-color-scheme: dark)"
+    assert base64.b64decode(str(dark["srcset"]).split(",")[1]) == png()[:-1] + b"d"

@@ -14,8 +14,9 @@ from bench.metrics import Metric
 from bench.noises import Noise
 from bench.report import rebuild
 from bench.results import tables
+from bench.results.latex import full_table
 from bench.results.ranking import rank
-from bench.results.readable import for_readers, to_latex, to_markdown
+from bench.results.readable import for_readers, to_markdown
 from bench.results.records import PlannedCell, ResultRow, RunPlan
 from bench.results.rows import read_rows
 from bench.results.statistics import Interval
@@ -263,7 +264,7 @@ def test_markdown_stays_a_table_whatever_the_cells_hold() -> None:
 
 def test_latex_stays_a_table_whatever_the_cells_hold() -> None:
     text = pd.DataFrame({"PSNR (dB) ↑": [r"a_b & 5% $x$ {y} # ~ ^ \z <", "**1.0 ± 0.1**"]})
-    lines = to_latex(text, "one\ntwo").splitlines()
+    lines = full_table(text, "one\ntwo").splitlines()
     assert lines[2] == r"PSNR (dB) $\uparrow$ \\"
     escaped = r"a\_b \& 5\% \$x\$ \{y\} \# \textasciitilde{} \textasciicircum{} \textbackslash{}z \textless{} \\"
     assert lines[4] == escaped

@@ -3,16 +3,15 @@
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bench.core.lazy import matplotlib
 from bench.metrics import Measure
 from bench.report.conditions import Conditions
 from bench.report.figures.curves import loss_curves
 from bench.report.figures.levels import by_level
 from bench.report.figures.quality import quality
 from bench.report.figures.samples import Column, Sheet, samples
-from bench.report.figures.style import DPI
+from bench.report.figures.style import DARK_INK, DARK_PAPER, DPI, settings
 from bench.report.figures.tradeoff import tradeoff
 from bench.results.records import History
 from bench.results.summary import Summary
@@ -24,9 +23,11 @@ __all__ = [
     "Column",
     "Sheet",
     "by_level",
+    "darken",
     "encoded",
     "everything",
     "loss_curves",
+    "photographic",
     "quality",
     "samples",
     "tradeoff",
@@ -49,7 +50,7 @@ def everything(
     for number, sheet in enumerate(sheets, 1):
         yield f"samples_{number:02d}_{_safe(sheet.noise.name)}", samples(sheet, conditions)
     if histories:
-        yield "loss_curves", loss_curves(histories, conditions)
+        yield "loss_curves", loss_curves(histories, conditions, [summary.test for summary in summaries])
     for metric in metrics[:1]:
         yield f"{_safe(metric.column)}_by_parameters", tradeoff(summaries, metric, conditions)
 
@@ -57,9 +58,23 @@ def everything(
 def encoded(figure: "Figure", kind: str) -> bytes:
     """A figure as the bytes of a file, the same for the same figure. kind: `png` (150 dpi) or `svg`."""
     buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "bench", "svg.fonttype": "path"}):
+    with settings({"svg.hashsalt": "bench", "svg.fonttype": "path"}):
         figure.savefig(buffer, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else {"Software": None})
     return buffer.getvalue()
+
+
+def darken(figure: "Figure") -> None:
+    """Light text on a dark ground, for figures of photographs, whose own colours must stay."""
+    figure.set_facecolor(DARK_PAPER)
+    texts: list[Any] = figure.findobj(lambda artist: hasattr(artist, "get_bbox_patch"))
+    for text in texts:
+        if not text.get_bbox_patch():
+            text.set_color(DARK_INK)
+
+
+def photographic(figure: "Figure") -> bool:
+    """Whether it shows photographs: other figures can be inverted."""
+    return any(axes.images for axes in figure.axes)
 
 
 def _safe(text: str) -> str:

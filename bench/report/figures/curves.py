@@ -1,19 +1,18 @@
 """Loss by epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.core.labels import shortened
 from bench.core.lazy import mpl_ticker, pandas
 from bench.report.conditions import Conditions
 from bench.report.figures.frame import framed, nothing
 from bench.report.figures.names import wrap_all
 from bench.report.figures.style import looks, panels, scale, themed
 from bench.report.figures.view import first_few
-from bench.results.names import contender_names
-from bench.results.records import History
+from bench.results.names import contender_names, short_noises
+from bench.results.records import History, NoiseTest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,12 +26,13 @@ DASHED = (0, (2, 1.2))
 
 
 @themed()
-def loss_curves(histories: Sequence[History], conditions: Conditions) -> "Figure":
+def loss_curves(histories: Sequence[History], conditions: Conditions, tests: Iterable[NoiseTest] = ()) -> "Figure":
     """Training and validation loss by epoch: a panel per training noise, a colour and marker per model.
 
     The losses are the objective's own, per element with pixels in [0, 1]. Seeds are averaged, bands show their range.
+    tests: on what else noises must be told apart.
     """
-    losses = _frame(histories)
+    losses = _frame(histories, tests)
     finite = losses[[*KINDS]].map(np.isfinite)
     lost = int((losses[[*KINDS]].notna() & ~finite).sum().sum() + losses["train_loss"].isna().sum())
     shown = losses[finite.any(axis=1)]
@@ -59,10 +59,10 @@ def loss_curves(histories: Sequence[History], conditions: Conditions) -> "Figure
     return framed(figure, "Loss by epoch", conditions, [" ".join([*more, *further, spread, *notes])], legend)
 
 
-def _frame(histories: Sequence[History]) -> "pandas.DataFrame":
+def _frame(histories: Sequence[History], tests: Iterable[NoiseTest]) -> "pandas.DataFrame":
     """A row per epoch of every training: contender, noise, seed, epoch and both losses, NaN where there is none."""
     names = contender_names((history.contender for history in histories), by_train_noise=False)
-    noises = shortened((h.contender.train_noise for h in histories if h.contender.train_noise), keep=1)
+    noises = short_noises((history.contender for history in histories), tests)
     rows = [
         {
             "contender": names[history.contender],

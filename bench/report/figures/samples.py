@@ -10,7 +10,7 @@ import numpy as np
 from bench.core.labels import Label
 from bench.metrics import Measure
 from bench.report.conditions import Conditions
-from bench.report.figures.frame import framed
+from bench.report.figures.frame import framed, nothing
 from bench.report.figures.names import wrap_all
 from bench.report.figures.style import GAP, MEDIUM, SMALL, WIDTH, canvas, themed
 
@@ -34,7 +34,7 @@ class Column:
 class Sheet:
     """A few test images under one test noise, and what the models restored.
 
-    metric: of the values. missing: what each model without pictures lacks, `to run`, `failed` or `damaged`.
+    metric: of the values. missing: what each model without pictures lacks, `to run` or `failed`, say.
     """
 
     noise: Label
@@ -48,6 +48,9 @@ class Sheet:
 @themed()
 def samples(sheet: Sheet, conditions: Conditions) -> "Figure":
     """A row per test image; columns original, noisy, then each model's reconstruction with its stored value."""
+    title = f"Test images under {sheet.noise}"
+    if not len(sheet.original.pictures):
+        return nothing(title, conditions, [_left_out(sheet)])
     blocks = math.ceil(max(len(sheet.restored), 1) / (ACROSS - 2))
     each = math.ceil(len(sheet.restored) / blocks)
     images = len(sheet.original.pictures)
@@ -65,15 +68,20 @@ def samples(sheet: Sheet, conditions: Conditions) -> "Figure":
             grid[0, place].set_title(heads.get(column.head, column.head), size=MEDIUM, pad=3)
             marks = best.get(column.head, [False] * images)
             _column(grid[:, place], column, sheet.metric, marks)
-    title = f"Test images under {sheet.noise}"
     return framed(figure, title, conditions, [_note(sheet)], pad=0.03)
 
 
 def _note(sheet: Sheet) -> str:
     number = f"Number on a picture: its {sheet.metric.title} as in the tables"
-    missing = ", ".join(f"{name} ({why})" for name, why in sheet.missing.items())
-    parts = [f"{number}; black on white: the best of its row." if _best(sheet) else f"{number}."]
-    return " ".join([*parts, *([f"Not shown: {missing}."] if missing else [])])
+    explained = f"{number}; black on white: the best of its row." if _best(sheet) else f"{number}."
+    return f"{explained} {_left_out(sheet)}".rstrip()
+
+
+def _left_out(sheet: Sheet) -> str:
+    """Which models are not shown and why; empty where all are."""
+    reasons = dict.fromkeys(sheet.missing.values())
+    names = [(", ".join(name for name, why in sheet.missing.items() if why == reason), reason) for reason in reasons]
+    return f"Not shown: {'; '.join(f'{who} ({why})' for who, why in names)}." if names else ""
 
 
 def _best(sheet: Sheet) -> Mapping[str, list[bool]]:

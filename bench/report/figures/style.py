@@ -1,7 +1,7 @@
 """What all figures share: theme, sizes, one look per contender, panels and scales."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 WIDTH = 7.2  # inches: the text width of a two-column journal
 DPI = 150
+DARK_PAPER, DARK_INK = "#16181b", "#e8e8e8"  # of the page in dark mode
 SMALL, MEDIUM, LARGE = 7, 8, 10  # points
 GAP = 0.1  # inches between the parts of a figure
 MARKERS = "os^DvPXphd<>"
@@ -68,7 +69,16 @@ class Look:
 @contextmanager
 def themed() -> Iterator[None]:
     """Seaborn's white grid with our sizes, for as long as a figure is drawn."""
-    with matplotlib.rc_context({**seaborn.axes_style("whitegrid"), **seaborn.plotting_context("paper"), **THEME}):
+    with settings({**seaborn.axes_style("whitegrid"), **seaborn.plotting_context("paper"), **THEME}):
+        yield
+
+
+@contextmanager
+def settings(changed: Mapping[Any, Any]) -> Iterator[None]:
+    """Matplotlib with its own defaults except for some, whatever a user's matplotlibrc says."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(changed)
         yield
 
 

@@ -24,7 +24,7 @@ def tradeoff(summaries: Sequence[Summary], metric: Measure, conditions: Conditio
     Where models are tested on noises they weren't trained on, only the noise of their training is shown.
     """
     title = f"{metric.title} against number of parameters"
-    view = View(metric, _own(summaries))
+    view = View(metric, _own(summaries), tuple(summaries))
     sized = [point for point in view.drawn() if point.parameters]
     if not sized:
         return nothing(title, conditions, [view.remarks()])

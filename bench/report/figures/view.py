@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from bench.core.labels import Label
 from bench.core.lazy import pandas
 from bench.metrics import Measure
-from bench.results.names import contender_names, crossed, noise_names
+from bench.results.names import contender_names, crossed, short_noises
 from bench.results.ranking import Ranking, counted_text, disputes, rank
 from bench.results.records import Contender, NoiseTest
 from bench.results.statistics import Interval
@@ -31,20 +32,31 @@ class Point:
 
 @dataclass(frozen=True)
 class View:
-    """One metric of some summaries. Those without a value have no point; `empty` and the remarks say why."""
+    """One metric of some summaries. Those without a value have no point; `empty` and the remarks say why.
+
+    among: where these are a part, all of them: a noise has one name in all figures of a folder.
+    """
 
     metric: Measure
     summaries: tuple[Summary, ...]
+    among: tuple[Summary, ...] = ()
+
+    @cached_property
+    def short(self) -> dict[Label, Label]:
+        """What each noise is called, by its whole label."""
+        everyone = self.among or self.summaries
+        return short_noises((summary.contender for summary in everyone), (summary.test for summary in everyone))
 
     @cached_property
     def names(self) -> dict[Contender, str]:
         """What each contender is called: with the noise of its training only where that sets contenders apart."""
-        return contender_names((summary.contender for summary in self.summaries), crossed(self.summaries))
+        contenders = (summary.contender for summary in self.summaries)
+        return contender_names(contenders, crossed(self.summaries), self.short)
 
     @cached_property
     def brief(self) -> dict[str, str]:
         """What each test noise is called, by its id."""
-        return noise_names(summary.test for summary in self.summaries)
+        return {summary.test.id: str(self.short[summary.test.label]) for summary in self.summaries}
 
     @cached_property
     def tests(self) -> list[str]:
