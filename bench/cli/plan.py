@@ -13,6 +13,7 @@ from bench.datasets.base import PARTS
 from bench.results.files import as_json, write
 from bench.results.records import Contender, setting
 from bench.results.store import Store
+from bench.results.taken import taken
 from bench.running import engine, forecast
 from bench.running.pending import Pending, pending
 from bench.spec.cells import Work
@@ -41,7 +42,7 @@ def plan(
         used = min(machine.cores(), workers or machine.cores())
         known = forecast.measure(experiment, works_of(experiment), used, files)
         write(forecast.path(), as_json(known.node()))
-    works = works_of(experiment, known.compiling_pays)
+    works = taken(works_of(experiment, known.compiling_pays), store)
     left = {one.work.cell.id: one for one in pending(works, store, experiment.metrics)}
     rows = [_planned(work, experiment.varied, _state(left.get(work.cell.id), store)) for work in works]
     show_table(screen, list(rows[0]), [list(row.values()) for row in rows])

@@ -282,6 +282,8 @@ USAGE = {
     "unknown kind": ["list", "noise"],
     "size 1": ["show", "model", "conv", "--size", "1"],
     "negative drop": ["compare", "a", "b", "--max-drop", "-1"],
+    "a drop that is no number": ["compare", "a", "b", "--max-drop", "nan"],
+    "a drop without end": ["compare", "a", "b", "--max-drop", "inf"],
 }
 
 

@@ -204,6 +204,24 @@ def test_seed_noise_and_protocol_are_part_of_a_cell(monkeypatch: pytest.MonkeyPa
     assert dataclasses.replace(cell).id != name
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"images": 96}, {"images": 96, "epochs": 2}),
+        ({"lr_search": (1e-3, 3e-3), "lr": 1e-3}, {"lr_search": (3e-3, 1e-3), "lr": 3e-3}),
+        ({"lr_search": (1e-3, 3e-3), "lr": 1e-3}, {"lr_search": (1e-3, 3e-3), "lr": 0.5}),
+    ],
+)
+def test_settings_without_effect_name_nothing(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """The first of the two is written as it always was, so that its name stays."""
+    cell = GOLDEN_CELLS["conv on gaussian"][0]
+    first, second = (dataclasses.replace(cell, train=Train(**settings)) for settings in (one, other))
+    assert first.id == second.id
+    assert [trial.id for trial in first.trials()] == [trial.id for trial in second.trials()]
+    node = first.node()["train"]
+    assert first.train is not None and node["epochs"] == first.train.epochs and node["lr"] == first.train.lr
+
+
 def test_a_raised_revision_names_cells_and_tests_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     cell, noise = GOLDEN_CELLS["conv on gaussian"][0], noises.parse("gaussian")
     names = {cell.id}
