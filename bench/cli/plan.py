@@ -1,6 +1,6 @@
 """`bench plan`: the cells of a spec, what is done, what is left, and how long that takes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench import spec
@@ -12,6 +12,7 @@ from bench.core import machine
 from bench.datasets.base import PARTS
 from bench.results.files import as_json, write
 from bench.results.records import Contender, setting
+from bench.results.revisions import made_before
 from bench.results.store import Store
 from bench.results.taken import taken
 from bench.running import engine, forecast
@@ -53,6 +54,8 @@ def plan(
     screen.print(
         f"{len(works)} cells: {len(works) - len(left)} finished, {len(left)} to run ({epochs} epochs, {tests} tests)"
     )
+    for note in (*made_before(works, store), *_remarks(experiment)):
+        screen.print(note)
     if left:
         screen.print(_forecast(experiment, list(left.values()), known, workers))
 
@@ -78,6 +81,18 @@ def _forecast(experiment: spec.Experiment, left: Sequence[Pending], known: Costs
     more = "".join(f", {duration(wall)} in {count}" for wall, count in zip(walls[1:], counts[1:], strict=True))
     forecast_for = "time without figures and report, from benchmarks on this machine"
     return f"{forecast_for}: {here}{more}, each with its own processors"
+
+
+def _remarks(experiment: spec.Experiment) -> Iterator[str]:
+    """What a setting does that its name does not say."""
+    decays = sorted({train.weight_decay for train in experiment.train if train.optimizer == "adam"} - {0.0})
+    if decays and any(model.trains for model in experiment.models):
+        given = ", ".join(f"{decay:g}" for decay in decays)
+        yield (
+            f"optimizer adam with weight_decay {given} is torch's Adam, which adds the decay to the gradient (L2): a "
+            "weight that gets no gradient, such as those behind a scale that starts at 0 (nafnet), moves by the whole "
+            "learning rate each step until it is 0. `optimizer: adamw` shrinks weights by the decay itself"
+        )
 
 
 def _planned(work: Work, varied: Sequence[str], state: str) -> dict[str, str]:

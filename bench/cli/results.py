@@ -15,6 +15,7 @@ from bench.report.rebuild import Results
 from bench.results import compare as comparison
 from bench.results.files import write
 from bench.results.readable import for_readers, to_markdown
+from bench.results.revisions import outdated_cells
 from bench.results.store import Store
 
 
@@ -23,7 +24,10 @@ def report(folder: Path, plugins: tuple[str, ...]) -> None:
     plugin_files(plugins)
     store = Store(folder)
     screen = console()
-    print_summary(screen, rebuilt(store, screen))
+    found = rebuilt(store, screen)
+    if note := outdated_cells(store, found.plan):
+        screen.print(note, style="bold")
+    print_summary(screen, found)
     screen.print(f"tables, figures and report: {store.root}/report.html", markup=False)
 
 

@@ -14,6 +14,7 @@ from bench.core import machine
 from bench.core.plugins import load_plugins
 from bench.results.files import NotWritable
 from bench.results.records import RunPlan
+from bench.results.revisions import made_before
 from bench.results.store import Store
 from bench.results.taken import taken
 from bench.running import engine, events, forecast
@@ -37,6 +38,8 @@ def run(
     chosen.announce(screen, verbose=False)
     experiment = resolved(chosen.experiment)
     works = taken(works_of(experiment, forecast.remembered().compiling_pays), store)
+    for note in made_before(works, store):
+        screen.print(note)
     with experiment.at_dataset():
         notes = experiment.dataset.notes()
     planned = RunPlan.of(as_run(experiment, works), works, chosen.stand_in_for, notes)

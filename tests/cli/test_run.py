@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.models import models
 from bench.results.store import CellStore, Store
 from bench.results.tables import VOLATILE
 from bench.running import steps
@@ -337,6 +338,42 @@ def test_epochs_mean_nothing_beside_images(tmp_path: Path) -> None:
     assert run(spec, tmp_path / "results").exit_code == 0
     found = [(row["train.epochs"], row["train.images"]) for row in rows_of(tmp_path / "results")]
     assert found == [("1", ""), ("", "96"), ("2", ""), ("", "")]
+
+
+def test_a_raised_revision_is_named_wherever_its_results_are_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = write_spec(tmp_path, ("{conv: {width: 4}}", "fine"), ("  - masking: {p: 0.25}\n", ""))
+    options = ("--results", tmp_path / "results", "--plugin", PLUGIN)
+    assert bench("run", spec, *options, "--no-figures").exit_code == 0
+    monkeypatch.setattr(models["fine"], "revision", 2)
+    (weights,) = (tmp_path / "results").rglob("weights.safetensors")
+    picture = next((tmp_path / "images/test").iterdir())
+    found = bench("denoise", picture, "--with", weights.parent, "-o", tmp_path / "out.png", "--plugin", PLUGIN)
+    assert found.exit_code == 2
+    assert "revision 1 of model fine" in found.stderr and "has revision 2" in found.stderr
+    found = bench("report", tmp_path / "results/tiny", "--plugin", PLUGIN)
+    assert found.exit_code == 0
+    assert "EARLIER REVISION" in found.output and "model fine of revision 1, now 2" in " ".join(found.output.split())
+    for command in ("plan", "run"):
+        found = bench(command, spec, *options)
+        assert found.exit_code == 0 and "fine has revision 2" in " ".join(found.output.split())
+    found = bench("report", tmp_path / "results/tiny", "--plugin", PLUGIN)
+    assert "EARLIER" not in found.output
+
+
+def test_plan_tells_what_adams_decay_does_and_which_cells_the_older_default_made(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path)
+    results = ("--results", tmp_path / "results")
+    said = " ".join(bench("plan", spec, *results).output.split())
+    assert "weight_decay" not in said
+    decay = ("--set", "train.weight_decay=1e-5")
+    said = " ".join(bench("plan", spec, *results, *decay).output.split())
+    assert "torch's Adam, which adds the decay to the gradient" in said
+    assert "adds the decay" not in bench("plan", spec, *results, *decay, "--set", "train.optimizer=adamw").output
+    assert run(spec, tmp_path / "results", *decay).exit_code == 0
+    said = " ".join(bench("plan", spec, *results).output.split())
+    assert "2 cells are stored with weight_decay 1e-05" in said and "new IDs" in said
 
 
 def test_a_level_of_0_is_perfect_and_the_run_goes_on(tmp_path: Path) -> None:

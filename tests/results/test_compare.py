@@ -74,7 +74,7 @@ def test_psnr_decides_and_every_metric_is_shown(tmp_path: Path) -> None:
 
 def test_the_order_of_seeds_changes_nothing(tmp_path: Path) -> None:
     """Added up in these two orders, their floating-point sums differ."""
-    psnr = {0: 25.1, 1: 26.3, 2: 24.7, 3: 25.9}
+    psnr = {0: 25.1, 1: 25.3, 2: 24.7, 3: 26.1}
 
     def scores(work: Work, noise: Noise) -> Mapping[str, np.ndarray]:
         return level(psnr[work.cell.seed or 0])
