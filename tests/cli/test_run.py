@@ -376,6 +376,16 @@ def test_plan_tells_what_adams_decay_does_and_which_cells_the_older_default_made
     assert "2 cells are stored with weight_decay 1e-05" in said and "new IDs" in said
 
 
+def test_rows_without_a_result_are_told_apart(tmp_path: Path) -> None:
+    raising = "[{raises: {objective: [denoise, noise2noise]}}]"
+    spec = write_spec(tmp_path, ("[{conv: {width: 4}}, identity]", raising))
+    found = run(spec, tmp_path / "results", "--plugin", PLUGIN, "--set", "train.batch_size=[8, 16]")
+    assert found.exit_code == 1
+    lines = [line for line in found.output.splitlines() if line.startswith("no result: ")]
+    assert len(lines) == len(set(lines)) == 8
+    assert "no result: raises [noise2noise], batch_size=16, on gaussian(sigma=0.1), seed 0: " in found.output
+
+
 def test_a_level_of_0_is_perfect_and_the_run_goes_on(tmp_path: Path) -> None:
     found = run(write_spec(tmp_path, ("sigma: 0.1", "sigma: 0")), tmp_path / "results")
     assert found.exit_code == 0, found.output

@@ -258,6 +258,13 @@ def test_settings_without_effect_name_nothing(one: dict[str, Any], other: dict[s
     assert first.train is not None and node["epochs"] == first.train.epochs and node["lr"] == first.train.lr
 
 
+def test_a_negative_zero_is_zero() -> None:
+    zero, negative = (works("[conv]", f"[{{gaussian: {{sigma: {sigma}}}}}]")[0].cell for sigma in ("0.0", "-0.0"))
+    assert negative.id == zero.id and negative.labels() == zero.labels()
+    spans = [{"gaussian": {"sigma": {"range": [low, 0.1]}}} for low in (0.0, -0.0)]
+    assert noises.parse(spans[0]).label() == noises.parse(spans[1]).label()
+
+
 def test_a_raised_revision_names_cells_and_tests_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     cell, noise = GOLDEN_CELLS["conv on gaussian"][0], noises.parse("gaussian")
     names = {cell.id}
