@@ -92,11 +92,6 @@ def setting(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _varied_key(key: str) -> str:
-    """A key of a plan's `varied`; a search was a key of its own in plans of earlier versions."""
-    return "lr" if key == "train.lr_search" else key.removeprefix("train.")
-
-
 def setting_value(value: Any) -> Any:
     """A training setting as JSON gives it back, made comparable: a list as a tuple, a search as text.
 
@@ -197,8 +192,8 @@ class PlannedCell:
     def from_node(cls, node: Mapping[str, Any]) -> "PlannedCell":
         """What `node()` gave."""
         settings = {key.removeprefix("train."): value for key, value in node["varied"].items()}
-        if rates := settings.pop("lr_search", None):  # a key of its own in plans of earlier versions
-            settings["lr"] = {"search": rates}
+        rates = settings.pop("lr_search", None)  # a key of its own in plans of earlier versions
+        settings |= {"lr": {"search": rates}} if rates else {}
         return cls(
             id=node["id"],
             contender=Contender._from_labels(node["labels"], settings),
@@ -276,7 +271,7 @@ class RunPlan:
             stand_in_for=node["stand_in_for"],
             data=node["data"],
             metrics=tuple(map(StoredMetric.from_node, node["metrics"])),
-            varied=tuple(dict.fromkeys(map(_varied_key, node["varied"]))),
+            varied=tuple(dict.fromkeys(key.removeprefix("train.").removesuffix("_search") for key in node["varied"])),
             train=node["train"],
             seeds=tuple(node["seeds"]),
             chosen=tuple(node["chosen"]),
