@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from bench import spec
 from bench.cli.catalogue import plugin_files
@@ -56,12 +57,7 @@ def run(
                 failed, fault = True, fault or event.error
     if not ran:
         screen.print(f"nothing to run: all {len(works)} cells of {experiment.name} are finished")
-    try:
-        print_summary(screen, rebuilt(store, screen, force=ran, draw=figures))
-    except NotWritable as error:
-        if not failed:
-            raise
-        click.echo(f"Error: {error}", err=True)  # a full disk, which is why cells failed
+    if not _shown(store, screen, ran, figures, failed):
         return 1
     if chosen.stand_in_for:
         screen.print(
@@ -73,3 +69,15 @@ def run(
     if fault:
         raise fault
     return 1 if failed else 0
+
+
+def _shown(store: Store, screen: Console, ran: bool, figures: bool, failed: bool) -> bool:
+    """Write and print the tables; false where the disk is full, which is why cells failed."""
+    try:
+        print_summary(screen, rebuilt(store, screen, force=ran, draw=figures))
+    except NotWritable as error:
+        if not failed:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        return False
+    return True
