@@ -11,7 +11,7 @@ from bench.cli.catalogue import plugin_files
 from bench.cli.jobs import Job, jobs_of
 from bench.cli.quality import expected_noise, noise_in, psnr_and_ssim
 from bench.cli.terminal import console
-from bench.cli.tiles import Denoiser, denoise_picture
+from bench.cli.tiles import TILE, Denoiser, denoise_picture
 from bench.cli.trained import Trained, find
 from bench.core import pictures
 from bench.core.errors import DataError
@@ -66,6 +66,12 @@ def _denoise(job: Job, picture: Picture, chosen: Trained, denoiser: Denoiser) ->
     found = "" if noise is None else f"; noise in {job.source.name} about {noise:.3f}"
     screen = console()
     screen.print(f"{job.target}: {output.width} x {output.height}, denoised by {denoiser.cell.model.label()}{found}")
+    if pooled := denoiser.pooled(picture):
+        screen.print(
+            f"Note: {job.source.name} takes several tiles of {TILE} x {TILE} pixels, and {' and '.join(pooled)} of "
+            f"{chosen.cell.model.name} averages over each tile, not over the picture: the result differs slightly "
+            "between tiles"
+        )
     if noise is not None and chosen.noise and (warning := _misfit(noise, chosen, _image(picture))):
         click.echo(f"Warning: {job.source}: {warning}", err=True)
     if clean:

@@ -2,9 +2,11 @@
 
 import io
 import json
+import math
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +28,7 @@ machine = Lazy("bench.core.machine")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 KINDS = ("noises", "models", "datasets", "metrics")
+INTERNAL = 70  # what sysexits.h calls an internal software error
 INTERRUPTED = 130
 
 
@@ -49,6 +52,23 @@ class Group(click.Group):
             where = f"{error.filename}: " if error.filename else ""
             click.echo(f"Error: {where}{error.strerror or error}", err=True)
             context.exit(DataError.exit_code)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception:
+            traceback.print_exc()
+            click.echo("Error: a fault of noise-bench itself; please report it with the lines above", err=True)
+            context.exit(INTERNAL)
+
+
+class Decibels(click.FloatRange):
+    """A finite number of dB, at least 0: with `nan` or `inf` nothing would ever be worse."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0)
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        found = super().convert(value, param, context)
+        return found if math.isfinite(found) else self.fail(f"{found} is not a finite number.", param, context)
 
 
 def plugin_options(command: Command) -> Command:
@@ -127,7 +147,7 @@ def run(
     SPEC is a YAML file, or the name of one that comes with the package, such as smoke or default.
 
     Exit codes: 0 all done, 1 a cell failed (the others are kept), 2 the spec or command is wrong,
-    3 the data are unavailable, 130 interrupted.
+    3 the data are unavailable, 70 an internal error, 130 interrupted.
     """
     sys.exit(run_command.run(spec, overrides, results, plugins, workers, figures=not no_figures))
 
@@ -159,9 +179,7 @@ def report(folder: Path, plugins: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("before", metavar="A", type=click.Path(path_type=Path))
 @click.argument("after", metavar="B", type=click.Path(path_type=Path))
-@click.option(
-    "--max-drop", type=click.FloatRange(0), default=0.1, show_default=True, metavar="DB", help="PSNR that B may lose."
-)
+@click.option("--max-drop", type=Decibels(), default=0.1, show_default=True, metavar="DB", help="PSNR that B may lose.")
 @click.option("--allow-missing", is_flag=True, help="B may lack rows and metrics that A has.")
 @click.option("--csv", type=click.Path(path_type=Path), help="Also write the differences as CSV.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write them as Markdown.")
@@ -177,7 +195,8 @@ def compare(
 ) -> None:
     """Compare two results folders: is B better or worse than A?
 
-    Exit codes: 0 no worse, 1 worse or something of A is missing in B, 2 not comparable: other protocols or unfinished.
+    Exit codes: 0 no worse, 1 worse or something of A is missing in B, 2 not comparable: other protocols or unfinished,
+    70 an internal error.
     """
     sys.exit(results_command.compare(before, after, max_drop, allow_missing, csv, markdown, plugins))
 

@@ -1,6 +1,6 @@
 """`bench plan`: the cells of a spec, what is done, what is left, and how long that takes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench import spec
@@ -12,7 +12,9 @@ from bench.core import machine
 from bench.datasets.base import PARTS
 from bench.results.files import as_json, write
 from bench.results.records import Contender, setting
+from bench.results.revisions import made_before
 from bench.results.store import Store
+from bench.results.taken import taken
 from bench.running import engine, forecast
 from bench.running.pending import Pending, pending
 from bench.spec.cells import Work
@@ -41,17 +43,20 @@ def plan(
         used = min(machine.cores(), workers or machine.cores())
         known = forecast.measure(experiment, works_of(experiment), used, files)
         write(forecast.path(), as_json(known.node()))
-    works = works_of(experiment, known.compiling_pays)
+    works = taken(works_of(experiment, known.compiling_pays), store)
     left = {one.work.cell.id: one for one in pending(works, store, experiment.metrics)}
+    images = "" if chosen.to_fetch else _images(experiment)
     rows = [_planned(work, experiment.varied, _state(left.get(work.cell.id), store)) for work in works]
     show_table(screen, list(rows[0]), [list(row.values()) for row in rows])
-    if not chosen.to_fetch:
-        screen.print(_images(experiment), markup=False, highlight=False)
+    if images:
+        screen.print(images, markup=False, highlight=False)
     epochs = sum(one.epochs - one.done for one in left.values())
     tests = sum(len(one.work.tests) for one in left.values())
     screen.print(
         f"{len(works)} cells: {len(works) - len(left)} finished, {len(left)} to run ({epochs} epochs, {tests} tests)"
     )
+    for note in (*made_before(works, store), *_remarks(experiment)):
+        screen.print(note)
     if left:
         screen.print(_forecast(experiment, list(left.values()), known, workers))
 
@@ -77,6 +82,18 @@ def _forecast(experiment: spec.Experiment, left: Sequence[Pending], known: Costs
     more = "".join(f", {duration(wall)} in {count}" for wall, count in zip(walls[1:], counts[1:], strict=True))
     forecast_for = "time without figures and report, from benchmarks on this machine"
     return f"{forecast_for}: {here}{more}, each with its own processors"
+
+
+def _remarks(experiment: spec.Experiment) -> Iterator[str]:
+    """What a setting does that its name does not say."""
+    decays = sorted({train.weight_decay for train in experiment.train if train.optimizer == "adam"} - {0.0})
+    if decays and any(model.trains for model in experiment.models):
+        given = ", ".join(f"{decay:g}" for decay in decays)
+        yield (
+            f"optimizer adam with weight_decay {given} is torch's Adam, which adds the decay to the gradient (L2): a "
+            "weight that gets no gradient, such as those behind a scale that starts at 0 (nafnet), moves by the whole "
+            "learning rate each step until it is 0. `optimizer: adamw` shrinks weights by the decay itself"
+        )
 
 
 def _planned(work: Work, varied: Sequence[str], state: str) -> dict[str, str]:

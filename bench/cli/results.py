@@ -15,6 +15,7 @@ from bench.report.rebuild import Results
 from bench.results import compare as comparison
 from bench.results.files import write
 from bench.results.readable import for_readers, to_markdown
+from bench.results.revisions import outdated_cells
 from bench.results.store import Store
 
 
@@ -23,7 +24,10 @@ def report(folder: Path, plugins: tuple[str, ...]) -> None:
     plugin_files(plugins)
     store = Store(folder)
     screen = console()
-    print_summary(screen, rebuilt(store, screen))
+    found = rebuilt(store, screen)
+    if note := outdated_cells(store, found.plan):
+        screen.print(note, style="bold")
+    print_summary(screen, found)
     screen.print(f"tables, figures and report: {store.root}/report.html", markup=False)
 
 
@@ -94,7 +98,9 @@ def print_summary(screen: Console, found: Results) -> None:
     for row in found.rows:
         if row.state == "failed":
             seed = "" if row.seed is None else f", seed {row.seed}"
-            screen.print(f"no result: {row.contender.title} on {row.test.label}{seed}: {row.error}")
+            who, test = row.contender, row.test.label
+            trained = f", trained on {who.train_noise}" if who.train_noise not in (None, test) else ""
+            screen.print(f"no result: {who.with_settings()}{trained}, on {test}{seed}: {row.error}")
 
 
 def _print_differences(screen: Console, found: comparison.Comparison) -> None:

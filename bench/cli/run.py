@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import click
+from rich.console import Console
+
 from bench import spec
 from bench.cli.catalogue import plugin_files
 from bench.cli.data import prepared
@@ -10,8 +13,11 @@ from bench.cli.results import print_summary, rebuilt
 from bench.cli.terminal import console
 from bench.core import machine
 from bench.core.plugins import load_plugins
+from bench.results.files import NotWritable
 from bench.results.records import RunPlan
+from bench.results.revisions import made_before
 from bench.results.store import Store
+from bench.results.taken import taken
 from bench.running import engine, events, forecast
 from bench.spec.plan import as_run, resolved, works_of
 
@@ -24,7 +30,7 @@ def run(
     workers: int | None,
     figures: bool = True,
 ) -> int:
-    """Exit code 0, or 1 where a cell failed."""
+    """Exit code 0, or 1 where a cell failed. Raises what failed in this package itself, once all else is done."""
     screen = console()
     files = plugin_files(plugins)
     experiment = spec.load(spec_path, overrides)
@@ -32,22 +38,27 @@ def run(
     chosen = prepared(experiment, store.earlier(), screen)
     chosen.announce(screen, verbose=False)
     experiment = resolved(chosen.experiment)
-    works = works_of(experiment, forecast.remembered().compiling_pays)
+    works = taken(works_of(experiment, forecast.remembered().compiling_pays), store)
+    for note in made_before(works, store):
+        screen.print(note)
     with experiment.at_dataset():
         notes = experiment.dataset.notes()
     planned = RunPlan.of(as_run(experiment, works), works, chosen.stand_in_for, notes)
     store.begin(as_run(chosen.asked, works).node(), planned)
     ran = failed = False
+    fault: Exception | None = None
     with Display(screen, planned.cells) as display:
         for event in engine.run(experiment, works, store, workers, files):
             display.show(event)
             if isinstance(event, events.Started) and event.pending:
                 ran = True
                 store.describe_environment(machine.environment(), load_plugins(files).plugins)
-            failed |= isinstance(event, events.Failed)
+            if isinstance(event, events.Failed):
+                failed, fault = True, fault or event.error
     if not ran:
         screen.print(f"nothing to run: all {len(works)} cells of {experiment.name} are finished")
-    print_summary(screen, rebuilt(store, screen, force=ran, draw=figures))
+    if not _shown(store, screen, ran, figures, failed):
+        return 1
     if chosen.stand_in_for:
         screen.print(
             f"\nSTAND-IN IMAGES: these numbers are for {experiment.dataset.label()}, not {chosen.stand_in_for}.",
@@ -55,4 +66,18 @@ def run(
         )
     written = f"tables, figures and report: {store.root}/report.html"
     screen.print(written if figures else f"tables: {store.root}/tables; `bench report {store.root}` draws the figures")
+    if fault:
+        raise fault
     return 1 if failed else 0
+
+
+def _shown(store: Store, screen: Console, ran: bool, figures: bool, failed: bool) -> bool:
+    """Write and print the tables; false where the disk is full, which is why cells failed."""
+    try:
+        print_summary(screen, rebuilt(store, screen, force=ran, draw=figures))
+    except NotWritable as error:
+        if not failed:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        return False
+    return True

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.cli.trained import Trained
+from bench.core.errors import BenchError
 from bench.core.lazy import functional, nn, torch
 from bench.core.pictures import Picture
+from bench.models.base import layers
 from bench.spec.cells import Cell
 from bench.training.score import network_of
 
@@ -30,10 +32,24 @@ class Denoiser:
 
     @classmethod
     def of(cls, trained: Trained) -> "Denoiser":
-        """The denoiser of a finished cell. Raises DamagedResult."""
+        """The denoiser of a finished cell. Raises DamagedResult, BenchError for weights of other code."""
         cell, weights = trained.cell, trained.folder.weights()
         size = TILE if cell.model.any_size else int((trained.folder.record() or {})["size"])
-        return cls(cell, network_of(cell, size, weights).to(memory_format=torch.channels_last), size)
+        try:
+            network = network_of(cell, size, weights)
+        except RuntimeError as error:  # torch's, for names or shapes that differ
+            raise BenchError(
+                f"{trained.folder.folder}: the weights don't fit model {cell.model.name}, whose code has changed: "
+                f"{str(error).splitlines()[0]} Run its spec again with a raised `revision` of the class"
+            ) from None
+        return cls(cell, network.to(memory_format=torch.channels_last), size)
+
+    def pooled(self, picture: Picture) -> list[str]:
+        """What averages over each tile in place of the picture; nothing where one tile holds the picture."""
+        if not self.cell.model.any_size or max(picture.width, picture.height) <= TILE:
+            return []
+        found = [layers.over_all(module) for module in self.network.modules()]
+        return sorted({name for name in found if name})
 
     def __call__(self, image: "torch.Tensor") -> "torch.Tensor":
         """The estimate of the clean picture: float32 (3, H, W) in [0, 1] in and out, with any H and W.

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from bench.core.labels import Label
 from bench.models import Model
 from bench.noises import Noise, noises
 from bench.results.records import Contender
+from bench.results.revisions import outdated
 from bench.results.store import CellStore, Store
 from bench.spec.cells import Cell
 
@@ -119,6 +120,7 @@ def _words(name: str) -> list[str]:
 
 def _loaded(candidate: _Candidate, noise: str) -> Trained:
     folder, record = candidate.folder, candidate.folder.record() or {}
+    _check_revision(folder, record)
     cell = folder.cell(with_noise=False)
     if not cell.model.fits:
         images, side = record["cell"]["data"]["train"], record["size"]
@@ -131,6 +133,17 @@ def _loaded(candidate: _Candidate, noise: str) -> Trained:
         return Trained(folder, cell, f"{label} with its default, as there were no validation images to fit it to")
     known = _noise(_node(fitted_to[0])) if len(fitted_to) == 1 else None
     return Trained(folder, cell, f"{label}, fitted to {' or '.join(fitted_to)}", known)
+
+
+def _check_revision(folder: CellStore, record: Mapping[str, Any]) -> None:
+    """Refuse weights that belong to another revision of the model's code: there they mean something else."""
+    for what, (made, now) in outdated(record["cell"]).items():
+        if what.startswith("model "):
+            raise BenchError(
+                f"{folder.folder} was made by revision {made} of {what}, and this version has revision {now}, which "
+                "computes something else. Run its spec again, or use the version of noise-bench that made it: "
+                "environment.json of the results names it"
+            )
 
 
 def _fit(candidate: _Candidate, noise: str) -> tuple[str, list[str]]:

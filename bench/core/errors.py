@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MERGED = " It merges keys in YAML 1.1 only, and specs are YAML 1.2: write the keys out."
+
 
 class BenchError(Exception):
     """An error to report in a few lines, without a traceback."""
@@ -44,7 +46,8 @@ def unknown(what: str, given: object, valid: Iterable[str]) -> str:
     "unknown noise 'gausian'. Did you mean gaussian? Valid: gaussian, masking"
     """
     names = list(valid)
-    return f"unknown {what} {shorten(given)}.{nearest(given, names)} Valid: {', '.join(names) or '(none)'}"
+    hint = MERGED if given == "<<" else nearest(given, names)
+    return f"unknown {what} {shorten(given)}.{hint} Valid: {', '.join(names) or '(none)'}"
 
 
 def nearest(given: object, valid: Iterable[str]) -> str:

@@ -33,6 +33,11 @@ class Registered(Settings, Written):
     revision: ClassVar[int] = 1
     registry: ClassVar["Registry[Any]"]  # of the abstract base of each kind, such as Noise
 
+    @property
+    def smallest(self) -> int:
+        """The side of the smallest images it can take, in pixels; a plug-in may write the constant."""
+        return 1
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Lets a field typed with the abstract base of a kind hold anything registered of that kind.

@@ -49,9 +49,17 @@ def validate(cls: type[T], params: Mapping[str, Any]) -> T:
     """An instance of a dataclass from plain values. Raises FieldError for the first bad one."""
     try:
         # From JSON pydantic takes a list for a tuple, and is strict about all other types.
-        return _adapter(cls).validate_json(json.dumps(params, default=repr))
+        given = {key: _unsigned(value) for key, value in params.items()}
+        return _adapter(cls).validate_json(json.dumps(given, default=repr))
     except ValidationError as failed:
         raise _field_error(cls, failed.errors()[0]) from None
+
+
+def _unsigned(value: Any) -> Any:
+    """A value with 0 in place of -0, which is the same number but would be written, and so named, otherwise."""
+    if isinstance(value, list | tuple):
+        return [_unsigned(item) for item in value]
+    return 0.0 if type(value) is float and value == 0 else value
 
 
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}

@@ -23,6 +23,7 @@ SPLITS = ("train", "test")
 TEST_SHARE = 0.2  # of the pictures of a folder without train/ and test/
 LAYOUTS = "expected ROOT/{train,test}/CLASS/NAME, ROOT/{train,test}/NAME, ROOT/CLASS/NAME or ROOT/NAME"
 LONGEST_SHOWN = 300  # characters of a path in a message
+BROKEN_NAMED = 10  # pictures that can't be read; the others are counted
 BLOCK = 256  # pictures per task of the thread pool
 
 Text = Annotated[str, MinLen(1)]
@@ -244,14 +245,17 @@ def _digests(files: Sequence[File]) -> list[bytes]:
 def _fill(train: Sequence[str], test: Sequence[str], size: int, chosen: Pixels, out: Pixels) -> Counter[str]:
     done: Counter[str] = Counter()
 
+    broken: list[str] = []
+
     def decode(paths: Sequence[str], target: np.ndarray) -> Counter[str]:
         kinds: Counter[str] = Counter()
         for position, path in enumerate(paths):
             try:
                 target[position], conversions = pictures.read(Path(path)).square(size)
             except DataError as error:
-                raise DataError(f"{error}; replace or delete it") from None
-            kinds.update(conversions)
+                broken.append(str(error))
+            else:
+                kinds.update(conversions)
         return kinds
 
     with ThreadPoolExecutor(machine.cores()) as pool:
@@ -261,4 +265,15 @@ def _fill(train: Sequence[str], test: Sequence[str], size: int, chosen: Pixels, 
             blocks = [(paths[start : start + BLOCK], out[part][start : start + BLOCK]) for start in starts]
             for kinds in pool.map(decode, *zip(*blocks, strict=True)) if blocks else ():
                 done.update(kinds)
+    if broken:
+        raise DataError(_all_broken(sorted(broken)))
     return done
+
+
+def _all_broken(reasons: Sequence[str]) -> str:
+    """That pictures can't be read, the first of them by name, and what to do."""
+    if len(reasons) == 1:
+        return f"{reasons[0]}; replace or delete it"
+    more = [f"and {len(reasons) - BROKEN_NAMED} more"] if len(reasons) > BROKEN_NAMED else []
+    named = "\n  ".join([*reasons[:BROKEN_NAMED], *more])
+    return f"{len(reasons)} pictures can't be read; replace or delete them:\n  {named}"

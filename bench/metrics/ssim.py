@@ -23,6 +23,7 @@ class Ssim(PairMetric):
     """
 
     title = "SSIM"
+    smallest = len(GAUSSIAN)
 
     def measure(self, pair: Pair) -> "torch.Tensor":
         return _similarity(self.name, pair, GAUSSIAN, 1.0)
@@ -37,6 +38,7 @@ class SsimUniform(PairMetric):
     """
 
     title = "SSIM (7x7)"
+    smallest = len(UNIFORM)
 
     def measure(self, pair: Pair) -> "torch.Tensor":
         return _similarity(self.name, pair, UNIFORM, 49 / 48)

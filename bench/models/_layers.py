@@ -228,6 +228,15 @@ class Gate(nn.Module):
         return first * second
 
 
+def over_all(layer: nn.Module) -> str:
+    """What a layer is called if it averages over all of its image, so that its output depends on the image's extent."""
+    if isinstance(layer, ChannelAttention):
+        return "the channel attention"
+    if isinstance(layer, NoiseMap):
+        return "the noise map"
+    return "the global pooling" if isinstance(layer, nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d) else ""
+
+
 class ChannelAttention(nn.Module):
     """Each channel times a linear function of the means of all channels."""
 

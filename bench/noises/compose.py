@@ -38,6 +38,10 @@ class Compose(Noise):
                     )
         return found
 
+    @property
+    def smallest(self) -> int:
+        return max(noise.smallest for noise in self.of)
+
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         for position, noise in enumerate(self.of):
             images = noise.apply(images, draw.fork(position))

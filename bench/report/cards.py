@@ -29,12 +29,21 @@ def _card(cell: PlannedCell, record: Mapping[str, Any], plan: RunPlan) -> str:
         "",
         f"- Objective: {contender.objective}; trained on {contender.trained_on}, seed {cell.seed}",
         f"- Epochs: {record['epochs']}, weights of {record['kept_epoch']}; {record['train_seconds']:.0f} s of training",
+        *_search(record),
         f"- Cost: {record['parameters']:,} parameters, {record['macs']:,} multiply-accumulates per image",
         f"- Weights: {WEIGHTS}, SHA-256 {record['checksums'][WEIGHTS]}",
         *([f"- Images: {'; '.join(plan.notes)}"] if tuple(plan.notes) else []),
         "- Use: `bench denoise IMAGE --with THIS_FOLDER -o OUT`",
     ]
     return "\n".join([*lines, "", ""])
+
+
+def _search(record: Mapping[str, Any]) -> list[str]:
+    """Which learning rate was chosen, and from which; nothing where none was searched."""
+    if "search" not in record:
+        return []
+    tried = ", ".join(f"{trial['lr']:g}{' (failed)' if 'error' in trial else ''}" for trial in record["search"])
+    return [f"- Learning rate: {record['lr']:g}, the best on validation images of {tried}"]
 
 
 def _scores(rows: Sequence[ResultRow], plan: RunPlan) -> "pandas.DataFrame":

@@ -89,11 +89,16 @@ def damage(files: Sequence[str]) -> str:
 
 def _settings(train: Mapping[str, Any]) -> str:
     given = {key: value for key, value in train.items() if key not in UNSAID}
-    if isinstance(given["lr"], Mapping):
-        given["lr"] = f"the best on validation images of {given['lr']['search']}"
-    if given["images"]:
+    if given["images"] and not isinstance(given["images"], list):
         del given["epochs"]
-    return ", ".join(f"{key} {value}" for key, value in given.items() if value)
+    return ", ".join(f"{key} {_given(value)}" for key, value in given.items() if value)
+
+
+def _given(value: Any) -> str:
+    """A setting, or all the values it takes."""
+    if isinstance(value, Mapping):
+        return f"the best on validation images of {value['search']}"
+    return f"[{', '.join(map(_given, value))}]" if isinstance(value, list) else str(value)
 
 
 def _ceiling(metric: Measure, summaries: Sequence[Summary]) -> str:

@@ -44,7 +44,7 @@ class Contender:
     def of(cls, cell: Cell, varied: Sequence[str] = ()) -> "Contender":
         """The contender that a cell belongs to, whatever its seed. varied: keys of `train`."""
         labels = cell.labels()
-        settings = {key: getattr(cell.train, key) if cell.train else None for key in varied}
+        settings = {key: cell.train.in_effect(key) if cell.train else None for key in varied}
         return cls._from_labels(labels, settings)
 
     @classmethod
@@ -95,11 +95,11 @@ def setting(value: Any) -> str:
 def setting_value(value: Any) -> Any:
     """A training setting as JSON gives it back, made comparable: a list as a tuple, a search as text.
 
-    >>> setting_value({"search": [0.001, 0.003]})
+    >>> setting_value({"search": [0.003, 0.001]})
     'search [0.001, 0.003]'
     """
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {item}" for key, item in value.items())
+        return ", ".join(f"{key} {sorted(item)}" for key, item in value.items())
     return tuple(map(setting_value, value)) if isinstance(value, list | tuple) else value
 
 
@@ -192,6 +192,8 @@ class PlannedCell:
     def from_node(cls, node: Mapping[str, Any]) -> "PlannedCell":
         """What `node()` gave."""
         settings = {key.removeprefix("train."): value for key, value in node["varied"].items()}
+        rates = settings.pop("lr_search", None)  # a key of its own in plans of earlier versions
+        settings |= {"lr": {"search": rates}} if rates else {}
         return cls(
             id=node["id"],
             contender=Contender._from_labels(node["labels"], settings),
@@ -269,7 +271,7 @@ class RunPlan:
             stand_in_for=node["stand_in_for"],
             data=node["data"],
             metrics=tuple(map(StoredMetric.from_node, node["metrics"])),
-            varied=tuple(key.removeprefix("train.") for key in node["varied"]),
+            varied=tuple(dict.fromkeys(key.removeprefix("train.").removesuffix("_search") for key in node["varied"])),
             train=node["train"],
             seeds=tuple(node["seeds"]),
             chosen=tuple(node["chosen"]),

@@ -4,12 +4,14 @@ Each cell is a generator that yields units of work and stores what comes back; a
 are workers. Only this process writes.
 """
 
+import contextlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.core import machine
-from bench.core.errors import DataError
+from bench.core.errors import BenchError, DataError
 from bench.models import Model
+from bench.results.files import NotWritable
 from bench.results.store import Store
 from bench.running.events import Done, Event, Failed, Started
 from bench.running.pending import Pending, pending
@@ -118,6 +120,16 @@ class _Driver:
             del self.running[tag]
             yield Done(cell.work)
         except CellFailed as failure:
-            del self.running[tag]
+            yield self._failed(tag, failure)
+        except Exception as error:
+            yield self._failed(
+                tag, CellFailed(reason(error)), None if isinstance(error, BenchError | OSError) else error
+            )
+
+    def _failed(self, tag: int, failure: CellFailed, error: Exception | None = None) -> Failed:
+        """End a cell and keep why; the others go on."""
+        cell = self.cells[tag]
+        del self.running[tag]
+        with contextlib.suppress(NotWritable):  # a disk that is full may be the reason
             cell.folder.fail(str(failure), failure.tests)
-            yield Failed(cell.work, str(failure))
+        return Failed(cell.work, str(failure), error)

@@ -69,10 +69,14 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """A cell, or some of its tests, has no result, and why."""
+    """A cell, or some of its tests, has no result, and why.
+
+    error: where that is a fault of this package, for its traceback.
+    """
 
     work: Work
     reason: str
+    error: Exception | None = None
 
 
 Event = Started | Begun | Trained | Scored | Done | Failed

@@ -1,5 +1,6 @@
 """One cell from what is stored of it to its last test, as a generator of units of work and events."""
 
+import math
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -104,6 +105,9 @@ class CellRun:
                 continue
             state = folder.last_state()
             loss = state.history[state.kept_epoch - 1].validation_loss
+            if loss is None or not math.isfinite(loss):
+                tried.append({"lr": trial.train.lr, "error": f"diverged: the validation loss is {loss}"})
+                continue
             tried.append({"lr": trial.train.lr, "validation_loss": loss, "seconds": state.seconds, "cell": trial.id})
         done = [trial for trial in tried if "cell" in trial]
         if not done:

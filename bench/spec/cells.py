@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ class Cell:
 
     noise, seed, train: None where the weights do not depend on them.
     data: the dataset's identity. train: its device, precision and compile resolved.
+    stored_as: the id under which an earlier version has stored it, if another.
     """
 
     model: Model
@@ -25,10 +26,11 @@ class Cell:
     seed: int | None
     train: Train | None
     data: Mapping[str, Any]
+    stored_as: str = field(default="", compare=False)
 
     @cached_property
     def id(self) -> str:
-        return digest(self.node())
+        return self.stored_as or digest(self.node())
 
     def node(self) -> dict[str, Any]:
         """Everything that defines its training, as plain JSON values; the id is a hash of them."""
@@ -37,7 +39,7 @@ class Cell:
             "model": self.model.node(),
             "noise": self.noise.node() if self.noise else None,
             "seed": self.seed,
-            "train": _in_use(self.train) if self.train else None,
+            "train": _in_use(self.train.settled()) if self.train else None,
             "data": dict(self.data),
             **revisions(model=self.model, noise=self.noise),
         }
@@ -84,8 +86,13 @@ class Cell:
         """A cell for each learning rate of a search; empty where there is no search."""
         if self.train is None:
             return []
-        rates = self.train.lr_search
-        return [dataclasses.replace(self, train=dataclasses.replace(self.train, lr=lr, lr_search=())) for lr in rates]
+        trains = [dataclasses.replace(self.train, lr=lr, lr_search=()) for lr in self.train.settled().lr_search]
+        return [dataclasses.replace(self, train=train, stored_as="") for train in trains]
+
+
+def settled(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell's node as this version writes it. Raises FieldError where its settings are no longer accepted."""
+    return {**node, "train": _in_use(Train.from_params(node["train"]).settled()) if node["train"] else None}
 
 
 @dataclass(frozen=True)

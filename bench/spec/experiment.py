@@ -41,9 +41,8 @@ class Experiment:
     @property
     def varied(self) -> tuple[str, ...]:
         """The keys of `train` that take more than one value."""
-        first, *others = self.train
-        keys = Train.field_names()
-        return tuple(key for key in keys if any(getattr(train, key) != getattr(first, key) for train in others))
+        first, *others = [train.node() for train in self.train]
+        return tuple(key for key in TRAIN_KEYS if any(node[key] != first[key] for node in others))
 
     def with_fallback(self) -> "Experiment":
         """The same experiment on the dataset that its spec names as fallback. Raises SpecError where it names none."""

@@ -22,6 +22,7 @@ def works_of(experiment: Experiment, compiles: Callable[[Cell], bool] = lambda c
     with experiment.at_dataset():
         data = experiment.dataset.identity()
         _check_counts(experiment, data)
+        _check_size(experiment)
     found: dict[str, Work] = {}
     for cell in _cells(resolved(experiment), data):
         if cell.train and cell.train.compile == "auto":
@@ -66,6 +67,19 @@ def _check_counts(experiment: Experiment, data: Mapping[str, Any]) -> None:
             )
     if any(train.lr_search for train in experiment.train) and not data["validation"]:
         raise SpecError("a learning rate is searched on validation images, and this dataset has none: set validation")
+
+
+def _check_size(experiment: Experiment) -> None:
+    """Raise SpecError where the images are too small for something: it would fail after hours of training."""
+    size = experiment.dataset.size
+    for part in (*experiment.metrics, *experiment.models, *experiment.noises, *(experiment.test_noises or ())):
+        if part.smallest > size:
+            least = f"{part.smallest} x {part.smallest}"
+            raise SpecError(
+                f"{part.registry.kind} {part.name} needs images of at least {least} pixels, and these have "
+                f"{size} x {size}: set size: {part.smallest} or more, or leave {part.name} out"
+                + (", as in metrics: [mse, psnr]" if part in experiment.metrics else "")
+            )
 
 
 def _cells(experiment: Experiment, data: Mapping[str, Any]) -> Iterator[Cell]:

@@ -1,7 +1,7 @@
 """The settings under a spec's key `train`: how a model is trained."""
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le
 
@@ -12,7 +12,7 @@ from bench.core.settings import Settings
 class Train(Settings):
     """How a model is trained.
 
-    epochs: passes over the training images, at most.
+    epochs: passes over the training images, at most; without effect where `images` is given.
     images: if given, train on this many images in all instead of on whole epochs.
     seconds: if given, stop after this much training and validation, unless the epochs are done first. Such a result
         depends on the machine and its load.
@@ -50,6 +50,16 @@ class Train(Settings):
         """The settings as a spec would write them, every key given."""
         lr = {"search": list(self.lr_search)} if self.lr_search else self.lr
         return {key: lr if key == "lr" else getattr(self, key) for key in TRAIN_KEYS}
+
+    def in_effect(self, key: str) -> Any:
+        """What a spec gives for a key; None where another key overrides it."""
+        return None if key == "epochs" and self.images else self.node()[key]
+
+    def settled(self) -> Self:
+        """The same training in the one way in which ids know it: what has no effect is set to a fixed value."""
+        rates = tuple(sorted(set(self.lr_search)))
+        epochs = type(self).epochs if self.images else self.epochs
+        return replace(self, epochs=epochs, lr=rates[0] if rates else self.lr, lr_search=rates)
 
 
 TRAIN_KEYS = [key for key in Train.field_names() if key != "lr_search"]  # that a spec may give

@@ -100,6 +100,17 @@ class _Loader(yaml.SafeLoader):
         self.depth = 0
         self.count = 0
 
+    def scan_to_next_token(self) -> None:
+        """Skip tabs between the parts of a line as YAML does; the library takes spaces only."""
+        super().scan_to_next_token()
+        while self.peek() == "\t" and (self.flow_level or self._within_line()):
+            self.forward()
+            super().scan_to_next_token()
+
+    def _within_line(self) -> bool:
+        """Whether anything stands before the present character in its line, so that it is not indentation."""
+        return bool(self.buffer[self.pointer - self.column : self.pointer].strip(" \t"))
+
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self.count += 1
         self.depth += 1

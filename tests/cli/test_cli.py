@@ -266,4 +266,6 @@ def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(catalogue, "list_registered", defective)
     monkeypatch.setattr(commands, "catalogue", catalogue)
-    assert isinstance(CliRunner().invoke(main, ["list", "noises"]).exception, AssertionError)
+    found = CliRunner().invoke(main, ["list", "noises"])
+    assert found.exit_code == 70
+    assert "Traceback" in found.stderr and "AssertionError: a defect" in found.stderr

@@ -71,6 +71,34 @@ def test_tiles_cover_every_side(side: int, how: tuple[int, int, int, int]) -> No
     assert (weight > 0).all()
 
 
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        ({"nafnet": {"width": 4}}, "the channel attention of nafnet averages over each tile"),
+        ({"unet": {"width": 4, "noise_map": True}}, "the noise map of unet averages over each tile"),
+        ({"unet": {"width": 4}}, ""),
+    ],
+)
+def test_what_averages_over_tiles_is_named(model: Any, named: str, tmp_path: Path) -> None:
+    denoiser(tmp_path / "cell", model, epochs=1)
+    Image.new("RGB", (TILE + 40, 40)).save(tmp_path / "wide.png")
+    Image.new("RGB", (TILE, 40)).save(tmp_path / "small.png")
+    found = [bench("denoise", tmp_path / name, "--with", tmp_path / "cell") for name in ("wide.png", "small.png")]
+    assert [result.exit_code for result in found] == [0, 0], found[0].output
+    wide, small = (" ".join(result.output.split()) for result in found)
+    assert named in wide and ("Note: " in wide) == bool(named)
+    assert "Note: " not in small
+
+
+def test_weights_that_do_not_fit_are_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    denoiser(tmp_path / "cell", {"conv": {"width": 4}}, epochs=1)
+    Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
+    monkeypatch.setattr(models["conv"], "build", lambda self, size: nn.Conv2d(3, 3, 1))
+    found = bench("denoise", tmp_path / "a.png", "--with", tmp_path / "cell")
+    assert found.exit_code == 2
+    assert "the weights don't fit model conv" in found.stderr and "revision" in found.stderr
+
+
 @pytest.mark.parametrize(("model", "size"), FULLY_CONVOLUTIONAL)
 def test_tiles_make_what_the_whole_picture_makes(model: Any, size: int, tmp_path: Path) -> None:
     """Whatever size the network was trained on; 701 x 1102 pixels take two by three tiles."""

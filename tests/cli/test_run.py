@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.results.store import CellStore
+from bench.models import models
+from bench.results.store import CellStore, Store
 from bench.results.tables import VOLATILE
 from bench.running import steps
 from tests.helpers.cli import bench, environment, run, run_apart
@@ -269,7 +270,7 @@ def test_results_that_cannot_be_written_are_one_line(home: Path, tmp_path: Path)
     assert re.fullmatch(r"Error: .*file/tiny/experiment\.yaml can't be written: .*\n", found.stderr), found.stderr
 
 
-def test_a_disk_that_fills_up_ends_the_run_in_one_line(
+def test_a_disk_that_fills_up_fails_cells_in_a_line_each(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = [6]
@@ -281,11 +282,114 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line(
 
     monkeypatch.setattr(os, "fsync", full)
     found = run(home / "spec.yaml", tmp_path)
-    assert found.exit_code == 3
-    assert found.stderr.count("\n") == 1 and "can't be written: No space left on device" in found.stderr
+    assert found.exit_code == 1
+    failed = [line for line in found.output.splitlines() if "FAILED" in line]
+    assert failed and all(line.endswith("can't be written: No space left on device") for line in failed)
     room[0] = 10**6
     assert run(home / "spec.yaml", tmp_path).exit_code == 0
     assert rows_of(tmp_path) == rows_of(home / "results")
+
+
+def test_an_error_of_ours_ends_with_its_traceback_and_a_code_of_its_own(
+    copy: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, words in {
+        "score": ["run", home / "spec.yaml", "--results", copy, "--set", "metrics=[ssim_uniform]"],
+        "plan": ["compare", copy / "tiny", copy / "tiny"],
+    }.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(CellStore if name == "score" else Store, name, lambda *rest: 1 / 0)
+            found = bench(*words)
+        assert found.exit_code == 70, found.output
+        assert "ZeroDivisionError" in found.stderr and "report it" in found.stderr
+
+
+def test_a_search_beside_a_rate_has_tables_a_report_and_comparisons(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, ("lr: 2.0e-3", "lr: [{search: [3e-3, 1e-3]}, 1e-2]"), ("  - masking: {p: 0.25}\n", ""))
+    found = run(spec, tmp_path / "results")
+    assert found.exit_code == 0, found.output
+    assert [row["train.lr"] for row in rows_of(tmp_path / "results")] == ["search [0.001, 0.003]", "0.01", ""]
+    assert bench("report", tmp_path / "results/tiny").exit_code == 0
+    found = bench("compare", tmp_path / "results/tiny", tmp_path / "results/tiny")
+    assert found.exit_code == 0 and "search [0.001, 0.003]" in found.output
+    cards = [path.read_text() for path in (tmp_path / "results/tiny").rglob("card.md")]
+    (card,) = [text for text in cards if "Learning rate" in text]
+    assert re.search(r"Learning rate: 0\.00[13], the best on validation images of 0\.001, 0\.003\n", card)
+
+
+def test_a_rates_search_of_an_older_plan_is_one_setting(tmp_path: Path) -> None:
+    """Older plans have the searched rates as a key of their own."""
+    spec = write_spec(tmp_path, ("lr: 2.0e-3", "lr: [{search: [1e-3, 3e-3]}, 1e-2]"))
+    assert run(spec, tmp_path / "results").exit_code == 0
+    path, before = tmp_path / "results/tiny/plan.json", rows_of(tmp_path / "results")
+    plan = json.loads(path.read_text())
+    plan["varied"] = ["train.lr", "train.lr_search"]
+    for cell in plan["cells"]:
+        rate = cell["varied"]["train.lr"]
+        search = [1e-3, 3e-3] if isinstance(rate, str) else [] if rate else None
+        cell["varied"] = {"train.lr": 1e-3 if isinstance(rate, str) else rate, "train.lr_search": search}
+    path.write_text(json.dumps(plan))
+    assert bench("report", path.parent).exit_code == 0
+    assert rows_of(tmp_path / "results") == before
+
+
+def test_epochs_mean_nothing_beside_images(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, ("epochs: 2", "epochs: [1, 2], images: [null, 96]"), ("  - masking: {p: 0.25}\n", ""))
+    assert run(spec, tmp_path / "results").exit_code == 0
+    found = [(row["train.epochs"], row["train.images"]) for row in rows_of(tmp_path / "results")]
+    assert found == [("1", ""), ("", "96"), ("2", ""), ("", "")]
+
+
+def test_a_raised_revision_is_named_wherever_its_results_are_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = write_spec(tmp_path, ("{conv: {width: 4}}", "fine"), ("  - masking: {p: 0.25}\n", ""))
+    options = ("--results", tmp_path / "results", "--plugin", PLUGIN)
+    assert bench("run", spec, *options, "--no-figures").exit_code == 0
+    monkeypatch.setattr(models["fine"], "revision", 2)
+    (weights,) = (tmp_path / "results").rglob("weights.safetensors")
+    picture = next((tmp_path / "images/test").iterdir())
+    found = bench("denoise", picture, "--with", weights.parent, "-o", tmp_path / "out.png", "--plugin", PLUGIN)
+    assert found.exit_code == 2
+    assert "revision 1 of model fine" in found.stderr and "has revision 2" in found.stderr
+    found = bench("report", tmp_path / "results/tiny", "--plugin", PLUGIN)
+    assert found.exit_code == 0
+    assert "EARLIER REVISION" in found.output and "model fine of revision 1, now 2" in " ".join(found.output.split())
+    for command in ("plan", "run"):
+        found = bench(command, spec, *options)
+        assert found.exit_code == 0 and "fine has revision 2" in " ".join(found.output.split())
+    found = bench("report", tmp_path / "results/tiny", "--plugin", PLUGIN)
+    assert "EARLIER" not in found.output
+
+
+def test_plan_tells_what_adams_decay_does_and_which_cells_the_older_default_made(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path)
+    results = ("--results", tmp_path / "results")
+    said = " ".join(bench("plan", spec, *results).output.split())
+    assert "weight_decay" not in said
+    decay = ("--set", "train.weight_decay=1e-5")
+    said = " ".join(bench("plan", spec, *results, *decay).output.split())
+    assert "torch's Adam, which adds the decay to the gradient" in said
+    assert "adds the decay" not in bench("plan", spec, *results, *decay, "--set", "train.optimizer=adamw").output
+    assert run(spec, tmp_path / "results", *decay).exit_code == 0
+    said = " ".join(bench("plan", spec, *results).output.split())
+    assert "2 cells are stored with weight_decay 1e-05" in said and "new IDs" in said
+
+
+def test_rows_without_a_result_are_told_apart(tmp_path: Path) -> None:
+    raising = "[{raises: {objective: [denoise, noise2noise]}}]"
+    spec = write_spec(tmp_path, ("[{conv: {width: 4}}, identity]", raising))
+    found = run(spec, tmp_path / "results", "--plugin", PLUGIN, "--set", "train.batch_size=[8, 16]")
+    assert found.exit_code == 1
+    lines = [line for line in found.output.splitlines() if line.startswith("no result: ")]
+    assert len(lines) == len(set(lines)) == 8
+    assert "no result: raises [noise2noise], batch_size=16, on gaussian(sigma=0.1), seed 0: " in found.output
+
+
+def test_a_level_of_0_is_perfect_and_the_run_goes_on(tmp_path: Path) -> None:
+    found = run(write_spec(tmp_path, ("sigma: 0.1", "sigma: 0")), tmp_path / "results")
+    assert found.exit_code == 0, found.output
+    assert "psnr perfect" in found.output
 
 
 def test_a_diverging_cell_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from bench.datasets.base import PARTS
 from bench.datasets.cifar10 import Cifar10
 from bench.datasets.folder import Folder
 from bench.datasets.photos import Photos
+from tests.helpers.cli import bench
+from tests.helpers.specs import write_spec
 
 LOSSLESS = Path(__file__).parents[3] / "shared/data/cifar10-lossless"
 PER_BATCH = 6  # images in each of the stand-in archive's batches
@@ -471,6 +473,20 @@ def test_malformed_roots(root: Any) -> None:
     with pytest.raises(FieldError, match="expected the path of a folder, or a list of paths; got") as caught:
         datasets.parse({"folder": {"root": root}})
     assert caught.value.path == ("folder", "root")
+
+
+@pytest.mark.parametrize("count", [3, 12])
+def test_all_damaged_pictures_are_named_by_plan_already(count: int, tmp_path: Path) -> None:
+    spec = write_spec(tmp_path)
+    for number in range(count):
+        (tmp_path / f"images/train/{number:02}.png").write_bytes(b"")
+    for command in ("plan", "run"):
+        found = bench(command, spec, "--results", tmp_path / "results")
+        assert found.exit_code == 3
+        assert f"{count} pictures can't be read; replace or delete them:" in found.stderr
+        named = [f"{number:02}.png" for number in range(count) if f"train/{number:02}.png" in found.stderr]
+        assert named == [f"{number:02}.png" for number in range(min(count, 10))]
+        assert ("and 2 more" in found.stderr) == (count == 12)
 
 
 def test_a_damaged_picture_is_named(tmp_path: Path) -> None:

@@ -72,6 +72,21 @@ def test_psnr_decides_and_every_metric_is_shown(tmp_path: Path) -> None:
     ]
 
 
+def test_the_order_of_seeds_changes_nothing(tmp_path: Path) -> None:
+    """Added up in these two orders, their floating-point sums differ."""
+    psnr = {0: 25.1, 1: 25.3, 2: 24.7, 3: 26.1}
+
+    def scores(work: Work, noise: Noise) -> Mapping[str, np.ndarray]:
+        return level(psnr[work.cell.seed or 0])
+
+    orders = [("a", "[0, 1, 2, 3]"), ("b", "[3, 2, 1, 0]")]
+    seeds = [[CONV, PLAIN, ("device: cpu}", f"device: cpu}}\nseeds: {order}")] for _, order in orders]
+    before, after = (
+        stored(tmp_path, name, *changes, scores=scores) for (name, _), changes in zip(orders, seeds, strict=True)
+    )
+    assert [row.changes["psnr"].change for row in compare(before, after, 0.0).differences] == [0.0]
+
+
 def test_seeds_are_averaged(tmp_path: Path) -> None:
     seeds = ("cpu}", "cpu}\nseeds: [1, 2]"), ("cpu}", "cpu}\nseeds: [3, 5, 7]")
     a, b = (

@@ -15,6 +15,7 @@ from bench.running import engine, steps
 from bench.running.events import Begun, Done, Event, Failed, Scored, Started, Trained
 from bench.running.pending import pending
 from bench.spec import Experiment
+from bench.spec.cells import Cell
 from bench.spec.plan import resolved, works_of
 from bench.spec.protocol import score_id as id_of
 from bench.training import units
@@ -197,24 +198,55 @@ def test_data_that_cannot_be_had_end_the_run(
         run(experiment, store)
 
 
-def test_a_full_disk_ends_the_run(experiment: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is no fault of the cell, and a reason could not be written either."""
-
+def test_a_full_disk_fails_cells_of_which_no_reason_can_be_kept(
+    experiment: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*arguments: Any) -> None:
         raise NotWritable("weights can't be written: No space left on device")
 
     monkeypatch.setattr(CellStore, "finish", full)
-    with pytest.raises(NotWritable):
-        run(experiment, store)
+    monkeypatch.setattr(CellStore, "fail", full)
+    failed = of(run(experiment, store), Failed)
+    assert [event.reason for event in failed] == ["weights can't be written: No space left on device"] * 3
+    assert [event.error for event in failed] == [None] * 3
     assert not list(store.root.rglob("error.json"))
 
 
-def test_an_error_of_ours_is_not_taken_for_a_cells(
+def test_an_error_of_ours_in_one_cell_is_told_and_leaves_the_others(
     experiment: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(CellStore, "finish", lambda *arguments: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        run(experiment, store)
+    real = CellStore.finish
+
+    def finish(self: CellStore, cell: Cell, *rest: Any) -> None:
+        assert cell.model.name != "identity", "a fault"
+        real(self, cell, *rest)
+
+    monkeypatch.setattr(CellStore, "finish", finish)
+    events = run(experiment, store)
+    (failed,) = of(events, Failed)
+    assert failed.reason.startswith("AssertionError: a fault") and isinstance(failed.error, AssertionError)
+    assert store.cell(failed.work.cell.id).failure() == failed.reason
+    assert len(of(events, Done)) == 2
+
+
+def test_a_rate_that_explodes_in_its_last_step_is_a_failed_rate(store: Store) -> None:
+    text = """
+        name: explodes
+        dataset: {name: photos, size: 16, train: 80, validation: 0.2, test: 8}
+        models: [unet, identity]
+        noises: [gaussian]
+        train: {epochs: 1, batch_size: 128, precision: float32, device: cpu, lr: {search: [1e-3, 100]}}
+    """
+    exploding = spec.parse(text)
+    assert run(exploding, store)[0].epochs == 2  # type: ignore[union-attr]
+    searched, _ = works_of(exploding)
+    record = store.cell(searched.cell.id).record()
+    assert record is not None
+    assert record["lr"] == 1e-3
+    kept, failed = record["search"]
+    assert kept["validation_loss"] > 0
+    assert failed == {"lr": 100.0, "error": "diverged: the validation loss is inf"}
+    assert not pending(works_of(exploding), store, exploding.metrics)
 
 
 def test_damaged_weights_are_trained_again_before_they_are_scored(

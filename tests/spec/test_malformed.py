@@ -44,7 +44,7 @@ SPECS: dict[str, tuple[str | bytes, int, list[str]]] = {
     "misspelt key in compose": (
         changed(noise_of, "- compose: {of: [{gaussian: {sgima: 1}}]}"), 2, ["line 5", "compose.of.0.gaussian", "sigma"]
     ),
-    "merge key": (changed("batch_size: 16", "<<: {lr: 1}"), 2, ["line 7: train", "'<<'", "Valid: epochs"]),
+    "merge key": (changed("batch_size: 16", "<<: {lr: 1}"), 2, ["line 7: train", "'<<'", "1.1 only", "Valid: epochs"]),
     "missing name": (changed("name: good\n", ""), 2, ["line 1", "'name' is missing", "dataset, models, noises"]),
     "missing noises": ("name: x\ndataset: photos\nmodels: [conv]", 2, ["line 1", "'noises' is missing"]),
     "missing root": (changed("root: images, ", ""), 2, ["line 2: dataset.root", "folder", "got nothing"]),
@@ -282,6 +282,8 @@ USAGE = {
     "unknown kind": ["list", "noise"],
     "size 1": ["show", "model", "conv", "--size", "1"],
     "negative drop": ["compare", "a", "b", "--max-drop", "-1"],
+    "a drop that is no number": ["compare", "a", "b", "--max-drop", "nan"],
+    "a drop without end": ["compare", "a", "b", "--max-drop", "inf"],
 }
 
 

@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.core import machine
-from bench.core.errors import DataError
+from bench.core.errors import DataError, SpecError
+from bench.core.registry import Registry
+from bench.core.rng import Draw
 from bench.datasets import Dataset
-from bench.models import models
-from bench.noises import noises
+from bench.metrics import compute, metrics
+from bench.models import Model, models
+from bench.noises import Noise, noises
 from bench.spec import Experiment, Train, parse, plan, protocol
 from bench.spec.cells import Cell, Work
 
@@ -103,6 +107,39 @@ def test_auto_is_resolved_before_a_cell_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(machine, "device", lambda: "cuda")
     on_gpu = works("[conv]", "[gaussian]", "train: {precision: bfloat16}")[0]
     assert on_gpu.cell.train is not None and on_gpu.cell.train.device == "cuda"
+
+
+def test_images_too_small_for_a_metric_are_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "name: x\nmodels: [identity]\nnoises: [gaussian]\ndataset: {name: photos, size: 8}\n"
+    with pytest.raises(
+        SpecError, match=r"^x.yaml, line 4: metric ssim needs images of at least 11 x 11 .* 8 x 8.*psnr"
+    ):
+        plan.works_of(parse(text, "x.yaml"))
+    assert plan.works_of(parse(text + "metrics: [mse, psnr, ssim_uniform]"))
+    monkeypatch.setattr(type(noises.parse("gaussian")), "smallest", 9)
+    for kind in ("gaussian", "compose: {of: [gaussian]}"):
+        with pytest.raises(SpecError, match=r"noise .* at least 9 x 9"):
+            plan.works_of(parse(text.replace("gaussian", f"{{{kind}}}" if ":" in kind else kind) + "metrics: [psnr]"))
+
+
+@pytest.mark.filterwarnings("ignore:Level value")  # of wavelets, which small images have few of
+@pytest.mark.parametrize("size", [8, 9, 11, 13])
+@pytest.mark.parametrize("registry", [models, noises, metrics], ids=lambda registry: registry.kind)
+def test_everything_takes_the_sizes_it_claims(registry: Registry[Any], size: int) -> None:
+    images = torch.rand(1, 3, size, size)
+    ours = [name for name in registry if registry[name].__module__.startswith("bench.")]  # not those of other tests
+    for name in ours:
+        part = registry.parse(name)
+        if part.smallest > size or name == "bm3d":
+            continue
+        if isinstance(part, Noise):
+            found = part.apply(images, Draw(images.shape, 0, ("test",), torch.arange(1)))
+        elif isinstance(part, Model):
+            with torch.inference_mode():
+                found = part.build(size).eval()(images)
+        else:
+            found = compute([part], images, images.clone())[part.column]
+        assert found.isfinite().all() or part.name == "psnr", name
 
 
 def test_data_that_cannot_be_had_are_named_with_their_place(tmp_path: Any) -> None:
@@ -202,6 +239,31 @@ def test_seed_noise_and_protocol_are_part_of_a_cell(monkeypatch: pytest.MonkeyPa
     assert dataclasses.replace(cell, noise=None).id != name
     monkeypatch.setattr("bench.spec.cells.TRAINING_PROTOCOL", 1000)
     assert dataclasses.replace(cell).id != name
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"images": 96}, {"images": 96, "epochs": 2}),
+        ({"lr_search": (1e-3, 3e-3), "lr": 1e-3}, {"lr_search": (3e-3, 1e-3), "lr": 3e-3}),
+        ({"lr_search": (1e-3, 3e-3), "lr": 1e-3}, {"lr_search": (1e-3, 3e-3), "lr": 0.5}),
+    ],
+)
+def test_settings_without_effect_name_nothing(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """The first of the two is written as it always was, so that its name stays."""
+    cell = GOLDEN_CELLS["conv on gaussian"][0]
+    first, second = (dataclasses.replace(cell, train=Train(**settings)) for settings in (one, other))
+    assert first.id == second.id
+    assert [trial.id for trial in first.trials()] == [trial.id for trial in second.trials()]
+    node = first.node()["train"]
+    assert first.train is not None and node["epochs"] == first.train.epochs and node["lr"] == first.train.lr
+
+
+def test_a_negative_zero_is_zero() -> None:
+    zero, negative = (works("[conv]", f"[{{gaussian: {{sigma: {sigma}}}}}]")[0].cell for sigma in ("0.0", "-0.0"))
+    assert negative.id == zero.id and negative.labels() == zero.labels()
+    spans = [{"gaussian": {"sigma": {"range": [low, 0.1]}}} for low in (0.0, -0.0)]
+    assert noises.parse(spans[0]).label() == noises.parse(spans[1]).label()
 
 
 def test_a_raised_revision_names_cells_and_tests_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,22 @@ def test_dumped_values_are_read_back_and_pyyaml_agrees(value: object) -> None:
     assert yaml.safe_load(text) == value
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a:\t1", {"a": 1}),
+        ("a: \t 1", {"a": 1}),
+        ("a:\t1\t# one\nb: 2\t\n", {"a": 1, "b": 2}),
+        ("-\t1\n-\t2", [1, 2]),
+        ("a:\t[1,\t2\t]", {"a": [1, 2]}),
+        ("a: [1,\n\t2]", {"a": [1, 2]}),
+        ('"a"\t:\t"b\tc"', {"a": "b\tc"}),
+    ],
+)
+def test_tabs_may_stand_between_the_parts_of_a_line(text: str, value: object) -> None:
+    assert read(text, "x").value == value
+
+
 @pytest.mark.parametrize("text", ["1e-3", "no", "010", "0o7", "1:30", "~", "", "null", "2020-01-01", "<<", "="])
 def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
     assert read(dump({"name": text}), "spec").value == {"name": text}

@@ -1,0 +1,81 @@
+"""Results that other code has made: of an earlier revision of a class, or under an earlier default."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from bench.models import models
+from bench.noises import noises
+from bench.results.records import RunPlan
+from bench.results.store import Store
+from bench.spec.cells import Cell, Work
+from bench.spec.protocol import digest
+
+EARLIER_DECAY = 1e-5  # the default of `weight_decay` before it became 0
+
+
+def outdated(node: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """The classes of a cell's node that have another revision by now: the revision it was made with, and today's.
+
+    Their keys are in words: `model conv`.
+    """
+    found = {}
+    for kind, registry in (("model", models), ("noise", noises)):
+        name = next(iter(node[kind] or ()), "")
+        made = int(node.get("revisions", {}).get(kind, 1))
+        if name in registry and registry[name].revision != made:
+            found[f"{kind} {name}"] = (made, registry[name].revision)
+    return found
+
+
+def outdated_cells(store: Store, plan: RunPlan) -> str:
+    """That a folder's results are of other revisions, and what to do; empty where they are not."""
+    records = [store.cell(cell.id).record() or {} for cell in plan.cells]
+    parts = [part for record in records if record for part in outdated(record["cell"]).items()]
+    if not parts:
+        return ""
+    made = "; ".join(f"{what} of revision {was}, now {now}" for what, (was, now) in dict(parts).items())
+    return f"EARLIER REVISION: some of these results were made by {made}. Run the spec again to make them with today's."
+
+
+def made_before(works: Sequence[Work], store: Store) -> Iterator[str]:
+    """What a plan's unfinished cells have been trained as before, and why that is no longer used."""
+    left = [work.cell for work in works if not store.cell(work.cell.id).finished]
+    revised = [cell for cell in left if any(store.cell(name).finished for name in _of_earlier_revisions(cell))]
+    if revised:
+        parts = {f"{part.name} has revision {part.revision}" for cell in revised for part in _revised(cell)}
+        yield (
+            f"{len(revised)} cells are stored as an earlier revision made them, but by now {', '.join(sorted(parts))}: "
+            "they are made anew, the stored ones are kept"
+        )
+    decayed = [cell for cell in left if cell.train and store.cell(_with_earlier_decay(cell)).finished]
+    if decayed:
+        yield (
+            f"{len(decayed)} cells are stored with weight_decay 1e-05, the default of earlier versions; it is 0 now, "
+            "so they have new IDs and are trained anew. To keep the stored ones, write `weight_decay: 1.0e-5`"
+        )
+
+
+def _revised(cell: Cell) -> list[Any]:
+    return [part for part in (cell.model, cell.noise) if part and part.revision > 1]
+
+
+def _of_earlier_revisions(cell: Cell) -> Iterator[str]:
+    """The ids that a cell had when its classes had lower revisions."""
+    node, kinds = cell.node(), {"model": cell.model, "noise": cell.noise}
+    now = {kind: part.revision for kind, part in kinds.items() if part}
+    for numbers in product(*(range(1, revision + 1) for revision in now.values())):
+        then = {kind: number for kind, number in zip(now, numbers, strict=True) if number > 1}
+        if then != node.get("revisions", {}):
+            yield digest({key: value for key, value in node.items() if key != "revisions"} | _given(then))
+
+
+def _given(revisions: Mapping[str, int]) -> dict[str, Any]:
+    return {"revisions": dict(revisions)} if revisions else {}
+
+
+def _with_earlier_decay(cell: Cell) -> str:
+    """The id that a cell without weight decay had when that had to be asked for."""
+    assert cell.train
+    return replace(cell, train=replace(cell.train, weight_decay=EARLIER_DECAY), stored_as="").id
