@@ -34,6 +34,8 @@ def run(
     experiment = resolved(chosen.experiment)
     works = works_of(experiment, forecast.remembered().compiling_pays)
     planned = RunPlan.of(as_run(experiment, works), works, chosen.stand_in_for)
+    if store.earlier() is None:
+        store.check_writable()
     store.begin(as_run(chosen.asked, works).node(), planned)
     ran = failed = False
     with Display(screen, planned.cells) as display:

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,14 @@ def key(identity: Any) -> str:
 def holds(identity: Any) -> bool:
     """Whether an entry was built for this identity; fetching verifies it."""
     return (_home(identity) / "meta.json").is_file()
+
+
+def check(identity: Any) -> None:
+    """Raises DataError where no entry was built for this identity and none can be."""
+    if not holds(identity):
+        folder = _home(identity).parent
+        with writable(folder), tempfile.TemporaryFile(dir=folder):
+            pass
 
 
 def fetch(

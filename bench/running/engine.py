@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bench.core import machine
 from bench.core.errors import DataError
+from bench.datasets import cache
 from bench.models import Model
 from bench.results.store import Store
 from bench.running.events import Done, Event, Failed, Started
@@ -31,8 +32,14 @@ def run(
     workers: int | None = None,
     plugins: tuple[str, ...] = (),
 ) -> Iterator[Event]:
-    """Train and score whatever is pending, as a stream of events. A finished run imports nothing heavy."""
+    """Train and score whatever is pending, as a stream of events. A finished run imports nothing heavy.
+
+    Raises NotWritable or DataError, before any event, where results or images can't be kept.
+    """
     left = pending(works, store, experiment.metrics)
+    if left:
+        store.check_writable()
+        cache.check(experiment.dataset.identity())
     size = min(workers or default_workers(experiment, left), max(1, len(left)))
     yield Started(
         cells=len(works),

@@ -191,8 +191,9 @@ def test_settings_for_other_clusters_are_left_aside(tmp_path: Path, cache: Path)
 
 
 @POSIX
-def test_a_limit_on_open_files_is_a_message(tmp_path: Path, cache: Path) -> None:
-    found = apart(tmp_path, cache, setup="ulimit -n 30")
+@pytest.mark.parametrize("limit", [30, 40])
+def test_a_limit_on_open_files_is_a_message(limit: int, tmp_path: Path, cache: Path) -> None:
+    found = apart(tmp_path, cache, setup=f"ulimit -n {limit}")
     assert found.returncode == 2
     assert "Traceback" not in found.stderr
     assert "Too many open files" in found.stderr and "--workers 1" in found.stderr
