@@ -10,6 +10,7 @@ from bench.cli.results import print_summary, rebuilt
 from bench.cli.terminal import console
 from bench.core import machine
 from bench.core.plugins import load_plugins
+from bench.results.files import check_writable
 from bench.results.records import RunPlan
 from bench.results.store import Store
 from bench.running import engine, events, forecast
@@ -35,7 +36,7 @@ def run(
     works = works_of(experiment, forecast.remembered().compiling_pays)
     planned = RunPlan.of(as_run(experiment, works), works, chosen.stand_in_for)
     if store.earlier() is None:
-        store.check_writable()
+        check_writable(store.root)
     store.begin(as_run(chosen.asked, works).node(), planned)
     ran = failed = False
     with Display(screen, planned.cells) as display:

@@ -46,13 +46,14 @@ def write(path: Path, content: str | bytes, lasting: bool = True) -> Path:
 
 
 def check_writable(folder: Path) -> None:
-    """Create the folder and try it. Raises NotWritable."""
+    """Create a folder of results and try to write there. Raises NotWritable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise NotWritable(f"{folder} can't be written: {error.strerror or error}") from None
+        reason = error.strerror or error
+        raise NotWritable(f"{folder} can't be written: {reason}. Name another folder with --results") from None
 
 
 def update(path: Path, content: str | bytes) -> Path:

@@ -23,19 +23,7 @@ from bench.core.lazy import Lazy, pandas
 from bench.core.plugins import Plugin
 from bench.metrics import Average, Measure, Metric
 from bench.noises import Noise
-from bench.results.files import (
-    NotWritable,
-    as_json,
-    check_writable,
-    damage,
-    marker,
-    read_json,
-    sums,
-    update,
-    verified,
-    whole,
-    write,
-)
+from bench.results.files import as_json, damage, marker, read_json, sums, update, verified, whole, write
 from bench.results.formats import digest_of, from_csv, to_csv, to_parquet, to_safetensors
 from bench.results.records import RunPlan
 from bench.spec.cells import Cell
@@ -63,13 +51,6 @@ class Store:
 
     def cell(self, cell_id: str) -> "CellStore":
         return CellStore(self.root / "cells" / cell_id)
-
-    def check_writable(self) -> None:
-        """Raises NotWritable where no cell could be stored."""
-        try:
-            check_writable(self.root / "cells")
-        except NotWritable as error:
-            raise NotWritable(f"{error}. Name another folder with --results") from None
 
     def begin(self, experiment: Mapping[str, Any], plan: RunPlan) -> None:
         """Write what is about to be run."""

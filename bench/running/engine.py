@@ -11,6 +11,7 @@ from bench.core import machine
 from bench.core.errors import DataError
 from bench.datasets import cache
 from bench.models import Model
+from bench.results.files import check_writable
 from bench.results.store import Store
 from bench.running.events import Done, Event, Failed, Started
 from bench.running.pending import Pending, pending
@@ -38,7 +39,7 @@ def run(
     """
     left = pending(works, store, experiment.metrics)
     if left:
-        store.check_writable()
+        check_writable(store.root)
         cache.check(experiment.dataset.identity())
     size = min(workers or default_workers(experiment, left), max(1, len(left)))
     yield Started(

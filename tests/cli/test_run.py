@@ -266,7 +266,7 @@ def test_results_that_cannot_be_written_are_one_line(home: Path, tmp_path: Path)
     (tmp_path / "file").write_text("")
     found = bench("run", home / "spec.yaml", "--results", tmp_path / "file")
     assert found.exit_code == 3
-    assert re.fullmatch(r"Error: .*file/tiny/cells can't be written: .*--results\n", found.stderr), found.stderr
+    assert re.fullmatch(r"Error: .*file/tiny can't be written: .*--results\n", found.stderr), found.stderr
 
 
 def test_a_disk_that_fills_up_ends_the_run_in_one_line(
@@ -377,15 +377,3 @@ def test_a_folder_that_cannot_be_written_is_an_error_before_anything_is_announce
     assert found.exit_code == 3
     assert "to run" not in found.output and "can't be written" in found.output
     assert ("--results" if place == "results" else "NOISE_BENCH_CACHE") in found.output
-
-
-def test_a_cell_s_folder_that_cannot_be_written_is_an_error_before_anything_is_announced(
-    tmp_path: Path, cache: Path
-) -> None:
-    spec = write_spec(tmp_path)
-    assert run(spec, tmp_path / "results", "--set", "models=[identity]").exit_code == 0
-    home = tmp_path / "results" / "tiny" / "cells"
-    shutil.rmtree(home)
-    home.touch()
-    found = run(spec, tmp_path / "results", "--set", "models=[identity]")
-    assert found.exit_code == 3 and "to run" not in found.output and "--results" in found.output
