@@ -41,6 +41,8 @@ def run(
     ran = failed = False
     with Display(screen, planned.cells) as display:
         for event in engine.run(experiment, works, store, workers, files):
+            if isinstance(event, events.Started):
+                display.expected = forecast.expected(experiment, event.left, forecast.remembered(), event.workers)
             display.show(event)
             if isinstance(event, events.Started) and event.pending:
                 ran = True

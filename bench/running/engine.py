@@ -50,6 +50,7 @@ def run(
         workers=size,
         done=sum(cell.done for cell in left),
         resumed=sum(cell.done > 0 for cell in left),
+        left=tuple(left),
     )
     if not left:
         return

@@ -14,7 +14,7 @@ class Started:
 
     cells: of the whole plan. pending: cells that are not finished. epochs: of those that are not trained yet, each
     learning rate of a search counted. done: how many of these epochs earlier runs have done. resumed: cells that have
-    such epochs. tests: still to be scored. workers: processes that do it.
+    such epochs. tests: still to be scored. workers: processes that do it. left: what each pending cell still needs.
     """
 
     cells: int
@@ -24,6 +24,7 @@ class Started:
     workers: int
     done: int = 0
     resumed: int = 0
+    left: tuple[Pending, ...] = ()
 
 
 @dataclass(frozen=True)
