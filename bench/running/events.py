@@ -1,7 +1,7 @@
 """What happens in a run, for whoever shows it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.running.pending import Pending
 from bench.spec.cells import Cell, Work
@@ -24,7 +24,7 @@ class Started:
     workers: int
     done: int = 0
     resumed: int = 0
-    left: tuple[Pending, ...] = ()
+    left: tuple[Pending, ...] = field(default=(), compare=False)  # the counts above say what matters of it
 
 
 @dataclass(frozen=True)
