@@ -1,17 +1,19 @@
 """The walk-throughs of CONTRIBUTING.md and the examples of the docs do what they say."""
 
+import contextlib
 import csv
 import doctest
-import hashlib
 import importlib
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
+import click
 import pytest
-import torch
 from click.testing import CliRunner
-from safetensors.torch import save
+from safetensors.torch import load_file
 from torch import nn
 
 from bench import spec
@@ -42,12 +44,13 @@ def files_of(page: str) -> dict[str, str]:
 
 def test_the_walk_throughs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
+    files = files_of("CONTRIBUTING.md")
+    (tmp_path / "make_weights.py").write_text(files["make_weights.py"])
+    made = subprocess.run([sys.executable, "make_weights.py"], capture_output=True, text=True, check=True)
     network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 3, padding=1))
-    weights = save(network.state_dict())
-    (tmp_path / "weights.safetensors").write_bytes(weights)
-    for name, text in files_of("CONTRIBUTING.md").items():
-        (tmp_path / name).write_text(text.replace("WEIGHTS_SHA256", hashlib.sha256(weights).hexdigest()[:12]))
+    network.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    for name, text in files.items():
+        (tmp_path / name).write_text(text.replace("WEIGHTS_SHA256", made.stdout.strip()))
     commands = [
         line for block in blocks("CONTRIBUTING.md", "sh") for line in block.splitlines() if line.startswith("bench ")
     ]
@@ -95,6 +98,74 @@ def test_the_family_s_page_has_every_model_of_its_spec() -> None:
     page = (ROOT / "docs/family.md").read_text()
     assert family <= set(models) and len(family) > 15
     assert all(re.search(rf"^\| {name}\b", page, re.MULTILINE) for name in family)
+
+
+def commands_of(text: str) -> list[str]:
+    """The lines of a page's sh blocks, continued ones joined, without comments."""
+    found = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = "".join(found).replace("\\\n", " ").splitlines()
+    return [line for line in (line.partition("  #")[0].strip() for line in lines) if line]
+
+
+def parsed(words: list[str]) -> None:
+    """Read a command line of bench as the command line does, without doing what it says. Raises UsageError."""
+    group: click.Command = main
+    context = click.Context(group)
+    while isinstance(group, click.Group) and words:
+        _, found, words = group.resolve_command(context, words)
+        assert found
+        group = found
+    if words:
+        with contextlib.suppress(click.MissingParameter):
+            group.make_context("bench", list(words))
+
+
+COMMANDS = [(page.name, line) for page in PAGES for line in commands_of(page.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS, ids=[f"{page}: {line[:40]}" for page, line in COMMANDS])
+def test_commands_of_the_docs_work_as_pasted(page: str, line: str) -> None:
+    words = shlex.split(line)
+    if words[0] == "make":
+        targets = [word for word in words[1:] if "=" not in word]
+        assert all(re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE) for target in targets)
+    elif words[0].endswith("bench"):
+        on_the_path = page == "CONTRIBUTING.md"  # which says to activate the environment
+        assert words[0] == ("bench" if on_the_path else ".venv/bin/bench")
+        parsed(words[1:])
+        for spec_file in re.findall(r"experiments/\w+\.yaml", line):
+            assert (ROOT / spec_file).is_file()
+    else:
+        assert words[0] in ("python", ".venv/bin/python")
+
+
+QUICK = ("bench list ", "bench show ", "bench plan experiments/smoke", "bench run experiments/smoke")
+
+
+def test_quick_commands_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    lines = [line.removeprefix(".venv/bin/") for page, line in COMMANDS if page == "README.md"]
+    quick = [line for line in lines if line.startswith(QUICK)]
+    assert len(quick) >= 4
+    for line in quick:
+        result = CliRunner().invoke(main, shlex.split(line)[1:])
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+
+
+MENTIONED = sorted(
+    {
+        (path.name, found)
+        for path in [*PAGES, *(ROOT / "bench").rglob("*.py"), *(ROOT / "experiments").glob("*.yaml")]
+        for found in re.findall(r"`bench ([a-z][^`\n]*)`", path.read_text(encoding="utf-8"))
+    }
+)
+
+
+@pytest.mark.parametrize(("where", "text"), MENTIONED, ids=[f"{name}: {text[:40]}" for name, text in MENTIONED])
+def test_commands_in_sentences_and_messages_are_commands(where: str, text: str) -> None:
+    plain = re.sub(r"\{[^}]*\}", "X", text).replace("noises|models|datasets|metrics", "models")
+    parsed(shlex.split(plain))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

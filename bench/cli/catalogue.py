@@ -44,15 +44,18 @@ def list_registered(kind: str, plugins: tuple[str, ...]) -> None:
 
 
 def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None:
-    """Print a noise's keys and write a picture of its levels."""
+    """Print a noise's keys and, where a file is named for it, draw its levels side by side."""
     plugin_files(plugins)
     noise = default_of(noises, name)
-    path = output or Path(f"noise-{name}.png")
-    if path.suffix.lower() not in PICTURES:
-        raise SpecError(f"--output {path}: its name must end in one of {', '.join(PICTURES)}")
+    kind = output.suffix.lower() if output else ""
+    if output and kind not in PICTURES:
+        raise SpecError(f"--output {output}: its name must end in one of {', '.join(PICTURES)}")
     _print_keys(noises[name])
-    write(path, levels.figure(noise, path.suffix.lower().removeprefix(".")))
-    console().print(f"levels side by side: {path}")
+    if output:
+        write(output, levels.figure(noise, kind.removeprefix(".")))
+        console().print(f"levels side by side: {output}")
+    else:
+        console().print(f"\n`bench show noise {name} -o {name}.png` draws its levels side by side")
 
 
 def show_model(name: str, size: int, plugins: tuple[str, ...]) -> None:

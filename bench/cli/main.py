@@ -216,10 +216,10 @@ def show() -> None:
 
 @show.command("noise")
 @click.argument("name")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the picture goes; default noise-NAME.png.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Draw its levels side by side into this file.")
 @plugin_options
 def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None:
-    """Keys of a noise, and a picture of its levels side by side."""
+    """Keys of a noise and, with -o, a picture of its levels side by side."""
     catalogue.show_noise(name, output, plugins)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from bench import spec
 from bench.cli.catalogue import plugin_files
 from bench.cli.data import choose
-from bench.cli.progress import duration
+from bench.cli.progress import Measuring, duration
 from bench.cli.terminal import console, show_table
 from bench.core import machine
 from bench.datasets.base import PARTS
@@ -41,7 +41,8 @@ def plan(
     known = forecast.remembered()
     if measure:
         used = min(machine.cores(), workers or machine.cores())
-        known = forecast.measure(experiment, works_of(experiment), used, files)
+        with Measuring(screen) as measuring:
+            known = forecast.measure(experiment, works_of(experiment), used, files, measuring)
         write(forecast.path(), as_json(known.node()))
     works = taken(works_of(experiment, known.compiling_pays), store)
     left = {one.work.cell.id: one for one in pending(works, store, experiment.metrics)}

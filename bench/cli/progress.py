@@ -13,17 +13,20 @@ from rich.progress import (
     DownloadColumn,
     Progress,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Column
+from rich.text import Text
 
 from bench.core.labels import shortened
 from bench.results.names import brief, cell_names
 from bench.results.records import PlannedCell
 from bench.running.events import Begun, Done, Event, Failed, Scored, Started, Trained
+from bench.running.forecast import Expected
 from bench.running.pending import Pending
 from bench.spec.cells import Work
 
@@ -45,12 +48,29 @@ class Running:
     tested: int = 0
     speed: float = 0.0
 
+    @property
+    def share(self) -> float:
+        """How much of what this run has to train, or to test where all is trained, is done: 0 to 1."""
+        epochs, tests = self.left.epochs - self.left.done, len(self.left.work.tests)
+        return (self.done - self.left.done) / epochs if epochs else self.tested / max(1, tests)
+
+
+class Left(TimeRemainingColumn):
+    """How long it will take yet: as forecast for all cells, where that was measured, and by its speed for each cell."""
+
+    def render(self, task: Task) -> Text:
+        left = task.fields.get("left")
+        return Text(duration(left), style="progress.remaining") if left is not None else super().render(task)
+
 
 class Display:
     """Shows a run's events as they come: a bar for all and one for each cell under way, or lines.
 
     cells: those of the plan, which are called by what sets them apart.
+    expected: how long they were forecast to take; None where that was not measured.
     """
+
+    expected: Expected | None = None
 
     def __init__(self, console: Console, cells: Iterable[PlannedCell]) -> None:
         planned = list(cells)
@@ -63,7 +83,7 @@ class Display:
             BarColumn(bar_width=12 if console.width >= ROOMY else 6),
             TextColumn("{task.fields[count]}", markup=False, justify="right"),
             TextColumn("{task.fields[speed]}", markup=False, justify="right"),
-            TimeRemainingColumn(compact=True),
+            Left(compact=True),
             console=console,
             disable=not console.is_terminal,
             transient=True,
@@ -73,6 +93,7 @@ class Display:
         self.running: dict[str, Running] = {}
         self.begun = Started(0, 0, 0, 0, 0)
         self.ended = self.tested = 0
+        self.behind = 0.0  # forecast seconds of the cells that have ended
         self.epochs = self.trained = 0  # behind us altogether, and those that were trained in this run
         self.started = time.monotonic()
 
@@ -140,6 +161,7 @@ class Display:
             description=f"cells: {self.ended} of {self.begun.pending}",
             count="{}/{} {}".format(*counted),
             speed=_speed(speed) if speed else "",
+            left=self._forecast(),
         )
 
     def _trained(self, event: Trained) -> None:
@@ -167,8 +189,17 @@ class Display:
         return f"loss {last.train_loss:.5f}, {validation}{_speed(event.images_per_second)}{left}"
 
     def _left(self) -> str:
+        """By the forecast, which knows that epochs of different models differ; else as if all epochs took as long."""
         rate = (time.monotonic() - self.started) / max(1, self.trained)
-        return duration(rate * max(0, self.begun.epochs - self.epochs))
+        found = self._forecast()
+        return duration(rate * max(0, self.begun.epochs - self.epochs) if found is None else found)
+
+    def _forecast(self) -> float | None:
+        """Seconds still to go, by the forecast; None without one."""
+        if self.expected is None:
+            return None
+        under_way = sum(self.expected.busy[key] * cell.share for key, cell in self.running.items())
+        return self.expected.left(self.behind + under_way, time.monotonic() - self.started)
 
     def _scored(self, work: Work, test: str, means: Mapping[str, float]) -> None:
         cell = self.running[work.cell.id]
@@ -186,6 +217,8 @@ class Display:
         cell = self.running.pop(work.cell.id)
         self.ended += 1
         self.epochs += cell.left.epochs - cell.done
+        if self.expected:
+            self.behind += self.expected.busy[work.cell.id]
         self.live.remove_task(cell.bar)
 
     def _name(self, work: Work) -> str:
@@ -222,6 +255,32 @@ class Drawing:
 
     def close(self) -> None:
         self.live.stop()
+
+
+class Measuring:
+    """Says what `bench plan --measure` is doing, which takes a minute or more. Called with kinds done and in all."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.status = console.status("starting processes")
+
+    def __enter__(self) -> Self:
+        self.status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.status.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        if not done:
+            self.console.print(
+                f"measuring how fast this machine trains and tests: {total} kinds of work, some seconds each",
+                highlight=False,
+            )
+        else:
+            self.status.update(f"{done} of {total} measured")
 
 
 class Download:

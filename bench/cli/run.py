@@ -13,7 +13,7 @@ from bench.cli.results import print_summary, rebuilt
 from bench.cli.terminal import console
 from bench.core import machine
 from bench.core.plugins import load_plugins
-from bench.results.files import NotWritable
+from bench.results.files import NotWritable, check_writable
 from bench.results.records import RunPlan
 from bench.results.revisions import made_before
 from bench.results.store import Store
@@ -38,6 +38,8 @@ def run(
     chosen = prepared(experiment, store.earlier(), screen)
     chosen.announce(screen, verbose=False)
     experiment = resolved(chosen.experiment)
+    if store.earlier() is None:
+        check_writable(store.root)
     works = taken(works_of(experiment, forecast.remembered().compiling_pays), store)
     for note in made_before(works, store):
         screen.print(note)
@@ -49,6 +51,8 @@ def run(
     fault: Exception | None = None
     with Display(screen, planned.cells) as display:
         for event in engine.run(experiment, works, store, workers, files):
+            if isinstance(event, events.Started):
+                display.expected = forecast.expected(experiment, event.left, forecast.remembered(), event.workers)
             display.show(event)
             if isinstance(event, events.Started) and event.pending:
                 ran = True

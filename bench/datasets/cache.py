@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -54,6 +55,14 @@ def made(identity: Any) -> Counter[str] | None:
         return Counter(json.loads((_home(identity) / "meta.json").read_text(encoding="utf-8"))["made"])
     except (OSError, ValueError, KeyError):
         return None
+
+
+def check(identity: Any) -> None:
+    """Raises DataError where no entry was built for this identity and none can be."""
+    if not holds(identity):
+        folder = _home(identity).parent
+        with writable(folder), tempfile.TemporaryFile(dir=folder):
+            pass
 
 
 def fetch(

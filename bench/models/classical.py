@@ -5,6 +5,8 @@ validation images that are corrupted like the test images, or without such image
 """
 
 import dataclasses
+import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self
@@ -197,7 +199,7 @@ class BM3D(Fitted):
 
     sigma: standard deviation of the noise on the [0, 1] scale, up to 2; null: fitted, from 0.75, 1 and 1.25 times the
         noise's root mean square on 8 images, or 0.1 without images to fit to.
-    The package bm3d is an extra, since its licence allows non-commercial use only: pip install "noise-bench[bm3d]".
+    The package bm3d is not installed with noise-bench, since its licence allows non-commercial use only.
     Source: Dabov et al. 2007, doi:10.1109/TIP.2007.901238; Makinen et al. 2020, doi:10.1109/TIP.2020.3014721.
     """
 
@@ -213,7 +215,7 @@ class BM3D(Fitted):
         except ImportError:
             raise BenchError(
                 "model bm3d needs the package bm3d, whose licence allows non-commercial use only; "
-                'if yours is: pip install "noise-bench[bm3d]"'
+                f"if yours is: {shlex.quote(sys.executable)} -m pip install bm3d"
             ) from None
         sigma = self.value
 

@@ -45,6 +45,17 @@ def write(path: Path, content: str | bytes, lasting: bool = True) -> Path:
     return path
 
 
+def check_writable(folder: Path) -> None:
+    """Create a folder of results and try to write there. Raises NotWritable."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise NotWritable(f"{folder} can't be written: {reason}. Name another folder with --results") from None
+
+
 def update(path: Path, content: str | bytes) -> Path:
     """Write a file unless it holds just that already."""
     data = content.encode("utf-8") if isinstance(content, str) else content

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bench.core import machine
 from bench.core.errors import BenchError, DataError
+from bench.datasets import cache
 from bench.models import Model
-from bench.results.files import NotWritable
+from bench.results.files import NotWritable, check_writable
 from bench.results.store import Store
 from bench.running.events import Done, Event, Failed, Started
 from bench.running.pending import Pending, pending
@@ -33,8 +34,14 @@ def run(
     workers: int | None = None,
     plugins: tuple[str, ...] = (),
 ) -> Iterator[Event]:
-    """Train and score whatever is pending, as a stream of events. A finished run imports nothing heavy."""
+    """Train and score whatever is pending, as a stream of events. A finished run imports nothing heavy.
+
+    Raises NotWritable or DataError, before any event, where results or images can't be kept.
+    """
     left = pending(works, store, experiment.metrics)
+    if left:
+        check_writable(store.root)
+        cache.check(experiment.dataset.identity())
     size = min(workers or default_workers(experiment, left), max(1, len(left)))
     yield Started(
         cells=len(works),
@@ -44,6 +51,7 @@ def run(
         workers=size,
         done=sum(cell.done for cell in left),
         resumed=sum(cell.done > 0 for cell in left),
+        left=tuple(left),
     )
     if not left:
         return

@@ -1,7 +1,7 @@
 """What happens in a run, for whoever shows it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.running.pending import Pending
 from bench.spec.cells import Cell, Work
@@ -14,7 +14,7 @@ class Started:
 
     cells: of the whole plan. pending: cells that are not finished. epochs: of those that are not trained yet, each
     learning rate of a search counted. done: how many of these epochs earlier runs have done. resumed: cells that have
-    such epochs. tests: still to be scored. workers: processes that do it.
+    such epochs. tests: still to be scored. workers: processes that do it. left: what each pending cell still needs.
     """
 
     cells: int
@@ -24,6 +24,7 @@ class Started:
     workers: int
     done: int = 0
     resumed: int = 0
+    left: tuple[Pending, ...] = field(default=(), compare=False)  # the counts above say what matters of it
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 import heapq
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.datasets.cache import cache_dir
@@ -29,9 +30,16 @@ def path() -> Path:
     return cache_dir() / "costs.json"
 
 
-def measure(experiment: Experiment, works: Sequence[Work], workers: int, plugins: tuple[str, ...] = ()) -> Costs:
+def measure(
+    experiment: Experiment,
+    works: Sequence[Work],
+    workers: int,
+    plugins: tuple[str, ...] = (),
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> Costs:
     """Benchmark every kind of work in a plan, in as many processes at once as will do the work.
 
+    tell: called with how many kinds are measured, at first 0, and how many there are.
     Raises whatever a model raises when it is built or trained.
     """
     context, size = Context(experiment.dataset.node(), plugins), experiment.dataset.size
@@ -47,6 +55,7 @@ def measure(experiment: Experiment, works: Sequence[Work], workers: int, plugins
             nodes = tuple(metric.node() for metric in experiment.metrics)
             kind = scoring_kind(cell.model, noise, experiment.metrics, size)
             units.setdefault(kind, Unit(measure_scoring, (context, cell.model.node(), noise.node(), nodes, size)))
+    tell(0, len(units))
     started = time.perf_counter()
     pool = open_pool(workers)
     try:
@@ -54,11 +63,12 @@ def measure(experiment: Experiment, works: Sequence[Work], workers: int, plugins
         kinds = list(units)
         for tag, kind in enumerate(kinds):
             pool.start(tag, units[kind])
-        for _ in kinds:
+        for done in range(1, len(kinds) + 1):
             outcome = pool.finish()
             if outcome.error:
                 raise outcome.error
             found[kinds[outcome.tag]] = outcome.result
+            tell(done, len(kinds))
     finally:
         pool.close()
     return Costs({**remembered().known, **found})
@@ -83,6 +93,36 @@ def seconds(experiment: Experiment, left: Pending, costs: Costs) -> float | None
         chunks = -(-count // CHUNK) * CHUNK if cell.model.trains else count  # filters aren't padded
         total += cost.seconds * (chunks + cell.model.fitting(cell.data["validation"]))
     return total
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a run was forecast to take.
+
+    busy: seconds that each cell keeps one process busy, by the cell's id. wall: wall-clock seconds of the whole run.
+    """
+
+    busy: Mapping[str, float]
+    wall: float
+
+    def left(self, done: float, elapsed: float) -> float:
+        """Wall-clock seconds still to go: those of the forecast at first, and more and more what the run shows.
+
+        done: how many of the seconds in `busy` are behind us. elapsed: wall-clock seconds since the start.
+        """
+        undone = 1 - min(1.0, done / max(sum(self.busy.values()), 1e-9))
+        return undone * (undone * self.wall + elapsed)
+
+
+def expected(experiment: Experiment, left: Sequence[Pending], costs: Costs, workers: int) -> Expected | None:
+    """What a run will take; None where a cost is not known."""
+    busy = {}
+    for one in left:
+        taken = seconds(experiment, one, costs)
+        if taken is None:
+            return None
+        busy[one.work.cell.id] = taken
+    return Expected(busy, costs.start + wall(busy.values(), workers))
 
 
 def wall(busy: Iterable[float], workers: int) -> float:

@@ -164,6 +164,12 @@ def test_show_noise_writes_and_names_a_picture() -> None:
         assert picture.width > 500 and picture.height > 500 and colours and len(colours) > 1000
 
 
+def test_show_noise_writes_nothing_unless_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "`bench show noise masking -o masking.png` draws" in run("show", "noise", "masking")
+    assert not list(tmp_path.iterdir())
+
+
 def test_show_model_prints_the_layers_with_their_sizes() -> None:
     lines = run("show", "model", "conv", "--size", "28").splitlines()
     layers = [line.split() for line in lines if re.match(r"(en|de)coder\.\d", line)]

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.cli.progress import Display, Download, Drawing, duration
+from bench.cli.progress import Display, Download, Drawing, Measuring, duration
 from bench.models import models
 from bench.noises import Noise, noises
 from bench.results.records import PlannedCell
 from bench.running.events import Begun, Done, Event, Failed, Scored, Started, Trained
+from bench.running.forecast import Expected
 from bench.running.pending import Pending
 from bench.spec import Train
 from bench.spec.cells import Cell, Work
@@ -232,3 +233,35 @@ def test_a_download_on_a_terminal_is_a_bar() -> None:
     bar(50_000_000, 100_000_000, "[example.org]")
     bar.close()
     assert "[example.org]" in out.getvalue() and "50.0/100.0 MB" in out.getvalue()
+
+
+def test_what_is_left_is_weighed_by_the_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    slow, fast = work("unet"), work("conv")
+    display, _ = show(Started(2, 2, 8, 4, 1), begun(slow), begun(fast))
+    display.expected = Expected({slow.cell.id: 90.0, fast.cell.id: 10.0}, wall=100.0)
+    display.console = Console(file=io.StringIO(), soft_wrap=True)
+
+    def left() -> str:
+        return display._left()
+
+    assert left() == duration(100)
+    now[0] += 45
+    display.show(trained(slow, 2, 2))
+    assert left() == duration(0.55 * (55 + 45)), "half of 90 is done, not a quarter of 8 epochs"
+    now[0] += 45
+    display.show(trained(slow, 4, 2))
+    display.show(Done(slow))
+    assert left() == duration(0.1 * (10 + 90))
+    now[0] += 10
+    display.show(trained(fast, 4, 4))
+    assert left() == duration(0)
+
+
+def test_measuring_says_what_it_does() -> None:
+    console = Console(file=io.StringIO(), width=120)
+    with Measuring(console) as measuring:
+        measuring(0, 12)
+        measuring(1, 12)
+    assert "12 kinds of work" in console.file.getvalue()  # type: ignore[attr-defined]

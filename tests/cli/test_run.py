@@ -267,7 +267,7 @@ def test_results_that_cannot_be_written_are_one_line(home: Path, tmp_path: Path)
     (tmp_path / "file").write_text("")
     found = bench("run", home / "spec.yaml", "--results", tmp_path / "file")
     assert found.exit_code == 3
-    assert re.fullmatch(r"Error: .*file/tiny/experiment\.yaml can't be written: .*\n", found.stderr), found.stderr
+    assert re.fullmatch(r"Error: .*file/tiny can't be written: .*--results\n", found.stderr), found.stderr
 
 
 def test_a_disk_that_fills_up_fails_cells_in_a_line_each(
@@ -467,3 +467,17 @@ def test_environment_and_fingerprint_are_kept(home: Path) -> None:
     assert {"noise", "clip", "quantize", "data", "chunk", "range", "test_seed"} <= score["protocol"].keys()
     values = pd.read_parquet(next((home / "results").rglob("*.parquet")))
     assert np.array_equal(values["image"], np.arange(10))
+
+
+@pytest.mark.parametrize("place", ["results", "cache"])
+def test_a_folder_that_cannot_be_written_is_an_error_before_anything_is_announced(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = write_spec(tmp_path)
+    (tmp_path / "file").touch()
+    results = tmp_path / ("file" if place == "results" else "results")
+    monkeypatch.setenv("NOISE_BENCH_CACHE", str(tmp_path / ("file" if place == "cache" else "cache")))
+    found = run(spec, results)
+    assert found.exit_code == 3
+    assert "to run" not in found.output and "can't be written" in found.output
+    assert ("--results" if place == "results" else "NOISE_BENCH_CACHE") in found.output

@@ -1,5 +1,7 @@
 """Descriptions of keys: every key has one, read from the docstring by its indentation."""
 
+import inspect
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,17 @@ def test_documentation_comes_from_the_docstrings() -> None:
         "tops": "what lies on it.",
         "pinch": "herbs, if any.",
     }
+
+
+@pytest.mark.parametrize("indent", ["", "    "], ids=["Python 3.13 and newer", "Python 3.12 and older"])
+def test_the_indentation_that_python_keeps_of_a_docstring_does_not_matter(
+    indent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = documented(Soup)
+    summary, _, below = inspect.cleandoc(Soup.__doc__ or "").partition("\n")
+    monkeypatch.setattr(Soup, "__doc__", f"{summary}\n{textwrap.indent(below, indent)}\n{indent}")
+    assert documented(Soup) == expected
+    assert expected[1]["salt"] == "grams of salt, more or less."
 
 
 @pytest.mark.parametrize("registry", [noises, metrics, models], ids=lambda registry: registry.kind)

@@ -70,6 +70,7 @@ def test_cores_are_no_more_than_a_cgroup_grants(
     monkeypatch.setattr("dask.system.psutil", None)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
     monkeypatch.setattr(os, "process_cpu_count", lambda: 8, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr("builtins.open", fake)
     assert machine.cores() == found
 

@@ -71,7 +71,7 @@ def test_a_noise_of_ones_own_works_like_any_other(folder: Path) -> None:
     listed = bench(folder, "list", "noises", *own).stdout.splitlines()
     assert any(line.startswith("stripes ") and "Every other row is dimmed.  " in line for line in listed)
     assert '"stripes"' in bench(folder, "schema", *own).stdout
-    shown = bench(folder, "show", "noise", "stripes", *own).stdout
+    shown = bench(folder, "show", "noise", "stripes", "-o", "noise-stripes.png", *own).stdout
     assert "share of the light that is lost, in [0, 1]." in shown and "Source: a test." in shown
     assert (folder / "noise-stripes.png").read_bytes().startswith(b"\x89PNG")
     wrong = bench(folder, "plan", "spec.yaml", *own, "--set", "noises.0.stripes.strength=much", code=2)

@@ -191,6 +191,13 @@ def test_settings_for_other_clusters_are_left_aside(tmp_path: Path, cache: Path)
 
 
 @POSIX
+@pytest.mark.parametrize("limit", [35, 40, 50])
+def test_a_limit_on_open_files_never_ends_in_a_traceback(limit: int, tmp_path: Path, cache: Path) -> None:
+    found = apart(tmp_path, cache, setup=f"ulimit -n {limit}")
+    assert found.returncode in (0, 2, 3) and "Traceback" not in found.stderr, found.stderr
+
+
+@POSIX
 def test_a_limit_on_open_files_is_a_message(tmp_path: Path, cache: Path) -> None:
     found = apart(tmp_path, cache, setup="ulimit -n 30")
     assert found.returncode == 2
