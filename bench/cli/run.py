@@ -1,6 +1,8 @@
 """`bench run`: train and score what a spec names."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 from rich.console import Console
@@ -38,30 +40,20 @@ def run(
     chosen = prepared(experiment, store.earlier(), screen)
     chosen.announce(screen, verbose=False)
     experiment = resolved(chosen.experiment)
-    if store.earlier() is None:
-        check_writable(store.root)
     works = taken(works_of(experiment, forecast.remembered().compiling_pays), store)
     for note in made_before(works, store):
         screen.print(note)
     with experiment.at_dataset():
         notes = experiment.dataset.notes()
     planned = RunPlan.of(as_run(experiment, works), works, chosen.stand_in_for, notes)
+    if store.earlier() is None:
+        check_writable(store.root)
     store.begin(as_run(chosen.asked, works).node(), planned)
-    ran = failed = False
-    fault: Exception | None = None
     with Display(screen, planned.cells) as display:
-        for event in engine.run(experiment, works, store, workers, files):
-            if isinstance(event, events.Started):
-                display.expected = forecast.expected(experiment, event.left, forecast.remembered(), event.workers)
-            display.show(event)
-            if isinstance(event, events.Started) and event.pending:
-                ran = True
-                store.describe_environment(machine.environment(), load_plugins(files).plugins)
-            if isinstance(event, events.Failed):
-                failed, fault = True, fault or event.error
-    if not ran:
+        ended = _followed(engine.run(experiment, works, store, workers, files), display, experiment, store, files)
+    if not ended.ran:
         screen.print(f"nothing to run: all {len(works)} cells of {experiment.name} are finished")
-    if not _shown(store, screen, ran, figures, failed):
+    if not _shown(store, screen, ended.ran, figures, ended.failed):
         return 1
     if chosen.stand_in_for:
         screen.print(
@@ -70,9 +62,37 @@ def run(
         )
     written = f"tables, figures and report: {store.root}/report.html"
     screen.print(written if figures else f"tables: {store.root}/tables; `bench report {store.root}` draws the figures")
-    if fault:
-        raise fault
-    return 1 if failed else 0
+    if ended.fault:
+        raise ended.fault
+    return 1 if ended.failed else 0
+
+
+class _Ended(NamedTuple):
+    """How a run ended: whether there was anything to run, whether a cell failed, and the first fault of ours."""
+
+    ran: bool = False
+    failed: bool = False
+    fault: Exception | None = None
+
+
+def _followed(
+    stream: Iterable[events.Event],
+    display: Display,
+    experiment: spec.Experiment,
+    store: Store,
+    files: tuple[str, ...],
+) -> _Ended:
+    """Show a run's events until it ends."""
+    ended = _Ended()
+    for event in stream:
+        if isinstance(event, events.Started) and event.pending:
+            display.expected = forecast.expected(experiment, event.left, forecast.remembered(), event.workers)
+            store.describe_environment(machine.environment(), load_plugins(files).plugins)
+            ended = _Ended(ran=True)
+        if isinstance(event, events.Failed):
+            ended = ended._replace(failed=True, fault=ended.fault or event.error)
+        display.show(event)
+    return ended
 
 
 def _shown(store: Store, screen: Console, ran: bool, figures: bool, failed: bool) -> bool:
