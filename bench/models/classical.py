@@ -17,6 +17,7 @@ from annotated_types import Ge, Gt, Le
 from bench.core.errors import BenchError
 from bench.core.lazy import bm3d, ndimage, nn, restoration, torch
 from bench.core.validation import EIGHT_BITS
+from bench.models._bilateral import bilateral
 from bench.models.base import Model, layers, models
 
 Positive = Annotated[float, Gt(0), Le(100)]
@@ -180,16 +181,16 @@ class Bilateral(Fitted):
     color: standard deviation of the weights over colour differences, on the [0, 1] scale, up to 2; null: fitted, or 0.1
         without images to fit to.
     spatial: standard deviation of the weights over distances, in pixels, > 0.
-    Source: Tomasi & Manduchi 1998, doi:10.1109/ICCV.1998.710815; skimage.restoration.denoise_bilateral.
+    Source: Tomasi & Manduchi 1998, doi:10.1109/ICCV.1998.710815.
     """
 
+    revision = 2
     key = "color"
     color: Scale | None = None
     spatial: Positive = 2.0
 
     def build(self, size: int) -> "nn.Module":
-        settings: dict[str, Any] = {"sigma_color": self.value, "sigma_spatial": self.spatial}
-        return _each(lambda image: restoration.denoise_bilateral(image, channel_axis=-1, **settings))
+        return layers.Filter(lambda images: bilateral(images, self.value, self.spatial))
 
 
 @models.register("bm3d")

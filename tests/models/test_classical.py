@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib.util
+import itertools
+import math
 from typing import cast
 
 import numpy as np
@@ -145,3 +147,29 @@ def test_grey_and_plain_pictures_stay_finite(name: str) -> None:
     grey = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0)).expand(1, 3, 16, 16)
     images = torch.cat((grey, torch.full((1, 3, 16, 16), 0.5)))
     assert torch.isfinite(open_key(name).build(16)(images)).all()
+
+
+def test_bilateral_is_that_of_its_definition() -> None:
+    images, color, spatial = np.random.default_rng(0).random((2, 3, 9, 7), dtype=np.float32), 0.3, 1.0
+    expected = np.zeros(images.shape)
+    for n, y, x in np.ndindex(2, 9, 7):
+        weights, total = 0.0, np.zeros(3)
+        for v, u in itertools.product(range(max(0, y - 3), min(9, y + 4)), range(max(0, x - 3), min(7, x + 4))):
+            across = ((images[n, :, y, x] - images[n, :, v, u]) ** 2).sum()
+            weight = math.exp(-((v - y) ** 2 + (u - x) ** 2) / (2 * spatial**2) - across / (2 * color**2))
+            weights, total = weights + weight, total + weight * images[n, :, v, u]
+        expected[n, :, y, x] = total / weights
+    found = models.parse({"bilateral": {"color": color, "spatial": spatial}}).build(9)(torch.from_numpy(images))
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("spatial", [0.7, 2.0, 3.0])
+def test_bilateral_of_an_impulse_is_the_gaussian_kernel_around_it(spatial: float) -> None:
+    """Where colours hardly differ, the weights are those of space: largest at the centre, which is the centroid."""
+    images = torch.zeros(1, 3, 41, 41)
+    images[..., 20, 20] = 1e-4
+    found = models.parse({"bilateral": {"color": 2.0, "spatial": spatial}}).build(41)(images)[0, 0].numpy()
+    y, x = np.mgrid[:41, :41]
+    assert ((found * y).sum() / found.sum(), (found * x).sum() / found.sum()) == pytest.approx((20, 20), abs=1e-4)
+    kernel = np.exp(-((y - 20) ** 2 + (x - 20) ** 2) / (2 * spatial**2))
+    assert found[20, 20] / 1e-4 == pytest.approx(1 / kernel.sum(), rel=0.02)
