@@ -15,7 +15,7 @@ from bench.results.records import Contender, setting
 from bench.results.revisions import made_before
 from bench.results.store import Store
 from bench.results.taken import taken
-from bench.running import engine, forecast
+from bench.running import able, engine, forecast
 from bench.running.pending import Pending, pending
 from bench.spec.cells import Work
 from bench.spec.plan import resolved, works_of
@@ -45,6 +45,7 @@ def plan(
             known = forecast.measure(experiment, works_of(experiment), used, files, measuring)
         write(forecast.path(), as_json(known.node()))
     works = taken(works_of(experiment, known.compiling_pays), store)
+    able.check(resolved(experiment), works, store)
     left = {one.work.cell.id: one for one in pending(works, store, experiment.metrics)}
     images = "" if chosen.to_fetch else _images(experiment)
     rows = [_planned(work, experiment.varied, _state(left.get(work.cell.id), store)) for work in works]
@@ -56,7 +57,7 @@ def plan(
     screen.print(
         f"{len(works)} cells: {len(works) - len(left)} finished, {len(left)} to run ({epochs} epochs, {tests} tests)"
     )
-    for note in (*made_before(works, store), *_remarks(experiment)):
+    for note in (*made_before(works, store), *able.notes(experiment), *_remarks(experiment)):
         screen.print(note)
     if left:
         screen.print(_forecast(experiment, list(left.values()), known, workers))

@@ -20,7 +20,7 @@ from bench.results.records import RunPlan
 from bench.results.revisions import made_before
 from bench.results.store import Store
 from bench.results.taken import taken
-from bench.running import engine, events, forecast
+from bench.running import able, engine, events, forecast
 from bench.spec.plan import as_run, resolved, works_of
 
 
@@ -41,7 +41,8 @@ def run(
     chosen.announce(screen, verbose=False)
     experiment = resolved(chosen.experiment)
     works = taken(works_of(experiment, forecast.remembered().compiling_pays), store)
-    for note in made_before(works, store):
+    able.check(experiment, works, store)
+    for note in (*made_before(works, store), *able.notes(experiment)):
         screen.print(note)
     with experiment.at_dataset():
         notes = experiment.dataset.notes()

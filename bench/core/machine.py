@@ -1,7 +1,9 @@
 """This machine: processors, accelerator, fast precisions and description, all found without importing torch."""
 
 import ctypes
+import os
 import platform
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -70,6 +72,17 @@ def gpu_memory() -> int:
     if driver is None or driver.cuDeviceTotalMem_v2(ctypes.byref(size), 0):
         return 0
     return size.value
+
+
+def has_compiler() -> bool:
+    """Whether there is a C++ compiler, which torch.compile needs on a processor."""
+    return any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++", "cl")))
+
+
+def memory() -> int:
+    """Bytes of memory of this machine, 0 where the system doesn't say."""
+    known = getattr(os, "sysconf_names", {})
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if "SC_PHYS_PAGES" in known else 0
 
 
 def _cuda_driver() -> Any:

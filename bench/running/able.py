@@ -1,0 +1,48 @@
+"""Whether this machine can do what is left of a run: what is known to fail is refused before anything is written."""
+
+from collections.abc import Iterator, Sequence
+
+from bench.core import machine
+from bench.core.errors import SpecError
+from bench.results.store import Store
+from bench.running.pending import pending
+from bench.spec import Experiment
+from bench.spec.cells import Work
+
+COPIES = 4 * 4  # bytes of a batch that no training does without: clean, noisy, output and gradient, in float32
+
+
+def check(experiment: Experiment, works: Sequence[Work], store: Store) -> None:
+    """Raise SpecError where a cell that is not finished needs what is not here; finished ones need nothing."""
+    lacking = {work.cell.id: why for work in works for why in _lacking(work, experiment.dataset.size)}
+    left = [one.work.cell.id for one in pending(works, store, experiment.metrics)] if lacking else []
+    reasons = list(dict.fromkeys(lacking[cell] for cell in left if cell in lacking))
+    if reasons:
+        raise SpecError(reasons[0])
+
+
+def notes(experiment: Experiment) -> Iterator[str]:
+    """What works here but hardly as it was meant."""
+    most, here = max(train.threads for train in experiment.train), machine.cores()
+    if most > here:
+        yield f"note: train.threads is {most} and this machine has {here} processors: threads will wait for one another"
+
+
+def _lacking(work: Work, size: int) -> Iterator[str]:
+    train = work.cell.train
+    if train is None:
+        return
+    if train.device == "cuda" and machine.device() != "cuda":
+        yield (
+            "train.device is cuda, and torch finds no CUDA device here: use device: auto, which takes one where there "
+            "is one, or device: cpu"
+        )
+    if train.compile == "on" and train.device == "cpu" and not machine.has_compiler():
+        yield "train.compile is on, and no C++ compiler is found here: install g++ or clang, or use compile: off"
+    here = machine.gpu_memory() if train.device == "cuda" else machine.memory()
+    values = min(train.batch_size, work.cell.data["train"]) * 3 * size**2
+    if COPIES * values > here > 0:
+        yield (
+            f"train.batch_size: a batch of {train.batch_size:,} images of {size} x {size} pixels takes at least "
+            f"{COPIES * values / 1e9:,.1f} GB, and this machine has {here / 1e9:,.1f} GB: use a smaller batch_size"
+        )

@@ -1,0 +1,69 @@
+"""What this machine can't do is refused before anything is written."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import spec
+from bench.core import machine
+from bench.core.errors import SpecError
+from bench.results.store import Store
+from bench.running import able
+from bench.spec.plan import resolved, works_of
+from tests.helpers.cli import bench, run
+from tests.helpers.results import store_of
+from tests.helpers.specs import write_spec
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+
+@pytest.fixture(autouse=True)
+def small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of two processors and 1 GB, without CUDA."""
+    monkeypatch.setattr(machine, "device", lambda: "cpu")
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    monkeypatch.setattr(machine, "memory", lambda: 10**9)
+    monkeypatch.setattr(machine, "has_compiler", lambda: False)
+
+
+def changed(path: Path, *settings: str) -> list[object]:
+    return [path, *(word for setting in settings for word in ("--set", setting))]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["train.device=cuda"], "train.device is cuda, and torch finds no CUDA device here"),
+        (["train.compile=on"], "no C++ compiler is found here"),
+        (["dataset.size=512", "dataset.train=40", "train.batch_size=40"], "takes at least 0.5 GB"),
+    ],
+)
+def test_what_is_known_to_fail_is_refused_and_leaves_everything_as_it_was(
+    settings: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, results = write_spec(tmp_path), tmp_path / "results"
+    monkeypatch.setattr(machine, "memory", lambda: 4 * 10**8)
+    assert run(path, results).exit_code == 0
+    before = {file: file.read_bytes() for file in results.rglob("*") if file.is_file()}
+    for command in (["run"], ["plan"]):
+        refused = bench(*command, *changed(path, *settings), "--results", results)
+        assert refused.exit_code == 2, refused.output
+        assert message in " ".join(refused.output.split())
+    assert {file: file.read_bytes() for file in results.rglob("*") if file.is_file()} == before
+
+
+def test_what_is_finished_needs_no_device(tmp_path: Path) -> None:
+    path = write_spec(tmp_path, ("device: cpu", "device: cuda"))
+    found = spec.load(path)
+    with pytest.raises(SpecError, match="no CUDA device"):
+        able.check(found, works_of(found), Store(tmp_path / "results"))
+    values = np.full(10, 20.0)
+    done = store_of(tmp_path / "results", path, lambda *_: {"mse": values, "psnr": values, "ssim": values})
+    able.check(found, works_of(found), done)
+
+
+def test_more_threads_than_processors_are_noted(tmp_path: Path) -> None:
+    found = resolved(spec.load(write_spec(tmp_path), ("train.threads=64",)))
+    assert ["64" in note and "2 processors" in note for note in able.notes(found)] == [True]
+    assert not list(able.notes(resolved(spec.load(write_spec(tmp_path)))))
