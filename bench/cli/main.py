@@ -21,6 +21,7 @@ catalogue = Lazy("bench.cli.catalogue")
 data_command = Lazy("bench.cli.data")
 denoise_command = Lazy("bench.cli.denoise")
 init_command = Lazy("bench.cli.init")
+prune_command = Lazy("bench.cli.prune")
 plan_command = Lazy("bench.cli.plan")
 results_command = Lazy("bench.cli.results")
 run_command = Lazy("bench.cli.run")
@@ -199,6 +200,18 @@ def compare(
     70 an internal error.
     """
     sys.exit(results_command.compare(before, after, max_drop, allow_missing, csv, markdown, plugins))
+
+
+@main.command()
+@click.argument("folder", default="results/default", type=click.Path(path_type=Path))
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@plugin_options
+def prune(folder: Path, yes: bool, plugins: tuple[str, ...]) -> None:
+    """Remove the cells of a results FOLDER that its plan doesn't name, after asking.
+
+    Such cells are left by another spec of the same name.
+    """
+    prune_command.prune(folder, yes, plugins)
 
 
 @main.command("list")

@@ -14,6 +14,7 @@ from bench.results.files import as_json, write
 from bench.results.records import Contender, setting
 from bench.results.revisions import made_before
 from bench.results.store import Store
+from bench.results.strays import left_out, strays
 from bench.results.taken import taken
 from bench.running import able, engine, forecast
 from bench.running.pending import Pending, pending
@@ -57,6 +58,10 @@ def plan(
     screen.print(
         f"{len(works)} cells: {len(works) - len(left)} finished, {len(left)} to run ({epochs} epochs, {tests} tests)"
     )
+    outside = strays(store, works)
+    if outside:
+        screen.print(left_out(outside, store.root))
+        show_table(screen, ("cell", "outside the plan", "MB"), [(o.id, str(o), f"{o.size / 1e6:.2f}") for o in outside])
     for note in (*made_before(works, store), *able.notes(experiment), *_remarks(experiment)):
         screen.print(note)
     if left:

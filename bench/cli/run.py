@@ -19,6 +19,7 @@ from bench.results.files import NotWritable, check_writable
 from bench.results.records import RunPlan
 from bench.results.revisions import made_before
 from bench.results.store import Store
+from bench.results.strays import left_out, strays
 from bench.results.taken import taken
 from bench.running import able, engine, events, forecast
 from bench.spec.plan import as_run, resolved, works_of
@@ -42,7 +43,8 @@ def run(
     experiment = resolved(chosen.experiment)
     works = taken(works_of(experiment, forecast.remembered().compiling_pays), store)
     able.check(experiment, works, store)
-    for note in (*made_before(works, store), *able.notes(experiment)):
+    outside = left_out(strays(store, works), store.root)
+    for note in filter(None, (*made_before(works, store), *able.notes(experiment), outside)):
         screen.print(note)
     with experiment.at_dataset():
         notes = experiment.dataset.notes()

@@ -8,6 +8,7 @@ tables/, figures/, report.html: derived, rebuilt at any time
 
 import io
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -100,6 +101,11 @@ class Store:
             markers += [(path, path.parent) for path in sorted(folder.glob("scores/*.json"))]
             for marked, place in markers:
                 yield from (str(path.relative_to(self.root)) for path in damage(marked, place))
+
+    def remove(self, cell_id: str) -> None:
+        """Remove a cell with its scores, the marker first: what an interruption leaves is no finished cell."""
+        self.cell(cell_id).discard()
+        shutil.rmtree(self.root / "cells" / cell_id)
 
     def write_table(self, name: str, text: str) -> Path:
         return update(self.root / "tables" / name, text)
