@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bench.core.errors import BenchError, DataError
+from bench.core.errors import BenchError, DataError, nearest, unknown
 from bench.core.lazy import Lazy
 from bench.core.plugins import SKIPPED
 
@@ -35,6 +35,13 @@ INTERRUPTED = 130
 
 class Group(click.Group):
     """Turns what users can cause into a few lines and an exit code, never a traceback."""
+
+    def resolve_command(self, context: click.Context, words: list[str]) -> Any:
+        """As click does, and with the words that people use for a command."""
+        name = words[0]
+        if self.get_command(context, name) is None and not name.startswith("-"):
+            context.fail(f"no such command {name!r}.{nearest(name, self.list_commands(context))}")
+        return super().resolve_command(context, words)
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -70,6 +77,19 @@ class Decibels(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
         found = super().convert(value, param, context)
         return found if math.isfinite(found) else self.fail(f"{found} is not a finite number.", param, context)
+
+
+class Kind(click.Choice[str]):
+    """What can be listed, in the singular too."""
+
+    def __init__(self) -> None:
+        super().__init__(KINDS)
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
+        plural = value if value in KINDS else f"{value}s"
+        if plural not in KINDS:
+            self.fail(unknown("kind", value, KINDS), param, context)
+        return plural
 
 
 def plugin_options(command: Command) -> Command:
@@ -215,7 +235,7 @@ def prune(folder: Path, yes: bool, plugins: tuple[str, ...]) -> None:
 
 
 @main.command("list")
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=Kind())
 @plugin_options
 def list_(kind: str, plugins: tuple[str, ...]) -> None:
     """List what a spec can name."""

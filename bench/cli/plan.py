@@ -9,6 +9,7 @@ from bench.cli.data import choose
 from bench.cli.progress import Measuring, duration
 from bench.cli.terminal import console, show_table
 from bench.core import machine
+from bench.core.words import counted
 from bench.datasets.base import PARTS
 from bench.results.files import as_json, write
 from bench.results.records import Contender, setting
@@ -56,7 +57,8 @@ def plan(
     epochs = sum(one.epochs - one.done for one in left.values())
     tests = sum(len(one.work.tests) for one in left.values())
     screen.print(
-        f"{len(works)} cells: {len(works) - len(left)} finished, {len(left)} to run ({epochs} epochs, {tests} tests)"
+        f"{counted(len(works), 'cell')}: {len(works) - len(left)} finished, {len(left)} to run "
+        f"({counted(epochs, 'epoch')}, {counted(tests, 'test')})"
     )
     outside = strays(store, works)
     if outside:
@@ -85,7 +87,7 @@ def _forecast(experiment: spec.Experiment, left: Sequence[Pending], known: Costs
     usual = engine.default_workers(resolved(experiment), left)
     counts = [workers] if workers else [usual * factor for factor in (1, 2, 4)]
     walls = [known.start + forecast.wall([cell for cell in busy if cell is not None], count) for count in counts]
-    here = f"{duration(walls[0])} in {counts[0]} process{'es' if counts[0] > 1 else ''}"
+    here = f"{duration(walls[0])} in {counted(counts[0], 'process')}"
     more = "".join(f", {duration(wall)} in {count}" for wall, count in zip(walls[1:], counts[1:], strict=True))
     forecast_for = "time without figures and report, from benchmarks on this machine"
     return f"{forecast_for}: {here}{more}, each with its own processors"
@@ -121,7 +123,7 @@ def _state(left: Pending | None, store: Store) -> str:
     if left is None:
         return "done"
     if not left.epochs and store.cell(left.work.cell.id).finished:
-        return f"trained, {len(left.work.tests)} tests to do"
+        return f"trained, {counted(len(left.work.tests), 'test')} to do"
     if left.done:
         return f"epoch {left.done} of {left.epochs}"
     failure = store.cell(left.work.cell.id).failure()

@@ -23,6 +23,7 @@ from rich.table import Column
 from rich.text import Text
 
 from bench.core.labels import shortened
+from bench.core.words import counted
 from bench.results.names import brief, cell_names
 from bench.results.records import PlannedCell
 from bench.running.events import Begun, Done, Event, Failed, Scored, Started, Trained
@@ -132,8 +133,9 @@ class Display:
         finished = f"{event.cells - event.pending} finished"
         resumed = f", {event.resumed} begun: {event.done} of {event.epochs} epochs done" if event.resumed else ""
         self._line(
-            f"{event.pending} of {event.cells} cells to run ({finished}{resumed}): {event.epochs - event.done} epochs "
-            f"and {event.tests} tests in {event.workers} process{'es' if event.workers > 1 else ''}"
+            f"{event.pending} of {counted(event.cells, 'cell')} to run ({finished}{resumed}): "
+            f"{counted(event.epochs - event.done, 'epoch')} and {counted(event.tests, 'test')} in "
+            f"{counted(event.workers, 'process')}"
         )
         self.all = self.live.add_task("", total=event.epochs or event.tests, completed=event.done, count="", speed="")
 

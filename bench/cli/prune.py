@@ -9,6 +9,7 @@ from bench import spec
 from bench.cli.catalogue import plugin_files
 from bench.cli.terminal import console, show_table
 from bench.core.errors import BenchError, SpecError
+from bench.core.words import counted
 from bench.results.store import Store
 from bench.results.strays import strays
 from bench.results.taken import taken
@@ -30,7 +31,7 @@ def prune(folder: Path, yes: bool, plugins: tuple[str, ...]) -> None:
         screen.print(f"nothing to remove: every cell in {folder} belongs to its plan")
         return
     show_table(screen, ("cell", "what", "MB"), [(one.id, str(one), f"{one.size / 1e6:.2f}") for one in found])
-    what = f"{len(found)} cell{'' if len(found) == 1 else 's'}, {sum(one.size for one in found) / 1e6:.2f} MB"
+    what = f"{counted(len(found), 'cell')}, {sum(one.size for one in found) / 1e6:.2f} MB"
     if not yes:
         if not sys.stdin.isatty():
             raise SpecError(f"{what}: not removed, since there is nobody to ask here; --yes removes them")

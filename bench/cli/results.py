@@ -9,6 +9,7 @@ from rich.console import Console
 from bench.cli.catalogue import plugin_files
 from bench.cli.progress import Drawing
 from bench.cli.terminal import console, show_sections
+from bench.core.words import counted
 from bench.report import rebuild
 from bench.report.conditions import damage
 from bench.report.rebuild import Results
@@ -69,16 +70,12 @@ def rebuilt(store: Store, screen: Console, force: bool = True, draw: bool = True
 def _verdicts(found: comparison.Comparison, max_drop: float) -> str:
     """How many rows are better, worse and missing."""
     verdicts = [row.verdict for row in found.differences]
-    text = f"{_rows(len(verdicts))} compared: {verdicts.count('better')} better, {verdicts.count('worse')} worse, "
-    text += f"tolerance {max_drop:g} dB PSNR."
+    text = f"{counted(len(verdicts), 'row')} compared: {verdicts.count('better')} better, "
+    text += f"{verdicts.count('worse')} worse, tolerance {max_drop:g} dB PSNR."
     if found.only_in_a:
         verdict = "allowed" if found.allow_missing else "which counts as worse; --allow-missing accepts it"
         text += f" {len(found.only_in_a)} missing in B, {verdict}."
     return text
-
-
-def _rows(count: int) -> str:
-    return f"{count} row{'' if count == 1 else 's'}"
 
 
 def print_summary(screen: Console, found: Results) -> None:

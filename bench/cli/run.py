@@ -15,6 +15,7 @@ from bench.cli.results import print_summary, rebuilt
 from bench.cli.terminal import console
 from bench.core import machine
 from bench.core.plugins import load_plugins
+from bench.core.words import counted
 from bench.results.files import NotWritable, check_writable
 from bench.results.records import RunPlan
 from bench.results.revisions import made_before
@@ -55,7 +56,7 @@ def run(
     with Display(screen, planned.cells) as display:
         ended = _followed(engine.run(experiment, works, store, workers, files), display, experiment, store, files)
     if not ended.ran:
-        screen.print(f"nothing to run: all {len(works)} cells of {experiment.name} are finished")
+        screen.print(f"nothing to run: {_finished(len(works), experiment.name)}")
     if not _shown(store, screen, ended.ran, figures, ended.failed):
         return 1
     if chosen.stand_in_for:
@@ -68,6 +69,10 @@ def run(
     if ended.fault:
         raise ended.fault
     return 1 if ended.failed else 0
+
+
+def _finished(cells: int, name: str) -> str:
+    return f"all {counted(cells, 'cell')} of {name} are finished" if cells > 1 else f"the cell of {name} is finished"
 
 
 class _Ended(NamedTuple):

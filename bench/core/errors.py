@@ -7,6 +7,21 @@ from difflib import get_close_matches
 MERGED = " It merges keys in YAML 1.1 only, and specs are YAML 1.2: write the keys out."
 
 
+# What the field, its papers and its libraries call some of the names here.
+OTHER_WORDS = {
+    **dict.fromkeys(("std", "stddev", "noise_level", "standard_deviation", "variance"), "sigma"),
+    **dict.fromkeys(("prob", "probability", "amount", "density", "ratio", "rate"), "p"),
+    **dict.fromkeys(("channels", "filters", "features"), "width"),
+    **dict.fromkeys(("learning_rate", "step_size"), "lr"),
+    **dict.fromkeys(("train", "start", "execute"), "run"),
+    "bf16": "bfloat16",
+    "fp32": "float32",
+    "gpu": "cuda",
+    "l2": "weight_decay",
+    "layers": "depth",
+}
+
+
 class BenchError(Exception):
     """An error to report in a few lines, without a traceback."""
 
@@ -52,8 +67,11 @@ def unknown(what: str, given: object, valid: Iterable[str]) -> str:
 
 def nearest(given: object, valid: Iterable[str]) -> str:
     """A question whether the nearest of the valid names was meant, after a space; nothing where none is near."""
-    near = get_close_matches(str(given)[:100], list(valid), n=1, cutoff=0.5)
-    return f" Did you mean {near[0]}?" if near else ""
+    names, text = list(valid), str(given)[:100].lower()
+    other = {word: name for word, name in OTHER_WORDS.items() if name in names}
+    part = [name for name in names if min(len(text), len(name)) > 2 and (text in name or name in text)]
+    near = part[:1] or get_close_matches(text, [*names, *other], n=1, cutoff=0.5)
+    return f" Did you mean {other.get(near[0], near[0])}?" if near else ""
 
 
 def shorten(value: object, limit: int = 60) -> str:

@@ -1,13 +1,14 @@
 """Strict validation of plain values by a dataclass's types, with errors in plain words."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.core.errors import FieldError, shorten
+from bench.core.errors import FieldError, nearest, shorten
 
 T = TypeVar("T")
 
@@ -78,8 +79,9 @@ def _field_error(cls: type[Any], error: Mapping[str, Any]) -> FieldError:
         return nested.under(*path)
     if error["type"] == "missing":
         return FieldError("must be given", path)
-    value = error.get("input")
-    return FieldError(f"{_phrase(error)}; got {shorten(value)}{_meant(cls, path, value)}", path)
+    value, phrase = error.get("input"), _phrase(error)
+    hint = nearest(value, re.findall("'([^']*)'", phrase)) if error["type"] == "literal_error" else ""
+    return FieldError(f"{phrase}; got {shorten(value)}{'.' if hint else ''}{hint}{_meant(cls, path, value)}", path)
 
 
 def _meant(cls: type[Any], path: tuple[str | int, ...], value: Any) -> str:

@@ -14,6 +14,7 @@ from bench.core.errors import SpecError
 from bench.core.registry import Registered, Registry
 from bench.core.rng import permutation
 from bench.core.validation import PERCENT, Meant
+from bench.core.words import counted
 from bench.datasets import cache
 from bench.datasets.download import Progress
 
@@ -164,9 +165,9 @@ class Dataset(Registered):
         made = cache.made(self._identity(source))
         if made is None:
             made = self._entry(source).made
-        counted = {what: f"{count} image{'' if count == 1 else 's'} {what}" for what, count in made.items()}
-        facts = [text for what, text in counted.items() if what.startswith(HARMLESS)]
-        return Notes((*source.remarks, *facts), (*source.caveats, *(t for t in counted.values() if t not in facts)))
+        told = {what: f"{counted(count, 'image')} {what}" for what, count in made.items()}
+        facts = [text for what, text in told.items() if what.startswith(HARMLESS)]
+        return Notes((*source.remarks, *facts), (*source.caveats, *(t for t in told.values() if t not in facts)))
 
     def _entry(self, source: Source) -> cache.Entry:
         chosen = self._choice(source)

@@ -16,6 +16,7 @@ from annotated_types import MinLen
 from bench.core import machine, pictures
 from bench.core.errors import DataError, FieldError, shorten
 from bench.core.rng import permutation
+from bench.core.words import counted
 from bench.datasets import cache
 from bench.datasets.base import SEED, Dataset, Pixels, Source, datasets
 
@@ -100,7 +101,10 @@ class Folder(Dataset):
         if contents.shared:
             copies = {theirs for _, theirs in contents.shared}
             test = [file for position, file in enumerate(test) if position not in copies]
-            remarks = (*remarks, f"{len(copies)} images left out of the test split: copies of training images")
+            remarks = (
+                *remarks,
+                f"{counted(len(copies), 'image')} left out of the test split: copies of training images",
+            )
         return Source(
             {"train": contents.train, "test": contents.test, "left_out": len(contents.shared)},
             train=len(train),

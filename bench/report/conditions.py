@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.core.words import counted
 from bench.metrics import Measure
 from bench.results.names import contender_names, crossed, short_noises
 from bench.results.ranking import disputes
@@ -45,8 +46,8 @@ def conditions(
     version = environment.get("noise-bench") or environment.get("git_commit")
     text = (
         f"Data: {plan.dataset}, {data['size']}x{data['size']} RGB, {data['train']:,} training, "
-        f"{data['validation']:,} validation and {data['test']:,} test images{_caveats(plan)}. "
-        f"Training: {_settings(plan.train)}. {seeds} seed{'s' if seeds > 1 else ''}. "
+        f"{data['validation']:,} validation and {counted(data['test'], 'test image')}{_caveats(plan)}. "
+        f"Training: {_settings(plan.train)}. {counted(seeds, 'seed')}. "
         "Scores: means over the test images; outputs clipped to [0, 1], noise too unless its label says clip=false"
         f"{_intervals(summaries)}.{_ceiling(plan.leading, summaries)} noise-bench {version}, torch {torch_version}, "
         f"{environment.get('cpu')}."

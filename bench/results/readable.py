@@ -62,10 +62,10 @@ def _cell(summary: Summary, metric: Measure, among: Sequence[float]) -> str:
 
 def _seeds(summary: Summary) -> str:
     trained = summary.contender.trained
-    parts = [str(summary.seeds) if trained or summary.failed else "-"]
+    parts = [str(summary.seeds)] if summary.seeds or (summary.open and trained) else []
     parts += [f"{len(summary.failed)} failed"] if summary.failed else []
     parts += [f"{len(summary.open)} to run"] if summary.open and trained else []
-    return ", ".join(parts)
+    return ", ".join(parts) or "-"
 
 
 def to_markdown(text: "pandas.DataFrame", conditions: str) -> str:

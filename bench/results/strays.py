@@ -43,9 +43,7 @@ def left_out(found: Sequence[Stray], folder: object) -> str:
     more = f" and {len(titles) - NAMED} more" if len(titles) > NAMED else ""
     cells = "1 stored cell is" if len(found) == 1 else f"{len(found)} stored cells are"
     named = "; ".join(titles[:NAMED])
-    return (
-        f"{cells} not in this plan ({named}{more}): kept, in no table; `bench prune {folder}` removes them"
-    )
+    return f"{cells} not in this plan ({named}{more}): kept, in no table; `bench prune {folder}` removes them"
 
 
 def _title(store: Store, cell: str) -> str:

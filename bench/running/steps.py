@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.core.errors import BenchError
+from bench.core.words import counted
 from bench.results.store import CellStore
 from bench.running.events import Begun, Event, Scored, Trained
 from bench.running.pending import Pending
@@ -151,7 +152,7 @@ class CellRun:
                 averages = self.folder.averages(test, self.experiment.metrics)
             yield Scored(self.work, noise.label(), {column: average.mean for column, average in averages.items()})
         if reasons:
-            others = f" (and {len(reasons) - 1} more tests failed)" if len(reasons) > 1 else ""
+            others = f" (and {counted(len(reasons) - 1, 'more test')} failed)" if len(reasons) > 1 else ""
             raise CellFailed(next(iter(reasons.values())) + others, reasons)
 
 

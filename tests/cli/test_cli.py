@@ -213,7 +213,7 @@ def test_a_thousand_cells_are_planned_in_a_moment() -> None:
     text = run(
         "plan", "spec.yaml", "--set", f"noises=[{{gaussian: {{sigma: {levels}}}}}]", "--set", f"seeds={list(range(10))}"
     )
-    assert "1003 cells: 0 finished" in text
+    assert "1,003 cells: 0 finished" in text
     assert time.process_time() - started < 1.5
 
 

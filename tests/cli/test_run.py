@@ -414,7 +414,7 @@ def test_a_plan_tells_what_is_left(copy: Path, home: Path) -> None:
     next(copy.rglob("weights.safetensors")).unlink()
     before = snapshot(copy)
     found = bench("plan", home / "spec.yaml", "--results", copy)
-    assert "3 cells: 2 finished, 1 to run (2 epochs, 1 tests)" in found.output
+    assert "3 cells: 2 finished, 1 to run (2 epochs, 1 test)" in found.output
     assert snapshot(copy) == before, "a plan changes nothing"
 
 

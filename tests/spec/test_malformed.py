@@ -279,7 +279,7 @@ USAGE = {
     "unknown option": ["plan", "good.yaml", "--resutls", "x"],
     "no spec": ["run"],
     "no workers": ["run", "good.yaml", "--workers", "0"],
-    "unknown kind": ["list", "noise"],
+    "unknown kind": ["list", "nois"],
     "size 1": ["show", "model", "conv", "--size", "1"],
     "negative drop": ["compare", "a", "b", "--max-drop", "-1"],
     "a drop that is no number": ["compare", "a", "b", "--max-drop", "nan"],

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from bench.core.labels import Label
 from bench.core.lazy import pandas
+from bench.core.words import counted
 from bench.metrics import Measure
 from bench.results.names import contender_names, crossed, short_noises
 from bench.results.ranking import Ranking, counted_text, disputes, rank
@@ -173,18 +174,18 @@ class View:
             notes.append("Each denoiser is tested on the noise it was trained on.")
         failed = {row.cell.id for summary in self.summaries for row in summary.failed}
         if failed:
-            notes.append(f"{_count(len(failed), 'cell')} failed and left out; results.csv says why.")
+            notes.append(f"{counted(len(failed), 'cell')} failed and left out; results.csv says why.")
         left = dict.fromkeys(name for noise in self.tests for name in self.left(noise))
         if left:
             names, more = list(left)[:NAMED], len(left) - NAMED
             notes.append(f"Still to be run: {', '.join(names)}{f' and {more} more' if more > 0 else ''}.")
-        counted = [text for summary in known if (text := self._counted(summary))]
-        if counted:
-            rest = f"; {_count(len(counted) - NAMED, 'more row')}" if len(counted) > NAMED else ""
-            notes.append(f"{'; '.join(counted[:NAMED])}{rest}.")
+        capped = [text for summary in known if (text := self._counted(summary))]
+        if capped:
+            rest = f"; {counted(len(capped) - NAMED, 'more row')}" if len(capped) > NAMED else ""
+            notes.append(f"{'; '.join(capped[:NAMED])}{rest}.")
         lost = sum(bool(summary.scored) and not self._known(summary) for summary in self.summaries)
         if lost:
-            notes.append(f"{_count(lost, 'value')} not finite or not measured.")
+            notes.append(f"{counted(lost, 'value')} not finite or not measured.")
         return " ".join(filter(None, notes))
 
     def _counted(self, summary: Summary) -> str:
@@ -219,7 +220,3 @@ def _bars(known: Sequence[Summary], metric: Measure) -> str:
         frozenset({"seeds", "images"}): "over seeds where a model has several, otherwise over test images",
     }
     return f"Error bars: 95 % confidence intervals {words[frozenset(over)]}." if over else ""
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
