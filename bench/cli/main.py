@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bench.cli import completion
 from bench.core.errors import BenchError, DataError, nearest, unknown
 from bench.core.lazy import Lazy
 from bench.core.plugins import SKIPPED
@@ -110,6 +111,12 @@ def plugin_options(command: Command) -> Command:
     return command
 
 
+def quiet_option(command: Command) -> Command:
+    """`--quiet`."""
+    text = "Only the best of each noise, warnings and where results are."
+    return click.option("--quiet", is_flag=True, help=text)(command)
+
+
 def skip_plugins(context: click.Context, option: click.Parameter, given: bool) -> None:
     """What `--no-plugins` does, in this process and in its workers."""
     if given:
@@ -119,9 +126,14 @@ def skip_plugins(context: click.Context, option: click.Parameter, given: bool) -
 def spec_options(command: Command) -> Command:
     """A spec, its overrides and where results go."""
     for decorate in (
-        click.argument("spec", type=click.Path(path_type=Path)),
+        click.argument("spec", type=click.Path(path_type=Path), shell_complete=completion.specs),
         click.option(
-            "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one value, as in train.epochs=2."
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Set one value, as in train.epochs=2.",
+            shell_complete=completion.settable,
         ),
         click.option(
             "--results",
@@ -155,6 +167,8 @@ def main() -> None:
 @spec_options
 @click.option("--workers", type=click.IntRange(1), help="Number of local processes; default: one per processor.")
 @click.option("--no-figures", is_flag=True, help="Write the tables only; `bench report` draws the figures later.")
+@quiet_option
+@click.option("--verbose", is_flag=True, help="Say why images stand in for others.")
 def run(
     spec: Path,
     overrides: tuple[str, ...],
@@ -162,6 +176,8 @@ def run(
     plugins: tuple[str, ...],
     workers: int | None,
     no_figures: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Train and score what SPEC asks for; what is finished already is kept.
 
@@ -170,11 +186,12 @@ def run(
     Exit codes: 0 all done, 1 a cell failed (the others are kept), 2 the spec or command is wrong,
     3 the data are unavailable, 70 an internal error, 130 interrupted.
     """
-    sys.exit(run_command.run(spec, overrides, results, plugins, workers, figures=not no_figures))
+    sys.exit(run_command.run(spec, overrides, results, plugins, workers, not no_figures, quiet, verbose))
 
 
 @main.command()
 @spec_options
+@click.option("--verbose", is_flag=True, help="Say why images stand in for others.")
 @click.option("--measure", is_flag=True, help="Benchmark each kind of work first.")
 @click.option("--workers", type=click.IntRange(1), help="Forecast for this many processes.")
 def plan(
@@ -184,17 +201,26 @@ def plan(
     plugins: tuple[str, ...],
     measure: bool,
     workers: int | None,
+    verbose: bool,
 ) -> None:
     """Show the cells of SPEC: what is done, what is left, and how long that takes."""
-    plan_command.plan(spec, overrides, results, plugins, measure, workers)
+    plan_command.plan(spec, overrides, results, plugins, measure, workers, verbose)
 
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@quiet_option
 @plugin_options
-def report(folder: Path, plugins: tuple[str, ...]) -> None:
+def report(folder: Path, plugins: tuple[str, ...], quiet: bool) -> None:
     """Rebuild tables, figures and report.html of a results FOLDER from what is stored."""
-    results_command.report(folder, plugins)
+    results_command.report(folder, plugins, quiet)
+
+
+@main.command("open")
+@click.argument("folder", default="results/default", type=click.Path(path_type=Path))
+def open_(folder: Path) -> None:
+    """Show the report of a results FOLDER, by default results/default, in the browser."""
+    results_command.open_report(folder)
 
 
 @main.command()
@@ -202,6 +228,8 @@ def report(folder: Path, plugins: tuple[str, ...]) -> None:
 @click.argument("after", metavar="B", type=click.Path(path_type=Path))
 @click.option("--max-drop", type=Decibels(), default=0.1, show_default=True, metavar="DB", help="PSNR that B may lose.")
 @click.option("--allow-missing", is_flag=True, help="B may lack rows and metrics that A has.")
+@click.option("--all", "show", flag_value="all", help="Show rows without a change too.")
+@click.option("--quiet", "show", flag_value="summary", help="Only the summary and what is missing.")
 @click.option("--csv", type=click.Path(path_type=Path), help="Also write the differences as CSV.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write them as Markdown.")
 @plugin_options
@@ -212,6 +240,7 @@ def compare(
     allow_missing: bool,
     csv: Path | None,
     markdown: Path | None,
+    show: str | None,
     plugins: tuple[str, ...],
 ) -> None:
     """Compare two results folders: is B better or worse than A?
@@ -219,7 +248,7 @@ def compare(
     Exit codes: 0 no worse, 1 worse or something of A is missing in B, 2 not comparable: other protocols or unfinished,
     70 an internal error.
     """
-    sys.exit(results_command.compare(before, after, max_drop, allow_missing, csv, markdown, plugins))
+    sys.exit(results_command.compare(before, after, max_drop, allow_missing, csv, markdown, plugins, show or "changes"))
 
 
 @main.command()
@@ -248,7 +277,7 @@ def show() -> None:
 
 
 @show.command("noise")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.noise_names)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Draw its levels side by side into this file.")
 @plugin_options
 def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None:
@@ -257,7 +286,7 @@ def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None
 
 
 @show.command("model")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.model_names)
 @click.option("--size", type=click.IntRange(8, 512), default=32, show_default=True, help="Side of the images.")
 @plugin_options
 def show_model(name: str, size: int, plugins: tuple[str, ...]) -> None:
@@ -274,7 +303,7 @@ def init(file: Path, force: bool) -> None:
 
 
 @main.command()
-@click.argument("name", default="cifar10")
+@click.argument("name", default="cifar10", shell_complete=completion.dataset_names)
 @plugin_options
 def data(name: str, plugins: tuple[str, ...]) -> None:
     """Fetch and verify a dataset now."""
@@ -290,8 +319,18 @@ def data(name: str, plugins: tuple[str, ...]) -> None:
     type=click.Path(path_type=Path),
     help="Results folder, or folder of one trained cell: results/NAME/cells/ID.",
 )
-@click.option("--model", default="", help="Which model of the results: unet, or 'unet 32' for one of several widths.")
-@click.option("--noise", default="", help="Trained on, or fitted to, which noise: gaussian, or 'gaussian 0.1'.")
+@click.option(
+    "--model",
+    default="",
+    shell_complete=completion.model_names,
+    help="Which model of the results: unet, or 'unet 32' for one of several widths.",
+)
+@click.option(
+    "--noise",
+    default="",
+    shell_complete=completion.noise_names,
+    help="Trained on, or fitted to, which noise: gaussian, or 'gaussian 0.1'.",
+)
 @click.option(
     "-o",
     "--output",

@@ -31,6 +31,7 @@ def plan(
     plugins: tuple[str, ...],
     measure: bool = False,
     workers: int | None = None,
+    verbose: bool = False,
 ) -> None:
     """Print the cells, what is left, and how long that will take where it was measured."""
     screen = console()
@@ -38,7 +39,7 @@ def plan(
     experiment = spec.load(spec_path, overrides)
     store = Store(results / experiment.name)
     chosen = choose(experiment, store.earlier(), lambda dataset: dataset.to_fetch())
-    chosen.announce(screen)
+    chosen.announce(screen, verbose)
     experiment = chosen.experiment
     known = forecast.remembered()
     if measure:

@@ -1,17 +1,22 @@
 """`bench report` and `bench compare`: results in words and tables."""
 
+import math
+import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 
 from bench.cli.catalogue import plugin_files
 from bench.cli.progress import Drawing
 from bench.cli.terminal import console, show_sections
+from bench.core.errors import BenchError
 from bench.core.words import counted
 from bench.report import rebuild
 from bench.report.conditions import damage
+from bench.report.figures.view import View
 from bench.report.rebuild import Results
 from bench.results import compare as comparison
 from bench.results.files import write
@@ -19,17 +24,40 @@ from bench.results.readable import for_readers, to_markdown
 from bench.results.revisions import outdated_cells
 from bench.results.store import Store
 
+LISTED = 6  # test noises whose best stands in the first line
 
-def report(folder: Path, plugins: tuple[str, ...]) -> None:
+
+def report(folder: Path, plugins: tuple[str, ...], quiet: bool = False) -> None:
     """Rebuild everything that is derived."""
     plugin_files(plugins)
     store = Store(folder)
     screen = console()
-    found = rebuilt(store, screen)
+    found = rebuilt(store, console(quiet))
     if note := outdated_cells(store, found.plan):
         screen.print(note, style="bold")
-    print_summary(screen, found)
-    screen.print(f"tables, figures and report: {store.root}/report.html", markup=False)
+    print_summary(screen, found, quiet)
+    screen.print(written(store))
+
+
+def written(store: Store, figures: bool = True) -> str:
+    """Where results are to be seen."""
+    if not figures:
+        return f"tables: {store.root}/tables; `bench report {store.root}` draws the figures"
+    return f"tables, figures and report: {store.root}/report.html\n{link(store)}"
+
+
+def link(store: Store) -> str:
+    """The report's address, for a browser."""
+    return (store.root / "report.html").absolute().as_uri()
+
+
+def open_report(folder: Path) -> None:
+    """Show a folder's report in the browser, or say where it is. Raises BenchError without a report."""
+    store = Store(folder)
+    if not (store.root / "report.html").is_file():
+        raise BenchError(f"{folder} holds no report.html: run a spec, or draw it with `bench report {folder}`")
+    shown = "opened" if webbrowser.open(link(store)) else "no browser was found here; open"
+    console().print(f"{shown} {link(store)}")
 
 
 def compare(
@@ -40,12 +68,15 @@ def compare(
     csv: Path | None,
     markdown: Path | None,
     plugins: tuple[str, ...],
+    show: Literal["all", "changes", "summary"] = "changes",
 ) -> int:
     """Exit code 0 no worse, 1 worse or something of A missing in B."""
     plugin_files(plugins)
     found = comparison.compare(Store(before), Store(after), max_drop, allow_missing)
     screen = console()
-    _print_differences(screen, found)
+    screen.print(_verdicts(found, max_drop) + f" A: {before}, B: {after}", style="bold")
+    if show != "summary":
+        _print_differences(screen, found, everything=show == "all")
     alone = [*(f"missing in B: {row}" for row in found.only_in_a), *(f"new in B: {row}" for row in found.only_in_b)]
     for line in alone:
         screen.print(line)
@@ -54,7 +85,6 @@ def compare(
     if markdown:
         note = [f"A: {before}. B: {after}. PSNR may fall by {max_drop:g} dB.", *(f"- {line}" for line in alone)]
         write(markdown, to_markdown(comparison.for_readers(found), "\n".join(note)))
-    screen.print(_verdicts(found, max_drop) + f" A: {before}, B: {after}")
     return found.exit_code
 
 
@@ -78,17 +108,47 @@ def _verdicts(found: comparison.Comparison, max_drop: float) -> str:
     return text
 
 
-def print_summary(screen: Console, found: Results) -> None:
-    """Print what is missing from a folder, its summary by test noise, its conditions, and why rows have no result."""
+def print_summary(screen: Console, found: Results, quiet: bool = False) -> None:
+    """Print the best of each noise, what is missing, the summary by test noise, conditions and failures.
+
+    quiet: only the best and what is missing.
+    """
+    screen.print(_best(found), style="bold")
+    for note in (found.conditions.missing, damage(found.damaged) if found.damaged else ""):
+        if note:
+            screen.print(note, style="bold")
+    if not quiet:
+        _print_table(screen, found)
+    if found.plan.note:
+        screen.print(f"note: {found.plan.note}", style="bold")
+
+
+def _best(found: Results) -> str:
+    """The best of each test noise, in a line."""
+    view = View(found.plan.leading, tuple(found.summaries))
+    parts = [f"{noise}: {_winner(view, noise)}" for noise in view.tests[:LISTED]]
+    more = f"; and {counted(len(view.tests) - LISTED, 'more test noise')}" if len(view.tests) > LISTED else ""
+    return f"best {view.metric.title}: {'; '.join(parts)}{more}"
+
+
+def _winner(view: View, noise: str) -> str:
+    best, metric = view.best(noise), view.metric
+    if not best:
+        return "still to be run" if view.left(noise) else "no result"
+    if noise in view.disputes:
+        return "no single best"
+    value = best[0].value.mean
+    unit = f" {metric.unit}" if metric.unit and math.isfinite(value) else ""
+    return f"{' = '.join(point.contender for point in best)}, {metric.format(value)}{unit}"
+
+
+def _print_table(screen: Console, found: Results) -> None:
     text = for_readers(found.summaries, found.plan, mark="{} *")
     text["trained on"] = text["trained on"].where(text["trained on"] != text["test noise"], "")
     columns = [str(key) for key in text if key == "model" or (key != "test noise" and set(text[key]) - {"", "-"})]
     sections: dict[str, list[Sequence[str]]] = {}
     for noise, cells in zip(text["test noise"], text[columns].itertuples(index=False), strict=True):
         sections.setdefault(noise, []).append(cells)
-    for note in (found.conditions.missing, damage(found.damaged) if found.damaged else ""):
-        if note:
-            screen.print(note, style="bold")
     show_sections(screen, columns, sections)
     rest = replace(found.conditions, missing="")
     screen.print(f"* best of its test noise; trained on that noise unless stated otherwise. {rest}")
@@ -100,10 +160,14 @@ def print_summary(screen: Console, found: Results) -> None:
             screen.print(f"no result: {who.with_settings()}{trained}, on {test}{seed}: {row.error}")
 
 
-def _print_differences(screen: Console, found: comparison.Comparison) -> None:
-    """A line per row and metric: metrics side by side, each before, after and its change, would not fit a terminal."""
+def _print_differences(screen: Console, found: comparison.Comparison, everything: bool) -> None:
+    """A line per row and metric: metrics side by side, each before, after and its change, would not fit a terminal.
+
+    everything: rows without a change too; otherwise they are counted.
+    """
+    changed = [row for row in found.differences if everything or row.verdict != "same"]
     sections: dict[str, list[Sequence[str]]] = {}
-    for row in found.differences:
+    for row in changed:
         contender, test = row.key
         trained = "" if contender.train_noise in (None, test) else str(contender.train_noise)
         shown = sections.setdefault(str(test), [])
@@ -114,4 +178,9 @@ def _print_differences(screen: Console, found: comparison.Comparison) -> None:
             values = (metric.format(change.a), metric.format(change.b), metric.format(change.change, signed=True))
             verdict = f"{row.verdict} {row.reason}".strip() if metric.column == comparison.GATE else ""
             shown.append((*what, metric.column, *values, verdict))
-    show_sections(screen, ("model", "trained on", "metric", "A", "B", "B - A", "verdict"), sections)
+    if sections:
+        show_sections(screen, ("model", "trained on", "metric", "A", "B", "B - A", "verdict"), sections)
+    if len(changed) < len(found.differences):
+        screen.print(
+            f"{counted(len(found.differences) - len(changed), 'row')} the same within the tolerance; --all shows them"
+        )

@@ -11,7 +11,7 @@ from bench import spec
 from bench.cli.catalogue import plugin_files
 from bench.cli.data import prepared
 from bench.cli.progress import Display
-from bench.cli.results import print_summary, rebuilt
+from bench.cli.results import print_summary, rebuilt, written
 from bench.cli.terminal import console
 from bench.core import machine
 from bench.core.plugins import load_plugins
@@ -33,14 +33,16 @@ def run(
     plugins: tuple[str, ...],
     workers: int | None,
     figures: bool = True,
+    quiet: bool = False,
+    verbose: bool = False,
 ) -> int:
     """Exit code 0, or 1 where a cell failed. Raises what failed in this package itself, once all else is done."""
-    screen = console()
+    screen, details = console(), console(quiet)
     files = plugin_files(plugins)
     experiment = spec.load(spec_path, overrides)
     store = Store(results / experiment.name)
     chosen = prepared(experiment, store.earlier(), screen)
-    chosen.announce(screen, verbose=False)
+    chosen.announce(screen, verbose)
     experiment = resolved(chosen.experiment)
     works = taken(works_of(experiment, forecast.remembered().compiling_pays), store)
     able.check(experiment, works, store)
@@ -53,19 +55,18 @@ def run(
     if store.earlier() is None:
         check_writable(store.root)
     store.begin(as_run(chosen.asked, works).node(), planned)
-    with Display(screen, planned.cells) as display:
+    with Display(details, planned.cells) as display:
         ended = _followed(engine.run(experiment, works, store, workers, files), display, experiment, store, files)
     if not ended.ran:
-        screen.print(f"nothing to run: {_finished(len(works), experiment.name)}")
-    if not _shown(store, screen, ended.ran, figures, ended.failed):
+        details.print(f"nothing to run: {_finished(len(works), experiment.name)}")
+    if not _shown(store, (screen, details), ended.ran, figures, ended.failed):
         return 1
     if chosen.stand_in_for:
         screen.print(
             f"\nSTAND-IN IMAGES: these numbers are for {experiment.dataset.label()}, not {chosen.stand_in_for}.",
             style="bold",
         )
-    written = f"tables, figures and report: {store.root}/report.html"
-    screen.print(written if figures else f"tables: {store.root}/tables; `bench report {store.root}` draws the figures")
+    screen.print(written(store, figures))
     if ended.fault:
         raise ended.fault
     return 1 if ended.failed else 0
@@ -103,10 +104,14 @@ def _followed(
     return ended
 
 
-def _shown(store: Store, screen: Console, ran: bool, figures: bool, failed: bool) -> bool:
-    """Write and print the tables; false where the disk is full, which is why cells failed."""
+def _shown(store: Store, screens: tuple[Console, Console], ran: bool, figures: bool, failed: bool) -> bool:
+    """Write and print the tables; false where the disk is full, which is why cells failed.
+
+    screens: for what matters and for details.
+    """
+    screen, details = screens
     try:
-        print_summary(screen, rebuilt(store, screen, force=ran, draw=figures))
+        print_summary(screen, rebuilt(store, details, force=ran, draw=figures), quiet=details.quiet)
     except NotWritable as error:
         if not failed:
             raise

@@ -16,11 +16,14 @@ NUMBER = re.compile(r"([-+]?[\d,.]+(e[-+]?\d+)?|-)?")
 Row = Sequence[str]
 
 
-def console() -> Console:
-    """Standard output, colours and live bars only where it is a terminal. Text is printed as it is, without markup."""
+def console(quiet: bool = False) -> Console:
+    """Standard output, colours and live bars only where it is a terminal. Text is printed as it is, without markup.
+
+    quiet: print nothing.
+    """
     terminal = sys.stdout is not None and sys.stdout.isatty()  # None where the output was closed
     live = terminal and os.environ.get("TERM") not in ("dumb", "unknown")
-    return Console(force_terminal=live, soft_wrap=not live, markup=False, emoji=False, highlight=False)
+    return Console(force_terminal=live, soft_wrap=not live, markup=False, emoji=False, highlight=False, quiet=quiet)
 
 
 def show_table(screen: Console, columns: Row, rows: Sequence[Row]) -> None:

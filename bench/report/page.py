@@ -122,6 +122,7 @@ def page(
         title=plan.name,
         warnings=list(_warnings(plan, conditions, damaged)),
         headline=_headline(View(plan.leading, tuple(summaries))),
+        note=plan.note,
         caveats=list(plan.notes.caveats),
         conditions={name: value for name, value in named.items() if value},
         figures=[(figure.stem.replace("_", " "), _base64(figure.png), _base64(figure.dark)) for figure in figures],

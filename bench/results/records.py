@@ -224,7 +224,7 @@ class RunPlan:
     """What a results folder was run for, in the order of its tables: all they need besides the markers.
 
     dataset: its label. stand_in_for: the dataset that was asked for and could not be had, or empty.
-    data: the identity of the images. notes: what to know of them.
+    data: the identity of the images. notes: what to know of them. note: the spec's own.
     train: the training settings as the spec has them. varied: those that vary.
     chosen: the columns of what validation images chose, `chosen_lr` and `fitted`, where something was left to choose.
     """
@@ -240,6 +240,7 @@ class RunPlan:
     chosen: tuple[str, ...]
     cells: tuple[PlannedCell, ...]
     notes: Notes = NONE
+    note: str = ""
 
     @classmethod
     def of(
@@ -260,6 +261,7 @@ class RunPlan:
             chosen=(*(["chosen_lr"] if searched else []), *(["fitted"] if fits else [])),
             cells=tuple(PlannedCell.of(work, experiment.varied) for work in works),
             notes=notes,
+            note=experiment.note,
         )
 
     @classmethod
@@ -276,6 +278,7 @@ class RunPlan:
             seeds=tuple(node["seeds"]),
             chosen=tuple(node["chosen"]),
             cells=tuple(PlannedCell.from_node(cell) for cell in node["cells"]),
+            note=node.get("note", ""),
             notes=Notes(**{kind: tuple(notes) for kind, notes in node.get("notes", {}).items()}),
         )
 
@@ -292,6 +295,7 @@ class RunPlan:
             "seeds": list(self.seeds),
             "chosen": list(self.chosen),
             "cells": [cell.node() for cell in self.cells],
+            "note": self.note,
             "notes": {kind: list(notes) for kind, notes in asdict(self.notes).items()},
         }
 

@@ -24,6 +24,7 @@ class Experiment:
 
     fallback: name of the dataset that stands in where `dataset` is unavailable.
     test_noises: None means `same`: trained models are tested on the noise they were trained on, the others on all.
+    note: what to say beside the results, for people.
     place: where the spec names its dataset, for messages; not part of what is run.
     """
 
@@ -36,6 +37,7 @@ class Experiment:
     train: tuple[Train, ...] = (Train(),)
     metrics: tuple[Metric, ...] = tuple(metrics.parse(name) for name in ("mse", "psnr", "ssim"))
     seeds: tuple[int, ...] = (0,)
+    note: str = ""
     place: str = field(default="", compare=False)
 
     @property
@@ -75,6 +77,7 @@ class Experiment:
             "train": {key: values if len(values) > 1 else values[0] for key, values in grid.items()},
             "metrics": [metric.node() for metric in self.metrics],
             "seeds": list(self.seeds),
+            **({"note": self.note} if self.note else {}),
         }
 
 

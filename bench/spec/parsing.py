@@ -18,6 +18,7 @@ from bench.spec.train_settings import TRAIN_KEYS, Train
 from bench.spec.yaml12 import MAX_CHARACTERS, Document, read
 
 MAX_TESTS = 100_000
+MAX_NOTE = 1000  # characters
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -199,6 +200,12 @@ def _seeds(value: Any) -> tuple[int, ...]:
     return tuple(value)
 
 
+def _note(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > MAX_NOTE:
+        raise FieldError(f"must be text of at most {MAX_NOTE} characters; got {shorten(value)}")
+    return " ".join(value.split())
+
+
 _PARTS: dict[str, Callable[[Any], Any]] = {
     "name": _name,
     "dataset": _dataset,
@@ -208,4 +215,5 @@ _PARTS: dict[str, Callable[[Any], Any]] = {
     "train": _train,
     "metrics": every(metrics),
     "seeds": _seeds,
+    "note": _note,
 }

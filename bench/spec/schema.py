@@ -11,6 +11,18 @@ from bench.noises import noises
 from bench.spec.experiment import KEYS, MAX_SEED, NAME, REQUIRED
 from bench.spec.train_settings import TRAIN_KEYS, Train
 
+DESCRIPTIONS = {
+    "name": "names the folder of the results",
+    "dataset": "the images: a name, or a name with its keys",
+    "models": "the denoisers to compare",
+    "noises": "what the models are trained on",
+    "test_noises": "what every model is tested on; same: its own training noise, and all of them for untrained ones",
+    "train": "how models are trained",
+    "metrics": "what is measured",
+    "seeds": "every training is repeated with each of them",
+    "note": "what to say beside the results, for people",
+}
+
 
 def schema() -> dict[str, Any]:
     """JSON Schema of a spec, for editors."""
@@ -19,18 +31,19 @@ def schema() -> dict[str, Any]:
     alone = [entry["properties"]["name"]["const"] for entry in described if entry["required"] == ["name"]]
     seed = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
     properties: dict[str, Any] = {
-        "name": {"type": "string", "pattern": f"^{NAME.pattern}$", "description": "names the folder of the results"},
+        "name": {"type": "string", "pattern": f"^{NAME.pattern}$", "description": DESCRIPTIONS["name"]},
         "dataset": {"anyOf": [{"enum": alone}, *described]},
         "train": _train_schema(),
         "seeds": {"type": "array", "items": seed, "minItems": 1, "uniqueItems": True},
         **{key: {"type": "array", "items": {"$ref": f"#/$defs/{kind}"}, "minItems": 1} for key, kind in lists.items()},
+        "note": {"type": "string"},
     }
     properties["test_noises"] = {"anyOf": [{"const": "same"}, properties["noises"]]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "noise-bench experiment",
         "type": "object",
-        "properties": {key: properties[key] for key in KEYS},
+        "properties": {key: {"description": DESCRIPTIONS[key], **properties[key]} for key in KEYS},
         "required": list(REQUIRED),
         "additionalProperties": False,
         "$defs": {registry.kind: registry.schema() for registry in (noises, models, metrics)},

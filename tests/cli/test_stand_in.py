@@ -97,7 +97,7 @@ def cells_to_run(output: str) -> list[str]:
 def test_plan_and_run_agree_on_the_images(spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = bench("plan", spec, "--results", tmp_path)
     assert BANNER in before.output and "2 cells: 0 finished, 2 to run (1 epoch, 2 tests)" in before.output
-    assert "2 of 2 cells to run (0 finished): 1 epochs and 2 tests" in run(spec, tmp_path).output
+    assert "2 of 2 cells to run (0 finished): 1 epoch and 2 tests" in run(spec, tmp_path).output
     assert set(cells_to_run(before.output)) == {path.name for path in (tmp_path / "both" / "cells").iterdir()}
     after = bench("plan", spec, "--results", tmp_path)
     assert BANNER in after.output and "2 cells: 2 finished, 0 to run" in after.output

@@ -91,7 +91,8 @@ def test_a_run_and_its_rerun(folder: Path) -> None:
     imported = {line.rpartition("|")[2].strip() for line in again.stderr.splitlines()}
     assert "bench.results.store" in imported and not imported & {"torch", "seaborn", "matplotlib", "scipy"}
     assert "nothing to run: all 3 cells of good are finished" in again.stdout
-    assert bench(folder, "compare", "results/good", "results/good", "--plugin", "my_noise.py").stdout.count("same") == 9
+    words = ("compare", "results/good", "results/good", "--all", "--plugin", "my_noise.py")
+    assert bench(folder, *words).stdout.count("  same") == 9
 
 
 def test_a_plugin_is_loaded_once_and_files_of_one_name_are_two(tmp_path: Path) -> None:

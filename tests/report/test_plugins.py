@@ -95,7 +95,7 @@ def test_results_are_reported_and_compared_without_the_code_of_their_plugins(hom
     assert "bench run experiment.yaml --plugin &#39;my metric.py&#39; --plugin my_model.py" in page
     digest = hashlib.sha256(METRIC.encode()).hexdigest()[:12]
     assert f"my metric.py (SHA-256 {digest}...)" in page
-    compared = bench("compare", "results/tiny", "results/tiny")
+    compared = bench("compare", "results/tiny", "results/tiny", "--all")
     assert compared.returncode == 0 and compared.stdout.count("mae") == 4, compared.stderr
 
 

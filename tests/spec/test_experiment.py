@@ -383,5 +383,5 @@ def test_any_wrong_value_is_refused_with_its_place(data: st.DataObject) -> None:
 
 def test_every_field_of_an_experiment_is_written_down() -> None:
     written = set(parse(LEAST).node())
-    assert written | {"fallback", "place"} == {field.name for field in dataclasses.fields(Experiment)}
+    assert written | {"fallback", "place", "note"} == {field.name for field in dataclasses.fields(Experiment)}
     assert {"name"} | set(Dataset.field_names()) <= set(parse(LEAST).node()["dataset"])
