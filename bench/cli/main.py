@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bench.cli import completion
 from bench.core.errors import BenchError, DataError, nearest, unknown
 from bench.core.lazy import Lazy
 from bench.core.plugins import SKIPPED
@@ -119,9 +120,14 @@ def skip_plugins(context: click.Context, option: click.Parameter, given: bool) -
 def spec_options(command: Command) -> Command:
     """A spec, its overrides and where results go."""
     for decorate in (
-        click.argument("spec", type=click.Path(path_type=Path)),
+        click.argument("spec", type=click.Path(path_type=Path), shell_complete=completion.specs),
         click.option(
-            "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one value, as in train.epochs=2."
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Set one value, as in train.epochs=2.",
+            shell_complete=completion.assignments,
         ),
         click.option(
             "--results",
@@ -248,7 +254,7 @@ def show() -> None:
 
 
 @show.command("noise")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.names("noises"))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Draw its levels side by side into this file.")
 @plugin_options
 def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None:
@@ -257,7 +263,7 @@ def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None
 
 
 @show.command("model")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.names("models"))
 @click.option("--size", type=click.IntRange(8, 512), default=32, show_default=True, help="Side of the images.")
 @plugin_options
 def show_model(name: str, size: int, plugins: tuple[str, ...]) -> None:
@@ -274,7 +280,7 @@ def init(file: Path, force: bool) -> None:
 
 
 @main.command()
-@click.argument("name", default="cifar10")
+@click.argument("name", default="cifar10", shell_complete=completion.names("datasets"))
 @plugin_options
 def data(name: str, plugins: tuple[str, ...]) -> None:
     """Fetch and verify a dataset now."""
@@ -290,8 +296,18 @@ def data(name: str, plugins: tuple[str, ...]) -> None:
     type=click.Path(path_type=Path),
     help="Results folder, or folder of one trained cell: results/NAME/cells/ID.",
 )
-@click.option("--model", default="", help="Which model of the results: unet, or 'unet 32' for one of several widths.")
-@click.option("--noise", default="", help="Trained on, or fitted to, which noise: gaussian, or 'gaussian 0.1'.")
+@click.option(
+    "--model",
+    default="",
+    help="Which model of the results: unet, or 'unet 32' for one of several widths.",
+    shell_complete=completion.names("models"),
+)
+@click.option(
+    "--noise",
+    default="",
+    help="Trained on, or fitted to, which noise: gaussian, or 'gaussian 0.1'.",
+    shell_complete=completion.names("noises"),
+)
 @click.option(
     "-o",
     "--output",
