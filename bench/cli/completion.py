@@ -1,5 +1,6 @@
-"""What a shell offers for a word that is being typed: names of the registries, specs and keys of `--set`."""
+"""What a shell offers at Tab: names of noises, models, datasets and specs; keys of `--set` and their values."""
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -8,40 +9,53 @@ from click.shell_completion import CompletionItem
 from bench.core.lazy import Lazy
 
 datasets = Lazy("bench.datasets")
-experiment = Lazy("bench.spec.experiment")
-bundled_specs = Lazy("bench.spec.bundled")
 models = Lazy("bench.models")
 noises = Lazy("bench.noises")
-settings = Lazy("bench.spec.train_settings")
+bundled = Lazy("bench.spec.bundled")
+schemas = Lazy("bench.spec.schema")
+
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
-def noise_names(context: click.Context, option: click.Parameter, typed: str) -> list[str]:
-    """Registered noises."""
-    return _starting(noises.noises, typed)
+def names(kind: str) -> Complete:
+    """Completes the name of a noise, model or dataset."""
+    registries = {"noises": noises, "models": models, "datasets": datasets}
+
+    def complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+        registry = getattr(registries[kind], kind)
+        return [CompletionItem(name, help=registry[name].describe()[0]) for name in registry if name.startswith(typed)]
+
+    return complete
 
 
-def model_names(context: click.Context, option: click.Parameter, typed: str) -> list[str]:
-    """Registered models."""
-    return _starting(models.models, typed)
+def specs(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Files, and the specs that come with the package; files first, since bash forgets what stands before them."""
+    found = [CompletionItem(name) for name in bundled.bundled() if name.startswith(typed)]
+    return [CompletionItem(typed, type="file"), *found]
 
 
-def dataset_names(context: click.Context, option: click.Parameter, typed: str) -> list[str]:
-    """Registered datasets."""
-    return _starting(datasets.datasets, typed)
+def assignments(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """The keys that `--set` takes, and after the `=` what a key can be set to where that is a choice."""
+    keys = dict(_keys(schemas.schema()))
+    key, equals, _ = typed.partition("=")
+    if equals:
+        offered = [CompletionItem(f"{key}={value}") for value in keys.get(key, {}).get("values", ())]
+    else:
+        offered = [CompletionItem(f"{key}=", help=found["help"]) for key, found in keys.items()]
+    return [item for item in offered if item.value.startswith(typed)]
 
 
-def specs(context: click.Context, option: click.Parameter, typed: str) -> list[CompletionItem]:
-    """Specs of the package, and files."""
-    return [CompletionItem(typed, type="file"), *map(CompletionItem, _starting(bundled_specs.bundled(), typed))]
+def _keys(schema: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each dotted key of a spec with its description and choices."""
+    kinds = {"models": "model", "noises": "noise", "test_noises": "noise", "metrics": "metric"}
+    for key, described in schema["properties"].items():
+        listed = schema["$defs"][kinds[key]]["anyOf"][0]["enum"] if key in kinds else ()
+        yield key, {"help": described["description"], "values": [f"[{name}]" for name in listed]}
+        below = (described, *described.get("anyOf", ()))
+        for inner, value in ((k, v) for part in below for k, v in part.get("properties", {}).items()):
+            yield f"{key}.{inner}", {"help": value["description"], "values": _choices(value)}
 
 
-def settable(context: click.Context, option: click.Parameter, typed: str) -> list[str]:
-    """Keys of a spec, those of `train` and of every dataset after their own."""
-    keys = [key for key in experiment.KEYS if key not in ("train", "dataset")]
-    keys += [f"train.{key}" for key in settings.TRAIN_KEYS]
-    keys += [f"dataset.{key}" for key in ("name", *datasets.Dataset.field_names())]
-    return [f"{key}=" for key in keys if key.startswith(typed)]
-
-
-def _starting(names: Any, typed: str) -> list[str]:
-    return [name for name in names if name.startswith(typed)]
+def _choices(value: Mapping[str, Any]) -> list[str]:
+    first = value["anyOf"][0] if "anyOf" in value else value
+    return [str(choice) for choice in first.get("enum", ())]

@@ -133,7 +133,7 @@ def spec_options(command: Command) -> Command:
             multiple=True,
             metavar="KEY=VALUE",
             help="Set one value, as in train.epochs=2.",
-            shell_complete=completion.settable,
+            shell_complete=completion.assignments,
         ),
         click.option(
             "--results",
@@ -277,7 +277,7 @@ def show() -> None:
 
 
 @show.command("noise")
-@click.argument("name", shell_complete=completion.noise_names)
+@click.argument("name", shell_complete=completion.names("noises"))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Draw its levels side by side into this file.")
 @plugin_options
 def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None:
@@ -286,7 +286,7 @@ def show_noise(name: str, output: Path | None, plugins: tuple[str, ...]) -> None
 
 
 @show.command("model")
-@click.argument("name", shell_complete=completion.model_names)
+@click.argument("name", shell_complete=completion.names("models"))
 @click.option("--size", type=click.IntRange(8, 512), default=32, show_default=True, help="Side of the images.")
 @plugin_options
 def show_model(name: str, size: int, plugins: tuple[str, ...]) -> None:
@@ -303,7 +303,7 @@ def init(file: Path, force: bool) -> None:
 
 
 @main.command()
-@click.argument("name", default="cifar10", shell_complete=completion.dataset_names)
+@click.argument("name", default="cifar10", shell_complete=completion.names("datasets"))
 @plugin_options
 def data(name: str, plugins: tuple[str, ...]) -> None:
     """Fetch and verify a dataset now."""
@@ -322,14 +322,14 @@ def data(name: str, plugins: tuple[str, ...]) -> None:
 @click.option(
     "--model",
     default="",
-    shell_complete=completion.model_names,
     help="Which model of the results: unet, or 'unet 32' for one of several widths.",
+    shell_complete=completion.names("models"),
 )
 @click.option(
     "--noise",
     default="",
-    shell_complete=completion.noise_names,
     help="Trained on, or fitted to, which noise: gaussian, or 'gaussian 0.1'.",
+    shell_complete=completion.names("noises"),
 )
 @click.option(
     "-o",

@@ -24,5 +24,6 @@ def class_schema(cls: type[Settings]) -> dict[str, Any]:
 def with_grids(value: dict[str, Any], takes_list: bool = False) -> list[dict[str, Any]]:
     """JSON Schemas of a value and of the grids that a spec may write in its place."""
     several = {"type": "array", "items": value, "minItems": 1}
-    grid = {"type": "object", "properties": {"grid": several}, "required": ["grid"], "additionalProperties": False}
+    values = {**several, "description": "values to try, each a point of the grid"}
+    grid = {"type": "object", "properties": {"grid": values}, "required": ["grid"], "additionalProperties": False}
     return [value, grid] if takes_list else [value, several, grid]

@@ -46,7 +46,8 @@ def parse_range(value: Mapping[str, Any], key: str) -> Range:
 
 def range_schema(level: dict[str, Any]) -> dict[str, Any]:
     """JSON Schema of a level or a range of levels, from that of a level."""
-    ends = {"range": {"type": "array", "items": level, "minItems": 2, "maxItems": 2}}
+    about = "lowest and highest level; one is drawn for each image"
+    ends = {"range": {"type": "array", "items": level, "minItems": 2, "maxItems": 2, "description": about}}
     drawn = {"type": "object", "properties": ends, "required": ["range"], "additionalProperties": False}
     return {"anyOf": [level, drawn]}
 

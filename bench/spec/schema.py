@@ -12,14 +12,15 @@ from bench.spec.experiment import KEYS, MAX_SEED, NAME, REQUIRED
 from bench.spec.train_settings import TRAIN_KEYS, Train
 
 DESCRIPTIONS = {
-    "name": "names the folder of the results",
-    "dataset": "the images: a name, or a name with its keys",
-    "models": "the denoisers to compare",
-    "noises": "what the models are trained on",
-    "test_noises": "what every model is tested on; same: its own training noise, and all of them for untrained ones",
+    "name": "name of the folder of the results",
+    "dataset": "the images, by the dataset's name or with keys",
+    "models": "denoisers: each is trained on every noise with every seed; what needs no training is scored once",
+    "noises": "noises to train on",
+    "test_noises": "`same`: a trained model is tested on the noise it was trained on, all others on every noise; "
+    "a list: every model is tested on every noise in it",
     "train": "how models are trained",
-    "metrics": "what is measured",
-    "seeds": "every training is repeated with each of them",
+    "metrics": "columns of the tables",
+    "seeds": "each seed is a separate training",
     "note": "what to say beside the results, for people",
 }
 
@@ -31,7 +32,7 @@ def schema() -> dict[str, Any]:
     alone = [entry["properties"]["name"]["const"] for entry in described if entry["required"] == ["name"]]
     seed = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
     properties: dict[str, Any] = {
-        "name": {"type": "string", "pattern": f"^{NAME.pattern}$", "description": DESCRIPTIONS["name"]},
+        "name": {"type": "string", "pattern": f"^{NAME.pattern}$"},
         "dataset": {"anyOf": [{"enum": alone}, *described]},
         "train": _train_schema(),
         "seeds": {"type": "array", "items": seed, "minItems": 1, "uniqueItems": True},
@@ -43,7 +44,7 @@ def schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "noise-bench experiment",
         "type": "object",
-        "properties": {key: {"description": DESCRIPTIONS[key], **properties[key]} for key in KEYS},
+        "properties": {key: {**properties[key], "description": DESCRIPTIONS[key]} for key in KEYS},
         "required": list(REQUIRED),
         "additionalProperties": False,
         "$defs": {registry.kind: registry.schema() for registry in (noises, models, metrics)},
@@ -55,6 +56,7 @@ def _train_schema() -> dict[str, Any]:
     keys = described["properties"]
     rate = keys["lr"]["anyOf"][0]
     rates = {"type": "array", "items": rate, "minItems": 1}
+    rates["description"] = "learning rates to train with; the one with the lowest validation loss is kept"
     search = {"type": "object", "properties": {"search": rates}, "required": ["search"], "additionalProperties": False}
     keys["lr"] = {**keys["lr"], "anyOf": with_grids({"anyOf": [rate, search]})}
     return {**described, "properties": {key: keys[key] for key in TRAIN_KEYS}}
@@ -65,9 +67,11 @@ def _dataset_schema(name: str) -> dict[str, Any]:
     single = {key: {**schema, "anyOf": schema["anyOf"][:1]} for key, schema in described["properties"].items()}
     fields = dataclasses.fields(datasets[name])
     needed = [f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+    called = {"const": name, "description": described["description"]}
+    stand_in = {"enum": list(datasets), "description": "dataset that stands in where this one is unavailable"}
     return {
         **described,
         "type": "object",
-        "properties": {"name": {"const": name}, "fallback": {"enum": list(datasets)}, **single},
+        "properties": {"name": called, "fallback": stand_in, **single},
         "required": ["name", *needed],
     }

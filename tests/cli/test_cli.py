@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 from PIL import Image
@@ -275,3 +276,23 @@ def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     found = CliRunner().invoke(main, ["list", "noises"])
     assert found.exit_code == 70
     assert "Traceback" in found.stderr and "AssertionError: a defect" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "offered"),
+    [
+        (["show", "noise"], "gau", "gaussian"),
+        (["show", "model"], "une", "unet"),
+        (["data"], "ci", "cifar10"),
+        (["denoise", "--model"], "une", "unet"),
+        (["denoise", "--noise"], "gau", "gaussian"),
+        (["run"], "smo", "smoke"),
+        (["plan", "smoke", "--set"], "train.opt", "train.optimizer="),
+        (["plan", "smoke", "--set"], "dataset.fal", "dataset.fallback="),
+        (["plan", "smoke", "--set"], "train.optimizer=adamw", "train.optimizer=adamw"),
+        (["plan", "smoke", "--set"], "metrics=[psn", "metrics=[psnr]"),
+    ],
+)
+def test_completion_offers_names_and_keys(arguments: list[str], typed: str, offered: str) -> None:
+    found = ShellComplete(main, {}, "bench", "_BENCH_COMPLETE").get_completions(arguments, typed)
+    assert [item.value for item in found if item.type == "plain"] == [offered]
