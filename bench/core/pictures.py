@@ -93,6 +93,10 @@ class Picture:
         image = self._rgb().resize((width, height), Image.Resampling.BICUBIC)
         return np.asarray(image), np.asarray(image.convert("L"))
 
+    def rgb(self) -> np.ndarray:
+        """The whole picture as uint8 RGB (height, width, 3), transparency laid on white."""
+        return np.asarray(self._rgb())
+
     def values(self) -> np.ndarray:
         """The values without alpha, float32 in [0, 1]: (1, height, width) for grey, (3, height, width) for RGB."""
         image = self.image

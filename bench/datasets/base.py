@@ -62,6 +62,8 @@ class Source:
         images and counts the conversions made. Without a validation pool, positions of "validation" are in the
         training pool.
     remarks: what to know about the pools. caveats: what of that changes the numbers.
+    twins: groups of positions in the training pool that show one picture; validation images split off it share none
+        with the training images.
     """
 
     identity: Mapping[str, Any]
@@ -71,6 +73,7 @@ class Source:
     fill: Callable[[Pixels, Pixels], Counter[str]]
     remarks: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
+    twins: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,9 +189,10 @@ class Dataset(Registered):
             held = train[split.train :]
         else:
             held = permutation(source.validation, SEED, "split", "validation")
+        train, held = _apart(train[: split.train], held[: split.validation], source.twins)
         return {
-            "train": train[: split.train],
-            "validation": held[: split.validation],
+            "train": train,
+            "validation": held,
             "test": permutation(source.test, SEED, "split", "test")[: split.test],
         }
 
@@ -215,6 +219,28 @@ class Dataset(Registered):
                 "Ask for fewer, or leave test out to take them all"
             )
         return split
+
+
+def _apart(train: np.ndarray, held: np.ndarray, twins: tuple[tuple[int, ...], ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The same images, with all that show one picture on one side; as given where they are already.
+
+    Raises SpecError where they all show one picture.
+    """
+    if not twins or not len(held):
+        return train, held
+    group = {position: number for number, positions in enumerate(twins) for position in positions}
+    together: dict[int, list[int]] = {}
+    for position in (*held.tolist(), *train[::-1].tolist()):
+        together.setdefault(group.get(position, -1 - position), []).append(position)
+    if len(together) == 1:
+        raise SpecError("all training images show the same picture, so none can be held back; set validation: 0")
+    validation: list[int] = []
+    for members in together.values():
+        if len(validation) + len(members) <= len(held):
+            validation += members
+    validation = validation or min(together.values(), key=len)
+    everything = np.concatenate([train, held])
+    return everything[~np.isin(everything, validation)], np.array(validation, dtype=held.dtype)
 
 
 datasets: Registry[Dataset] = Registry("dataset", Dataset)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from annotated_types import MinLen
@@ -19,6 +19,7 @@ from bench.core.rng import permutation
 from bench.core.words import counted
 from bench.datasets import cache
 from bench.datasets.base import SEED, Dataset, Pixels, Source, datasets
+from bench.datasets.survey import File, Seen, survey
 
 SPLITS = ("train", "test")
 TEST_SHARE = 0.2  # of the pictures of a folder without train/ and test/
@@ -30,21 +31,11 @@ BLOCK = 256  # pictures per task of the thread pool
 Text = Annotated[str, MinLen(1)]
 
 
-class File(NamedTuple):
-    """A picture file, and the facts that show whether it has changed: size in bytes, and times in nanoseconds."""
-
-    path: str
-    size: int
-    modified: int
-    changed: int
-
-
 class Contents(NamedTuple):
-    """Checksums of the training and the test pool, and pairs of positions in them that hold the same bytes."""
+    """Checksums of the files of the training and the test pool."""
 
     train: str
     test: str
-    shared: list[list[int]]
 
 
 @datasets.register("folder")
@@ -55,11 +46,14 @@ class Folder(Dataset):
     root: the folder, or several whose images are pooled; relative to the current directory. A folder named n
         times counts n times, which requires `validation: 0`.
     test_root: a folder to test on instead of the roots' own test images.
+    duplicates: what to do where a test image shows the same pixels as a training image, in any file format: refuse the
+        folders, or drop it. Where test images are drawn here, copies are always dropped.
     Source: the layout of torchvision.datasets.ImageFolder; formats: PNG, JPEG, BMP, WebP, GIF, TIFF, PPM.
     """
 
     root: Text | Annotated[tuple[Text, ...], MinLen(1)] = field(kw_only=True)
     test_root: Text | None = field(default=None, kw_only=True)
+    duplicates: Literal["refuse", "drop"] = field(default="refuse", kw_only=True)
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
@@ -91,27 +85,42 @@ class Folder(Dataset):
         train, test, remarks = self._files()
         folders = [str(_absolute(root)) for root in (*self._roots(), *([self.test_root] if self.test_root else []))]
         contents = _contents(folders, train, test)
-        if contents.shared and not self._splits():
-            ours, theirs = contents.shared[0]
-            raise DataError(
-                f"dataset {self.label()}: {len(contents.shared)} of {len(test)} test images are training images too, "
-                f"so scores would be too good: {test[theirs].path} is the same file as {train[ours].path}. "
-                "Delete one of each pair"
-            )
-        if contents.shared:
-            copies = {theirs for _, theirs in contents.shared}
-            test = [file for position, file in enumerate(test) if position not in copies]
-            remarks = (
-                *remarks,
-                f"{counted(len(copies), 'image')} left out of the test split: copies of training images",
-            )
+        seen = survey(folders, [*train, *test])
+        ours, theirs = seen[: len(train)], seen[len(train) :]
+        copies = self._copies(list(zip(train, ours, strict=True)), list(zip(test, theirs, strict=True)))
+        kept = [position for position in range(len(test)) if position not in copies]
+        twins = _twins(ours) if self.validation else ()
+        identity = {"train": contents.train, "test": contents.test, "left_out": len(copies)}
+        facts, caveats = _seen_twice(train, ours, [theirs[position] for position in kept], len(copies))
         return Source(
-            {"train": contents.train, "test": contents.test, "left_out": len(contents.shared)},
+            {**identity, "repeats": "together"} if twins else identity,
             train=len(train),
             validation=None,
-            test=len(test),
-            fill=partial(_fill, [file.path for file in train], [file.path for file in test], self.size),
-            remarks=remarks,
+            test=len(kept),
+            fill=partial(_fill, [file.path for file in train], [test[position].path for position in kept], self.size),
+            remarks=(*remarks, *facts),
+            caveats=caveats,
+            twins=twins,
+        )
+
+    def _copies(self, train: list[tuple[File, Seen]], test: list[tuple[File, Seen]]) -> set[int]:
+        """Positions of test images that show a training image, to be dropped. Raises DataError where that is refused.
+
+        Images of one colour are alike by chance: only where copies are dropped anyway do they count.
+        """
+        shown = {seen.digest: file.path for file, seen in train if seen.digest}
+        pairs = {place: shown[seen.digest] for place, (_, seen) in enumerate(test) if seen.digest in shown}
+        if self.duplicates == "drop" or self._splits():
+            return set(pairs)
+        pairs = {place: path for place, path in pairs.items() if not test[place][1].constant}
+        if not pairs:
+            return set()
+        named = [f"{test[place][0].path} shows the same pixels as {path}" for place, path in pairs.items()]
+        more = [f"and {len(named) - BROKEN_NAMED} more"] if len(named) > BROKEN_NAMED else []
+        raise DataError(
+            f"dataset {self.label()}: {len(pairs)} of {counted(len(test), 'test image')} are training images too, "
+            "so scores would be too good. Delete one of each pair, or set `duplicates: drop` to leave them out of the "
+            "test: " + "; ".join([*named[:BROKEN_NAMED], *more])
         )
 
     def _roots(self) -> tuple[str, ...]:
@@ -119,7 +128,7 @@ class Folder(Dataset):
 
     def _check_repeats(self) -> None:
         """Raise DataError if copies of one image would be both trained on and scored, or scored several times."""
-        root, times = Counter(_absolute(root) for root in self._roots()).most_common(1)[0]
+        root, times = Counter(Path(os.path.realpath(_absolute(root))) for root in self._roots()).most_common(1)[0]
         if times == 1:
             return
         wanted = []
@@ -216,6 +225,34 @@ def _pictures(folder: Path | str, deeper: bool = True) -> Iterator[File]:
                 yield from _pictures(entry.path, deeper=False)
 
 
+def _twins(seen: Sequence[Seen]) -> tuple[tuple[int, ...], ...]:
+    """Groups of positions that show one picture."""
+    groups: dict[str, list[int]] = {}
+    for position, (digest, _) in enumerate(seen):
+        if digest:
+            groups.setdefault(digest, []).append(position)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def _seen_twice(
+    train: Sequence[File], ours: Sequence[Seen], theirs: Sequence[Seen], dropped: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What to know of copies and of images of one colour; and what of that changes the numbers."""
+    once = {file.path: seen for file, seen in zip(train, ours, strict=True)}.values()  # a root may be named twice
+
+    def told(images: Sequence[Seen], kind: str) -> tuple[str, ...]:
+        repeats = sum(len(group) - 1 for group in _twins(images))
+        return (f"{counted(repeats, kind)} with the same pixels as another",) if repeats else ()
+
+    plain = sum(seen.constant for seen in (*once, *theirs))
+    left_out = (f"{counted(dropped, 'image')} left out of the test split: copies of training images",)
+    colour = (f"{counted(plain, 'image')} of one colour",)
+    return (
+        (*(left_out if dropped else ()), *told(list(once), "training image"), *(colour if plain else ())),
+        told(theirs, "test image"),
+    )
+
+
 def _contents(folders: Sequence[str], train: Sequence[File], test: Sequence[File]) -> Contents:
     """Checksums of the files, which are read again only if the size or the times of one have changed."""
     listing = hashlib.sha256()
@@ -223,15 +260,11 @@ def _contents(folders: Sequence[str], train: Sequence[File], test: Sequence[File
         lines = [f"{path}\0{size}\0{modified}\0{changed}\0" for path, size, modified, changed in files]
         listing.update("".join([*lines, "\0"]).encode(errors="surrogateescape"))
     state = listing.hexdigest()
-    known = cache.recall("folders", folders)
+    known = cache.recall("checksums", folders)
     if isinstance(known, list) and known[:1] == [state]:
         return Contents(*known[1:])
-    ours, theirs = _digests(train), _digests(test)
-    positions = {digest: position for position, digest in enumerate(ours)}
-    shared = [[positions[digest], place] for place, digest in enumerate(theirs) if digest in positions]
-    train_sum, test_sum = (hashlib.sha256(b"".join(digests)).hexdigest() for digests in (ours, theirs))
-    contents = Contents(train_sum, test_sum, shared)
-    cache.remember("folders", folders, [state, *contents])
+    contents = Contents(*(hashlib.sha256(b"".join(_digests(files))).hexdigest() for files in (train, test)))
+    cache.remember("checksums", folders, [state, *contents])
     return contents
 
 

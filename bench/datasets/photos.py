@@ -60,7 +60,9 @@ class Photos(Dataset):
         scenes = {part: ", ".join(Path(photo.file).stem for photo in self.photos[part]) for part in PARTS}
         return Source(
             {"sha256": checksums, "cuts": plain([self.photos[part] for part in PARTS]), "steps": STEPS},
-            **counts,
+            train=counts["train"],
+            validation=counts["validation"],
+            test=counts["test"],
             fill=self._fill,
             remarks=tuple(f"{part}: crops of {scenes[part]}" for part in PARTS),
             caveats=("crops of one photograph overlap, so intervals over images come out too narrow",),

@@ -468,6 +468,23 @@ def test_folders_that_hold_no_data(tmp_path: Path, make: Callable[[Path], object
         Folder(root=str(tmp_path / "root")).identity()
 
 
+def test_test_images_in_another_format_are_refused_or_dropped(tmp_path: Path) -> None:
+    root = tree(tmp_path / "leak")
+    save(root / "test/c0/copy.bmp", np.asarray(Image.open(next(root.glob("train/*/*.png")))))
+    with pytest.raises(DataError, match=r"1 of 6 test images are training images too.*copy\.bmp"):
+        Folder(root=str(root)).identity()
+    assert Folder(root=str(root), duplicates="drop").identity()["test"] == 5
+
+
+def test_repeats_in_training_stay_on_one_side_of_the_cut(tmp_path: Path) -> None:
+    for i in range(24):
+        save(tmp_path / "twice/train" / f"{i:02d}.png", noise(i % 12, 8, 8, 3))
+        save(tmp_path / "twice/test" / f"{i:02d}.png", noise(100 + i, 8, 8, 3))
+    data = Folder(root=str(tmp_path / "twice"), size=8, validation=0.25).load()
+    assert (len(data.train), len(data.validation)) == (18, 6)
+    assert not {image.tobytes() for image in data.train} & {image.tobytes() for image in data.validation}
+
+
 @pytest.mark.parametrize("root", [[], 3, "", ["a", 2], None])
 def test_malformed_roots(root: Any) -> None:
     with pytest.raises(FieldError, match="expected the path of a folder, or a list of paths; got") as caught:
