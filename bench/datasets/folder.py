@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
-from annotated_types import MinLen
+from annotated_types import Gt, MinLen
 
 from bench.core import machine, pictures
 from bench.core.errors import DataError, FieldError, shorten
@@ -53,11 +53,13 @@ class Folder(Dataset):
     root: the folder, or several whose images are pooled; relative to the current directory. A folder named n
         times counts n times, which requires `validation: 0`.
     test_root: a folder to test on instead of the roots' own test images.
+    white: value of white in grey pictures of more than 8 bits whose files don't say it: 4095 for 12 bits.
     Source: the layout of torchvision.datasets.ImageFolder; formats: PNG, JPEG, BMP, WebP, GIF, TIFF, PPM.
     """
 
     root: Text | Annotated[tuple[Text, ...], MinLen(1)] = field(kw_only=True)
     test_root: Text | None = field(default=None, kw_only=True)
+    white: Annotated[float, Gt(0)] | None = field(default=None, kw_only=True)
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
@@ -92,12 +94,13 @@ class Folder(Dataset):
             copies = {theirs for _, theirs in contents.shared}
             test = [file for position, file in enumerate(test) if position not in copies]
             remarks = (*remarks, f"{len(copies)} images left out of the test split: copies of training images")
+        white = {} if self.white is None else {"white": self.white}
         return Source(
-            {"train": contents.train, "test": contents.test, "left_out": len(contents.shared)},
+            {"train": contents.train, "test": contents.test, "left_out": len(contents.shared), **white},
             train=len(train),
             validation=None,
             test=len(test),
-            fill=partial(_fill, [file.path for file in train], [file.path for file in test], self.size),
+            fill=partial(_fill, [file.path for file in train], [file.path for file in test], self.size, self.white),
             remarks=remarks,
         )
 
@@ -233,14 +236,16 @@ def _digests(files: Sequence[File]) -> list[bytes]:
     return digests
 
 
-def _fill(train: Sequence[str], test: Sequence[str], size: int, chosen: Pixels, out: Pixels) -> Counter[str]:
+def _fill(
+    train: Sequence[str], test: Sequence[str], size: int, white: float | None, chosen: Pixels, out: Pixels
+) -> Counter[str]:
     done: Counter[str] = Counter()
 
     def decode(paths: Sequence[str], target: np.ndarray) -> Counter[str]:
         kinds: Counter[str] = Counter()
         for position, path in enumerate(paths):
             try:
-                target[position], conversions = pictures.read(Path(path)).square(size)
+                target[position], conversions = pictures.read(Path(path), white=white).square(size)
             except DataError as error:
                 raise DataError(f"{error}; replace or delete it") from None
             kinds.update(conversions)
