@@ -106,14 +106,13 @@ class Picture:
         return scaled[None] if self.grey else scaled.transpose(2, 0, 1)
 
     def with_values(self, values: np.ndarray) -> "Picture":
-        """The picture with other values, shaped as those of `values()`; bits, alpha and colour profile are kept."""
+        """The picture with other values, shaped as those of `values()`; bits, alpha, colour profile, EXIF stay."""
         kind = np.uint16 if self.image.mode == GREY_16 else np.uint8
         pixels = (values * np.iinfo(kind).max).round().astype(kind)
         image = Image.fromarray(pixels[0] if self.grey else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
         if "A" in self.image.getbands():
             image.putalpha(self.image.getchannel("A"))
-        if "icc_profile" in self.image.info:
-            image.info["icc_profile"] = self.image.info["icc_profile"]
+        image.info.update(_kept(self.image))
         return Picture.of(image)
 
     def _rgb(self) -> Image.Image:
@@ -173,10 +172,10 @@ def encode(picture: Picture, suffix: str) -> bytes:
     if image.mode == GREY_16 and name not in FORMATS_OF_16_BITS:
         image = _eight_bits(image)
     if name == "JPEG" and image.mode not in ("L", "RGB"):
-        image = image.convert("RGB")
+        image = picture._rgb()  # transparency on white, as in a data set
     content = io.BytesIO()
     try:
-        image.save(content, format=name, **LITTLE_LOSS.get(name, {}))
+        image.save(content, format=name, **LITTLE_LOSS.get(name, {}), **_kept(picture.image))
     except (OSError, ValueError) as error:
         raise SpecError(f"no picture like this can be written as {shorten(suffix)}: {error}; use .png") from None
     return content.getvalue()
@@ -216,6 +215,11 @@ def _converted(image: Image.Image, mode: str) -> Image.Image:
     if image.mode in OTHER_SPACES:
         converted.info.pop("icc_profile", None)
     return converted
+
+
+def _kept(image: Image.Image) -> dict[str, Any]:
+    """What a picture's file says beside its pixels, and is written again: colour profile, EXIF and resolution."""
+    return {key: image.info[key] for key in ("icc_profile", "exif", "dpi") if image.info.get(key)}
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

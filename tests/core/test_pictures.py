@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageCms, TiffImagePlugin
 from torchvision.transforms.v2 import functional
 
 from bench.core import pictures
@@ -252,3 +252,20 @@ def test_jpeg_loses_less_at_higher_quality() -> None:
     image = np.stack(np.broadcast_arrays(row, row[:, None], row[::-1]), -1)
     losses = [np.abs(pictures.through_jpeg(image, quality) - image.astype(float)).mean() for quality in (10, 50, 100)]
     assert losses == sorted(losses, reverse=True) and losses[2] < 2
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_colour_profile_exif_and_resolution_are_written_again(suffix: str, tmp_path: Path) -> None:
+    exif, profile = Image.Exif(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif[0x010F] = "maker"
+    made_up("RGB", 8, 8).save(tmp_path / "a.jpg", exif=exif, icc_profile=profile, dpi=(300, 300))
+    before = read(tmp_path / "a.jpg")
+    (tmp_path / f"b{suffix}").write_bytes(encode(before.with_values(before.values()), suffix))
+    with Image.open(tmp_path / f"b{suffix}") as after:
+        assert after.info["icc_profile"] == profile and after.getexif()[0x010F] == "maker"
+        assert suffix == ".webp" or after.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def test_transparency_is_laid_on_white_in_a_jpeg(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(encode(Picture.of(Image.new("RGBA", (8, 8), (0, 0, 0, 0))), ".jpg"))
+    assert (np.asarray(read(tmp_path / "a.jpg").image) == 255).all()
