@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
+from bench.core.depth import Depth
 from bench.core.errors import DataError, SpecError, shorten
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -40,15 +41,19 @@ class Picture:
     conversions: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, image: Image.Image, deep: bool = False) -> "Picture":
+    def of(cls, image: Image.Image, depth: Depth | None = None) -> "Picture":
         """A Pillow image of any mode.
 
-        deep: whether its file has 16 bits per value; Pillow opens colour of 16 bits as 8 bits.
+        depth: what its file says about its values.
         Raises ValueError for values of unknown range and for modes that can't be converted to RGB.
         """
+        depth = depth or Depth()
         if image.mode[0] in "IF":
-            return cls(_sixteen_bits(image), (SCALED, "converted from grey to RGB"))
-        scaled = (SCALED,) if deep else ()
+            values, notes = depth.full_range(np.asarray(image))
+            grey = Image.fromarray(values)
+            grey.info = dict(image.info)
+            return cls(grey, (*notes, "converted from grey to RGB"))
+        scaled = (SCALED,) if depth.narrowed else ()
         mode = "L" if image.mode in GREY else "RGB"
         if image.has_transparency_data:
             return cls(_converted(image, f"{mode}A"), (*scaled, "with transparency laid on white"))
@@ -105,14 +110,13 @@ class Picture:
         return scaled[None] if self.grey else scaled.transpose(2, 0, 1)
 
     def with_values(self, values: np.ndarray) -> "Picture":
-        """The picture with other values, shaped as those of `values()`; bits, alpha and colour profile are kept."""
+        """The picture with other values, shaped as those of `values()`; bits, alpha, colour profile, EXIF stay."""
         kind = np.uint16 if self.image.mode == GREY_16 else np.uint8
         pixels = (values * np.iinfo(kind).max).round().astype(kind)
         image = Image.fromarray(pixels[0] if self.grey else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
         if "A" in self.image.getbands():
             image.putalpha(self.image.getchannel("A"))
-        if "icc_profile" in self.image.info:
-            image.info["icc_profile"] = self.image.info["icc_profile"]
+        image.info.update(_kept(self.image))
         return Picture.of(image)
 
     def _rgb(self) -> Image.Image:
@@ -123,13 +127,19 @@ class Picture:
         return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def read(path: Path) -> Picture:
-    """The first picture in a file, turned upright. Raises DataError where there is none that can be read."""
+def read(path: Path, page: int = 0, white: float | None = None) -> Picture:
+    """A picture in a file, turned upright. Raises DataError where there is none that can be read.
+
+    page: its number in a file of several, from 0.
+    white: the value of white in grey of more than 8 bits; None takes what the file says.
+    """
     try:
         with Image.open(path) as file:
-            deep = any(";16" in str(tile[3]) for tile in getattr(file, "tile", ()))  # the decoder's arguments
+            if page:
+                file.seek(page)
+            depth = Depth.of(file, white)
             # Pixels are read no later than here, so a truncated file is noticed inside this block.
-            return Picture.of(ImageOps.exif_transpose(file), deep)
+            return Picture.of(ImageOps.exif_transpose(file), depth)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
     except UnidentifiedImageError:
@@ -137,6 +147,15 @@ def read(path: Path) -> Picture:
     except DAMAGE as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: not a picture that can be read ({reason})") from None
+
+
+def pages(path: Path) -> int:
+    """How many pictures a file holds, at least 1. Raises DataError where it can't be opened."""
+    try:
+        with Image.open(path) as file:
+            return int(getattr(file, "n_frames", 1))
+    except DAMAGE as error:
+        raise DataError(f"{path}: not a picture that can be read ({error})") from None
 
 
 def format_of(suffix: str) -> str:
@@ -157,10 +176,10 @@ def encode(picture: Picture, suffix: str) -> bytes:
     if image.mode == GREY_16 and name not in FORMATS_OF_16_BITS:
         image = _eight_bits(image)
     if name == "JPEG" and image.mode not in ("L", "RGB"):
-        image = image.convert("RGB")
+        image = picture._rgb()  # transparency on white, as in a data set
     content = io.BytesIO()
     try:
-        image.save(content, format=name, **LITTLE_LOSS.get(name, {}))
+        image.save(content, format=name, **LITTLE_LOSS.get(name, {}), **_kept(picture.image))
     except (OSError, ValueError) as error:
         raise SpecError(f"no picture like this can be written as {shorten(suffix)}: {error}; use .png") from None
     return content.getvalue()
@@ -202,15 +221,9 @@ def _converted(image: Image.Image, mode: str) -> Image.Image:
     return converted
 
 
-def _sixteen_bits(image: Image.Image) -> Image.Image:
-    """A grey image of Pillow's modes I, I;16* or F as I;16."""
-    if image.mode == GREY_16:
-        return image
-    values = np.asarray(image)
-    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
-        found = f"{values.dtype} values from {values.min()} to {values.max()}"
-        raise ValueError(f"{found} have no known range; save the picture with 8 or 16 bits per value")
-    return Image.fromarray(values.astype(np.uint16))
+def _kept(image: Image.Image) -> dict[str, Any]:
+    """What a picture's file says beside its pixels, and is written again: colour profile, EXIF and resolution."""
+    return {key: image.info[key] for key in ("icc_profile", "exif", "dpi") if image.info.get(key)}
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
-from annotated_types import MinLen
+from annotated_types import Gt, MinLen
 
 from bench.core import machine, pictures
 from bench.core.errors import DataError, FieldError, shorten
@@ -48,12 +48,14 @@ class Folder(Dataset):
     test_root: a folder to test on instead of the roots' own test images.
     duplicates: what to do where a test image shows the same pixels as a training image, in any file format: refuse the
         folders, or drop it. Where test images are drawn here, copies are always dropped.
+    white: value of white in grey pictures of more than 8 bits whose files don't say it: 4095 for 12 bits.
     Source: the layout of torchvision.datasets.ImageFolder; formats: PNG, JPEG, BMP, WebP, GIF, TIFF, PPM.
     """
 
     root: Text | Annotated[tuple[Text, ...], MinLen(1)] = field(kw_only=True)
     test_root: Text | None = field(default=None, kw_only=True)
     duplicates: Literal["refuse", "drop"] = field(default="refuse", kw_only=True)
+    white: Annotated[float, Gt(0)] | None = field(default=None, kw_only=True)
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
@@ -91,13 +93,16 @@ class Folder(Dataset):
         kept = [position for position in range(len(test)) if position not in copies]
         twins = _twins(ours) if self.validation else ()
         identity = {"train": contents.train, "test": contents.test, "left_out": len(copies)}
+        identity |= {} if self.white is None else {"white": self.white}
         facts, caveats = _seen_twice(train, ours, [theirs[position] for position in kept], len(copies))
         return Source(
             {**identity, "repeats": "together"} if twins else identity,
             train=len(train),
             validation=None,
             test=len(kept),
-            fill=partial(_fill, [file.path for file in train], [test[position].path for position in kept], self.size),
+            fill=partial(
+                _fill, [file.path for file in train], [test[position].path for position in kept], self.size, self.white
+            ),
             remarks=(*remarks, *facts),
             caveats=caveats,
             twins=twins,
@@ -279,7 +284,9 @@ def _digests(files: Sequence[File]) -> list[bytes]:
     return digests
 
 
-def _fill(train: Sequence[str], test: Sequence[str], size: int, chosen: Pixels, out: Pixels) -> Counter[str]:
+def _fill(
+    train: Sequence[str], test: Sequence[str], size: int, white: float | None, chosen: Pixels, out: Pixels
+) -> Counter[str]:
     done: Counter[str] = Counter()
 
     broken: list[str] = []
@@ -288,7 +295,7 @@ def _fill(train: Sequence[str], test: Sequence[str], size: int, chosen: Pixels, 
         kinds: Counter[str] = Counter()
         for position, path in enumerate(paths):
             try:
-                target[position], conversions = pictures.read(Path(path)).square(size)
+                target[position], conversions = pictures.read(Path(path), white=white).square(size)
             except DataError as error:
                 broken.append(str(error))
             else:

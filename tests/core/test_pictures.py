@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms, TiffImagePlugin
 from torchvision.transforms.v2 import functional
 
 from bench.core import pictures
@@ -75,6 +75,69 @@ def test_sixteen_bit_colour_is_scaled_and_counted(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png_of_16_bits(values))
     pixels, done = read(tmp_path / "a.png").square(8)
     assert np.abs(pixels.transpose(1, 2, 0) - values / 257).max() < 1 and done == ("scaled from 16 to 8 bits",)
+
+
+def grey_tiff(path: Path, values: np.ndarray, **tags: int) -> Path:
+    """A TIFF file with tags, by their names."""
+    numbers = {"PhotometricInterpretation": 262, "MaxSampleValue": 281}
+    extra = TiffImagePlugin.ImageFileDirectory_v2()
+    for name, value in tags.items():
+        extra[numbers[name]] = value
+    Image.fromarray(values).save(path, tiffinfo=extra)
+    return path
+
+
+def test_the_same_scene_is_the_same_in_every_file(tmp_path: Path) -> None:
+    scene = noise(4, 8, 8)
+    twelve = scene.astype(np.uint16) * 16 + scene // 16
+    palette = Image.fromarray(scene).convert("P")
+    Image.fromarray(scene).save(tmp_path / "8.png")
+    Image.fromarray(scene).save(tmp_path / "8.bmp")
+    palette.save(tmp_path / "palette.png")
+    Image.fromarray(scene.astype(np.uint16) * 257).save(tmp_path / "16.png")
+    grey_tiff(tmp_path / "12.tif", twelve, MaxSampleValue=4095)
+    Image.fromarray(scene).save(tmp_path / "stack.tif", save_all=True, append_images=[Image.fromarray(255 - scene)])
+    (tmp_path / "12.pgm").write_bytes(b"P5 8 8 4095\n" + twelve.astype(">u2").tobytes())
+    for path in tmp_path.iterdir():
+        assert np.array_equal(read(path).square(8)[0], np.stack([scene] * 3)), path
+    assert read(tmp_path / "12.tif").square(8)[1][0] == "scaled from 12 to 8 bits"
+    assert pictures.pages(tmp_path / "stack.tif") == 2 and pictures.pages(tmp_path / "8.png") == 1
+    assert np.array_equal(read(tmp_path / "stack.tif", page=1).square(8)[0][0], 255 - scene)
+
+
+def test_twelve_bits_whose_file_does_not_say_so_are_noted_and_can_be_named(tmp_path: Path) -> None:
+    scene = noise(5, 8, 8)
+    path = grey_tiff(tmp_path / "a.tif", scene.astype(np.uint16) * 16 + scene // 16)
+    assert "with no value of 16 bits above 4095 (set `white: 4095` if that is white)" in read(path).conversions
+    named = read(path, white=4095)
+    assert np.array_equal(named.square(8)[0][0], scene)
+    assert named.conversions == ("scaled from 12 to 8 bits", "converted from grey to RGB")
+    with pytest.raises(DataError, match="do not lie between 0 and the white that is set, 1023"):
+        read(path, white=1023)
+
+
+def test_a_largest_value_that_is_only_a_statistic_is_no_white(tmp_path: Path) -> None:
+    values = np.full((8, 8), 30000, np.uint16)
+    for largest in (30000, 4095):  # neither a white, or smaller than the values
+        path = grey_tiff(tmp_path / "a.tif", values, MaxSampleValue=largest)
+        assert np.array_equal(read(path).square(8)[0][0], np.rint(values / 257))
+
+
+def test_grey_of_16_bits_may_have_white_at_0(tmp_path: Path) -> None:
+    values = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    path = grey_tiff(tmp_path / "a.tif", values, PhotometricInterpretation=1)
+    content = bytearray(path.read_bytes())
+    tag = content.index((262).to_bytes(2, "little") + (3).to_bytes(2, "little"))
+    content[tag + 8 : tag + 10] = b"\0\0"
+    path.write_bytes(content)
+    assert np.array_equal(read(path).square(8)[0][0], np.rint((65535 - values.astype(float)) / 257))
+
+
+def test_real_numbers_are_read_where_white_is_named(tmp_path: Path) -> None:
+    Image.fromarray(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)).save(tmp_path / "a.tif")
+    pixels, done = read(tmp_path / "a.tif", white=1).square(8)
+    assert np.abs(pixels[0].ravel() - np.linspace(0, 255, 64)).max() <= 0.51
+    assert done[0] == "scaled from 0 to 1"
 
 
 def test_resizing_is_torchvisions() -> None:
@@ -189,3 +252,20 @@ def test_jpeg_loses_less_at_higher_quality() -> None:
     image = np.stack(np.broadcast_arrays(row, row[:, None], row[::-1]), -1)
     losses = [np.abs(pictures.through_jpeg(image, quality) - image.astype(float)).mean() for quality in (10, 50, 100)]
     assert losses == sorted(losses, reverse=True) and losses[2] < 2
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_colour_profile_exif_and_resolution_are_written_again(suffix: str, tmp_path: Path) -> None:
+    exif, profile = Image.Exif(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif[0x010F] = "maker"
+    made_up("RGB", 8, 8).save(tmp_path / "a.jpg", exif=exif, icc_profile=profile, dpi=(300, 300))
+    before = read(tmp_path / "a.jpg")
+    (tmp_path / f"b{suffix}").write_bytes(encode(before.with_values(before.values()), suffix))
+    with Image.open(tmp_path / f"b{suffix}") as after:
+        assert after.info["icc_profile"] == profile and after.getexif()[0x010F] == "maker"
+        assert suffix == ".webp" or after.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def test_transparency_is_laid_on_white_in_a_jpeg(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(encode(Picture.of(Image.new("RGBA", (8, 8), (0, 0, 0, 0))), ".jpg"))
+    assert (np.asarray(read(tmp_path / "a.jpg").image) == 255).all()

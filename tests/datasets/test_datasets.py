@@ -612,3 +612,14 @@ def test_nothing_is_unpickled_before_the_checksum_is_right(tmp_path: Path, monke
     monkeypatch.setattr(Cifar10, "archive", right)
     Cifar10(root=str(path.parent)).load()
     assert mark.exists(), "the trap works, so the checks above mean something"
+
+
+def test_white_is_named_for_a_folder_and_part_of_its_identity_only_then(tmp_path: Path) -> None:
+    scene = noise(0, 10, 8, 8)
+    for k, values in enumerate(scene):
+        save(tmp_path / f"{k}.tif", values.astype(np.uint16) * 16 + values // 16)
+    plain, named = Folder(root=str(tmp_path), size=8), Folder(root=str(tmp_path), size=8, white=4095)
+    assert "white" not in plain.identity()["source"] and named.identity()["source"]["white"] == 4095
+    assert any("set `white: 4095`" in note for note in plain.notes())
+    assert not any("set `white" in note for note in named.notes())
+    assert named.load().train.max() > 200 > 20 > plain.load().train.max()
