@@ -14,6 +14,7 @@ from bench.cli.progress import Drawing
 from bench.cli.terminal import console, show_sections
 from bench.core.errors import BenchError
 from bench.core.words import counted
+from bench.metrics import Measure
 from bench.report import rebuild
 from bench.report.conditions import damage
 from bench.report.figures.view import View
@@ -24,6 +25,7 @@ from bench.results.readable import for_readers, to_markdown
 from bench.results.revisions import outdated_cells
 from bench.results.store import Store
 
+STATES = {"failed": "failed", "open": "still to be run"}  # of rows without a result
 LISTED = 6  # test noises whose best stands in the first line
 
 
@@ -111,7 +113,7 @@ def _verdicts(found: comparison.Comparison, max_drop: float) -> str:
 def print_summary(screen: Console, found: Results, quiet: bool = False) -> None:
     """Print the best of each noise, what is missing, the summary by test noise, conditions and failures.
 
-    quiet: only the best and what is missing.
+    quiet: only the best, what is missing and failures.
     """
     screen.print(_best(found), style="bold")
     for note in (found.conditions.missing, damage(found.damaged) if found.damaged else ""):
@@ -119,16 +121,20 @@ def print_summary(screen: Console, found: Results, quiet: bool = False) -> None:
             screen.print(note, style="bold")
     if not quiet:
         _print_table(screen, found)
+    _print_failures(screen, found)
     if found.plan.note:
         screen.print(f"note: {found.plan.note}", style="bold")
 
 
 def _best(found: Results) -> str:
-    """The best of each test noise, in a line."""
+    """How many rows there are, and the best of each test noise, in a line."""
     view = View(found.plan.leading, tuple(found.summaries))
     parts = [f"{noise}: {_winner(view, noise)}" for noise in view.tests[:LISTED]]
     more = f"; and {counted(len(view.tests) - LISTED, 'more test noise')}" if len(view.tests) > LISTED else ""
-    return f"best {view.metric.title}: {'; '.join(parts)}{more}"
+    states = [row.state for row in found.rows]
+    open_or_failed = [f"{states.count(state)} {word}" for state, word in STATES.items() if state in states]
+    counts = ", ".join([counted(len(states), "row"), *open_or_failed])
+    return f"{counts}; best {view.metric.title}: {'; '.join(parts)}{more}"
 
 
 def _winner(view: View, noise: str) -> str:
@@ -152,6 +158,9 @@ def _print_table(screen: Console, found: Results) -> None:
     show_sections(screen, columns, sections)
     rest = replace(found.conditions, missing="")
     screen.print(f"* best of its test noise; trained on that noise unless stated otherwise. {rest}")
+
+
+def _print_failures(screen: Console, found: Results) -> None:
     for row in found.rows:
         if row.state == "failed":
             seed = "" if row.seed is None else f", seed {row.seed}"
@@ -160,12 +169,18 @@ def _print_table(screen: Console, found: Results) -> None:
             screen.print(f"no result: {who.with_settings()}{trained}, on {test}{seed}: {row.error}")
 
 
+def _changed(row: comparison.Difference, metrics: Sequence[Measure]) -> bool:
+    """Whether any value reads otherwise than before, or the verdict is another than `same`."""
+    shown = [(metric, row.changes[metric.column]) for metric in metrics]
+    return row.verdict != "same" or any(metric.format(c.a) != metric.format(c.b) for metric, c in shown)
+
+
 def _print_differences(screen: Console, found: comparison.Comparison, everything: bool) -> None:
     """A line per row and metric: metrics side by side, each before, after and its change, would not fit a terminal.
 
     everything: rows without a change too; otherwise they are counted.
     """
-    changed = [row for row in found.differences if everything or row.verdict != "same"]
+    changed = [row for row in found.differences if everything or _changed(row, found.metrics)]
     sections: dict[str, list[Sequence[str]]] = {}
     for row in changed:
         contender, test = row.key
@@ -181,6 +196,4 @@ def _print_differences(screen: Console, found: comparison.Comparison, everything
     if sections:
         show_sections(screen, ("model", "trained on", "metric", "A", "B", "B - A", "verdict"), sections)
     if len(changed) < len(found.differences):
-        screen.print(
-            f"{counted(len(found.differences) - len(changed), 'row')} the same within the tolerance; --all shows them"
-        )
+        screen.print(f"{counted(len(found.differences) - len(changed), 'row')} without a change; --all shows them")

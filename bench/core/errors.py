@@ -70,7 +70,8 @@ def nearest(given: object, valid: Iterable[str]) -> str:
     names, text = list(valid), str(given)[:100].lower()
     other = {word: name for word, name in OTHER_WORDS.items() if name in names}
     part = [name for name in names if min(len(text), len(name)) > 2 and (text in name or name in text)]
-    near = part[:1] or get_close_matches(text, [*names, *other], n=1, cutoff=0.5)
+    known = [*names, *other]
+    near = get_close_matches(text, known, 1, 0.8) or part[:1] or get_close_matches(text, known, 1, 0.5)
     return f" Did you mean {other.get(near[0], near[0])}?" if near else ""
 
 

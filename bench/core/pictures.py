@@ -35,10 +35,12 @@ class Picture:
 
     image: in Pillow's mode L, LA, RGB, RGBA or I;16.
     conversions: what turns the picture as it was stored into 8-bit RGB, in words: "converted from grey to RGB".
+    rescaled: whether its values were brought to the full range of 16 bits, or inverted.
     """
 
     image: Image.Image
     conversions: tuple[str, ...] = ()
+    rescaled: bool = False
 
     @classmethod
     def of(cls, image: Image.Image, depth: Depth | None = None) -> "Picture":
@@ -52,7 +54,8 @@ class Picture:
             values, notes = depth.full_range(np.asarray(image))
             grey = Image.fromarray(values)
             grey.info = dict(image.info)
-            return cls(grey, (*notes, "converted from grey to RGB"))
+            rescaled = not np.array_equal(values, np.asarray(image))
+            return cls(grey, (*notes, "converted from grey to RGB"), rescaled)
         scaled = (SCALED,) if depth.narrowed else ()
         mode = "L" if image.mode in GREY else "RGB"
         if image.has_transparency_data:

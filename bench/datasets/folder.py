@@ -87,13 +87,15 @@ class Folder(Dataset):
         train, test, remarks = self._files()
         folders = [str(_absolute(root)) for root in (*self._roots(), *([self.test_root] if self.test_root else []))]
         contents = _contents(folders, train, test)
-        seen = survey(folders, [*train, *test])
+        seen = survey(folders, [*train, *test], self.white)
         ours, theirs = seen[: len(train)], seen[len(train) :]
         copies = self._copies(list(zip(train, ours, strict=True)), list(zip(test, theirs, strict=True)))
         kept = [position for position in range(len(test)) if position not in copies]
         twins = _twins(ours) if self.validation else ()
         identity = {"train": contents.train, "test": contents.test, "left_out": len(copies)}
         identity |= {} if self.white is None else {"white": self.white}
+        # Their pixels came out otherwise in earlier versions, and images are cached by identity.
+        identity |= {"depth": "read"} if self.white is None and any(one.rescaled for one in seen) else {}
         facts, caveats = _seen_twice(train, ours, [theirs[position] for position in kept], len(copies))
         return Source(
             {**identity, "repeats": "together"} if twins else identity,
@@ -226,16 +228,24 @@ def _pictures(folder: Path | str, deeper: bool = True) -> Iterator[File]:
             if entry.name.lower().endswith(pictures.SUFFIXES):
                 status = entry.stat()
                 yield File(entry.path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            elif deeper and entry.is_dir():
+            elif deeper and entry.is_dir() and not _leads_back(entry, folder):
                 yield from _pictures(entry.path, deeper=False)
+
+
+def _leads_back(entry: "os.DirEntry[str]", folder: Path | str) -> bool:
+    """Whether a link leads to its own folder, or to one above or inside it: those pictures are taken anyway."""
+    if not entry.is_symlink():
+        return False
+    there, here = Path(os.path.realpath(entry.path)), Path(os.path.realpath(folder))
+    return here.is_relative_to(there) or there.is_relative_to(here)
 
 
 def _twins(seen: Sequence[Seen]) -> tuple[tuple[int, ...], ...]:
     """Groups of positions that show one picture."""
     groups: dict[str, list[int]] = {}
-    for position, (digest, _) in enumerate(seen):
-        if digest:
-            groups.setdefault(digest, []).append(position)
+    for position, one in enumerate(seen):
+        if one.digest:
+            groups.setdefault(one.digest, []).append(position)
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
 

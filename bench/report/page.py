@@ -48,11 +48,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Win:
-    """The winner on a test noise, and by how much."""
+    """The winner on a test noise, and by how much. open: whether there is none, and `margin` says why."""
 
     noise: str
     model: str
     margin: str
+    open: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,12 +208,12 @@ def _cell(view: View, model: str, noise: str) -> Cell:
 def _win(view: View, noise: str) -> Win:
     """Who wins on a test noise, by how much, and whether that margin means anything."""
     if left := view.left(noise):
-        return Win(noise, "no winner yet", f"still to be run: {', '.join(left)}")
+        return Win(noise, "no winner yet", f"still to be run: {', '.join(left)}", open=True)
     ranks = sorted(view.of(noise=noise), key=lambda point: -view.metric.merit(point.value.mean))
     if not ranks:
-        return Win(noise, "no result", "everything failed")
+        return Win(noise, "no result", "everything failed", open=True)
     if noise in view.disputes:
-        return Win(noise, "no single best", view.disputes[noise])
+        return Win(noise, "no single best", view.disputes[noise], open=True)
     first, *others = ranks
     parts = [_quantity(first.value.mean, view.metric)]
     idle = next((point for point in others if point.contender == view.idle), None)

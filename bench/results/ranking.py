@@ -33,9 +33,10 @@ class Ranking:
             return ""
         first, rival, metric = self.best[0], self.rivals[0], self.metric
         value = f"{metric.format(first.mean(metric))} {metric.unit}".rstrip()
+        counts = ", ".join(filter(None, (value, counted_text(first.counts(metric), metric))))
         return (
-            f"{_names(self.best, name)} {_has(self.best)} the best mean {metric.title} ({value}, "
-            f"{counted_text(first.counts(metric), metric)}), {_names(self.rivals, name)} the lowest mean squared error "
+            f"{_names(self.best, name)} {_has(self.best)} the best mean {metric.title} ({counts}), "
+            f"{_names(self.rivals, name)} the lowest mean squared error "
             f"({rival.error(metric):.3g} against {first.error(metric):.3g})"
         )
 

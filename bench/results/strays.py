@@ -1,5 +1,6 @@
 """Cells in a results folder that its plan doesn't name: left by another spec of the same name, or by earlier code."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from bench.results.records import Contender
 from bench.results.store import Store
 from bench.spec.cells import Work
 
+ID = re.compile("[0-9a-f]{12}")  # anything else in the folder was put there by somebody
 NAMED = 3  # in a sentence; the others are counted
 
 
@@ -26,7 +28,11 @@ class Stray:
 def strays(store: Store, works: Iterable[Work]) -> list[Stray]:
     """The stored cells that are neither of these works nor a learning rate that one of them searches."""
     named = {cell.id for work in works for cell in (work.cell, *work.cell.trials())}
-    folders = sorted(path for path in (store.root / "cells").glob("*") if path.is_dir() and path.name not in named)
+    tried = (trial for cell in named for trial in (store.cell(cell).record() or {}).get("search", ()))
+    named |= {trial["cell"] for trial in tried if "cell" in trial}  # under the ids that an older version gave them
+    inside = sorted((store.root / "cells").glob("*"))
+    folders = [path for path in inside if ID.fullmatch(path.name) and path.is_dir() and not path.is_symlink()]
+    folders = [path for path in folders if path.name not in named]
     return [
         Stray(
             path.name, _title(store, path.name), sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -14,11 +14,12 @@ COPIES = 4 * 4  # bytes of a batch that no training does without: clean, noisy, 
 
 def check(experiment: Experiment, works: Sequence[Work], store: Store) -> None:
     """Raise SpecError where a cell that is not finished needs what is not here; finished ones need nothing."""
-    lacking = {work.cell.id: why for work in works for why in _lacking(work, experiment.dataset.size)}
-    left = [one.work.cell.id for one in pending(works, store, experiment.metrics)] if lacking else []
-    reasons = list(dict.fromkeys(lacking[cell] for cell in left if cell in lacking))
-    if reasons:
-        raise SpecError(reasons[0])
+    size = experiment.dataset.size
+    if not any(True for work in works for _ in (*_device(work), *_training(work, size))):
+        return
+    for left in pending(works, store, experiment.metrics):
+        for why in (*_device(left.work), *(_training(left.work, size) if left.epochs else ())):
+            raise SpecError(why)
 
 
 def notes(experiment: Experiment) -> Iterator[str]:
@@ -28,18 +29,26 @@ def notes(experiment: Experiment) -> Iterator[str]:
         yield f"note: train.threads is {most} and this machine has {here} processors: threads will wait for one another"
 
 
-def _lacking(work: Work, size: int) -> Iterator[str]:
-    train = work.cell.train
-    if train is None:
-        return
-    if train.device == "cuda" and machine.device() != "cuda":
+def _device(work: Work) -> Iterator[str]:
+    """What training and scoring lack."""
+    if work.cell.train and work.cell.train.device == "cuda" and machine.device() != "cuda":
         yield (
             "train.device is cuda, and torch finds no CUDA device here: use device: auto, which takes one where there "
             "is one, or device: cpu"
         )
-    if train.compile == "on" and train.device == "cpu" and not machine.has_compiler():
+
+
+def _training(work: Work, size: int) -> Iterator[str]:
+    """What training alone lacks."""
+    train = work.cell.train
+    if train is None:
+        return
+    on_gpu = train.device == "cuda"
+    if on_gpu and train.precision == "bfloat16" and machine.precision("cuda") != "bfloat16":
+        yield "train.precision is bfloat16, and this CUDA device can't compute in it: use precision: float32, or auto"
+    if not on_gpu and train.compile == "on" and not machine.has_compiler():
         yield "train.compile is on, and no C++ compiler is found here: install g++ or clang, or use compile: off"
-    here = machine.gpu_memory() if train.device == "cuda" else machine.memory()
+    here = machine.gpu_memory() if on_gpu else machine.memory()
     values = min(train.batch_size, work.cell.data["train"]) * 3 * size**2
     if COPIES * values > here > 0:
         yield (

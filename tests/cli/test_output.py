@@ -6,6 +6,11 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from bench.cli.main import main
+from bench.cli.results import _changed
+from bench.core.labels import Label
+from bench.results.compare import Change, Difference, Key
+from bench.results.metrics import StoredMetric
+from bench.results.records import Contender
 from bench.spec.experiment import KEYS
 from bench.spec.schema import schema
 from tests.helpers.cli import bench, run
@@ -26,14 +31,14 @@ def home(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
 
 def test_the_best_stands_first_and_where_results_are_last(home: Path) -> None:
     lines = bench("report", home / "results" / "tiny").output.splitlines()
-    assert lines[0] == "drawing figures" and lines[1].startswith("best PSNR: gaussian(sigma=0.1): ")
+    assert lines[0] == "drawing figures" and lines[1].startswith("4 rows; best PSNR: gaussian(sigma=0.1): ")
     assert lines[-1] == (home / "results" / "tiny" / "report.html").as_uri()
     assert "note: Only to try it." in lines
 
 
 def test_quiet_leaves_the_best_warnings_and_the_place(home: Path) -> None:
     lines = run(home / "spec.yaml", home / "results", "--quiet").output.splitlines()
-    assert len(lines) == 3 and lines[0].startswith("best PSNR: ") and lines[1] == "note: Only to try it."
+    assert len(lines) == 3 and lines[0].startswith("4 rows; best PSNR: ") and lines[1] == "note: Only to try it."
     assert lines[2].startswith("tables: ")
 
 
@@ -51,7 +56,7 @@ def test_a_comparison_says_its_verdict_first_and_folds_what_is_the_same(home: Pa
     folder = home / "results" / "tiny"
     lines = bench("compare", folder, folder).output.splitlines()
     assert lines[0].startswith("4 rows compared: 0 better, 0 worse")
-    assert lines[1:] == ["4 rows the same within the tolerance; --all shows them"]
+    assert lines[1:] == ["4 rows without a change; --all shows them"]
     assert "conv(width=4)" in bench("compare", folder, folder, "--all").output
     assert len(bench("compare", folder, folder, "--quiet").output.splitlines()) == 1
 
@@ -104,3 +109,27 @@ def test_verbose_says_why_images_stand_in(home: Path, monkeypatch: pytest.Monkey
     words = ("plan", "default", "--results", home / "none", "--set", "dataset.train=40", "--set", "dataset.test=10")
     short, long = bench(*words).output, bench(*words, "--verbose").output
     assert "(why: --verbose)" in short and len(long) > len(short) and "why: --verbose" not in long
+
+
+def test_quiet_says_why_rows_failed(tmp_path: Path) -> None:
+    path = write_spec(
+        tmp_path,
+        ("lr: 2.0e-3", "lr: 100, optimizer: sgd, precision: float32"),
+        ("epochs: 2", "epochs: 20"),
+        ("{conv: {width: 4}}", "{unet: {width: 4}}"),
+        ("  - masking: {p: 0.25}\n", ""),
+    )
+    found = run(path, tmp_path / "results", "--quiet")
+    assert found.exit_code == 1
+    assert found.output.startswith("2 rows, 1 failed; best PSNR: ")
+    assert "no result: unet(width=4" in found.output and "diverged" in found.output
+
+
+def test_a_change_of_another_metric_is_shown() -> None:
+    """The gate is PSNR; that it is the same must not hide what is not."""
+    metric = StoredMetric("psnr", "PSNR", "dB", "higher", 2, 60.0)
+    other = StoredMetric("ssim", "SSIM", decimals=4)
+    changes = {"psnr": Change.of(metric, 20.0, 20.0), "ssim": Change.of(other, 0.9, 0.5)}
+    key = Key(Contender(Label("unet")), Label("gaussian"))
+    row = Difference(key, 1, 1, changes, "same", "")
+    assert _changed(row, (metric, other)) and not _changed(row, (metric,))

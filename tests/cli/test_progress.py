@@ -260,8 +260,8 @@ def test_what_is_left_is_weighed_by_the_forecast(monkeypatch: pytest.MonkeyPatch
 
 
 def test_measuring_says_what_it_does() -> None:
-    console = Console(file=io.StringIO(), width=120)
-    with Measuring(console) as measuring:
+    told = io.StringIO()
+    with Measuring(Console(file=told, width=120)) as measuring:
         measuring(0, 12)
         measuring(1, 12)
-    assert "12 kinds of work" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "12 kinds of work" in told.getvalue()

@@ -58,3 +58,13 @@ def test_the_rates_of_a_search_belong_to_the_plan(tmp_path: Path) -> None:
 def test_prune_of_no_results_says_so(tmp_path: Path) -> None:
     found = bench("prune", tmp_path)
     assert found.exit_code == 2 and "holds no results" in found.output
+
+
+def test_what_somebody_put_there_and_links_are_left_alone(results: Path, tmp_path: Path) -> None:
+    place, elsewhere = results / "tiny" / "cells", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (place / "my notes").mkdir()
+    (place / "0123456789ab").symlink_to(elsewhere)
+    before = cells(results)
+    assert "nothing to remove" in bench("prune", results / "tiny", "--yes").output
+    assert cells(results) == before and elsewhere.is_dir()

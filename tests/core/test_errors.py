@@ -13,6 +13,7 @@ from tests.helpers.cli import bench
         ("std", ["clip", "sigma"], "sigma"),
         ("salt", ["gaussian", "salt_and_pepper"], "salt_and_pepper"),
         ("learning_rate", ["epochs", "lr"], "lr"),
+        ("ssim_unifrm", ["psnr", "ssim", "ssim_uniform"], "ssim_uniform"),
         ("gausian", ["gaussian", "masking"], "gaussian"),
         ("GPU", ["auto", "cpu", "cuda"], "cuda"),
         ("std", ["p"], ""),

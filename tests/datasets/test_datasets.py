@@ -623,3 +623,30 @@ def test_white_is_named_for_a_folder_and_part_of_its_identity_only_then(tmp_path
     assert any("set `white: 4095`" in note for note in plain.notes())
     assert not any("set `white" in note for note in named.notes())
     assert named.load().train.max() > 200 > 20 > plain.load().train.max()
+
+
+def test_copies_that_only_white_makes_readable_are_refused(tmp_path: Path) -> None:
+    scene = noise(0, 4, 8, 8).astype(np.float32) / 255
+    for k, values in enumerate(scene):
+        for part in ("train", "test"):
+            save(tmp_path / part / f"{k}.tif", values)
+    with pytest.raises(DataError, match="4 of 4 test images are training images too"):
+        Folder(root=str(tmp_path), size=8, white=1.0).source()
+
+
+def test_a_link_back_into_a_folder_brings_no_picture_twice(tmp_path: Path) -> None:
+    for k in range(10):
+        save(tmp_path / "pool" / f"{k}.png", noise(k, 8, 8, 3))
+    before = Folder(root=str(tmp_path / "pool"), size=8).identity()
+    (tmp_path / "pool" / "again").symlink_to(tmp_path / "pool")
+    assert Folder(root=str(tmp_path / "pool"), size=8).identity() == before
+
+
+def test_pictures_that_earlier_versions_read_otherwise_have_an_identity_of_their_own(tmp_path: Path) -> None:
+    scene = noise(0, 10, 8, 8).astype(np.uint16) * 257
+    for k, values in enumerate(scene):
+        save(tmp_path / "plain" / f"{k}.tif", values)
+        (tmp_path / "inverted").mkdir(exist_ok=True)
+        Image.fromarray(values).save(tmp_path / "inverted" / f"{k}.tif", tiffinfo={262: 0})
+    assert "depth" not in Folder(root=str(tmp_path / "plain"), size=8).identity()["source"]
+    assert Folder(root=str(tmp_path / "inverted"), size=8).identity()["source"]["depth"] == "read"

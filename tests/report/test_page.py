@@ -141,7 +141,7 @@ def test_where_nobody_is_the_best_the_page_says_why_and_marks_both() -> None:
     html = make(exact)
     assert sum("(best)" in cell for cell in matrix(html).values()) == 2
     text = Page(html).text()
-    assert "gaussian(sigma=0.1): no single best , identity has the best mean PSNR (50.00 dB, 700 of" in text
+    assert "gaussian(sigma=0.1): no single best : identity has the best mean PSNR (50.00 dB, 700 of" in text
     assert "win" not in text
 
 

@@ -51,6 +51,14 @@ def test_where_they_agree_or_nothing_is_exact_there_is_one_best() -> None:
     assert names(ranking(uneven=uneven, steady=STEADY).marked) == ["uneven"]
 
 
+def test_a_dispute_whose_best_has_no_exact_image_says_its_value_alone() -> None:
+    found = ranking(
+        uneven=np.array([49.0] * 20 + [21.0] * 40), steady=STEADY, exact=np.array([np.inf] * 5 + [15.0] * 55)
+    )
+    assert names(found.best) == ["uneven"] and names(found.rivals) == ["steady"]
+    assert found.dispute(lambda who: str(who.model)).startswith("uneven has the best mean PSNR (30.33 dB), steady the")
+
+
 def test_perfect_is_above_every_number() -> None:
     found = ranking(perfect=np.full(5, np.inf), close=np.full(5, 90.0))
     assert names(found.marked) == ["perfect"] and not found.rivals

@@ -409,6 +409,15 @@ def test_new_metrics_stand_beside_the_old(folder: Path) -> None:
     assert cell.lacking(TEST, [MSE, SSIM, PSNR]) == []
 
 
+def test_metrics_that_a_spec_no_longer_names_keep_their_averages(folder: Path) -> None:
+    cell = CellStore(folder)
+    before = cell.averages(TEST, METRICS)
+    cell.finish_score(NOISE, CELL.data, scored(("ssim",), seed=1), [SSIM])
+    after = cell.averages(TEST, METRICS)
+    assert {key: after[key] for key in ("mse", "psnr")} == before
+    assert cell.lacking(TEST, METRICS) == []
+
+
 def test_perfect_images_leave_valid_json(tmp_path: Path) -> None:
     cell = CellStore(tmp_path)
     cell.finish(CELL, state(), FACTS)

@@ -11,6 +11,7 @@ from bench.core.errors import SpecError
 from bench.results.store import Store
 from bench.running import able
 from bench.spec.plan import resolved, works_of
+from bench.spec.yaml12 import dump
 from tests.helpers.cli import bench, run
 from tests.helpers.results import store_of
 from tests.helpers.specs import write_spec
@@ -67,3 +68,23 @@ def test_more_threads_than_processors_are_noted(tmp_path: Path) -> None:
     found = resolved(spec.load(write_spec(tmp_path), ("train.threads=64",)))
     assert ["64" in note and "2 processors" in note for note in able.notes(found)] == [True]
     assert not list(able.notes(resolved(spec.load(write_spec(tmp_path)))))
+
+
+def test_a_cell_that_only_lacks_a_metric_needs_nothing_for_training(tmp_path: Path) -> None:
+    path, results = write_spec(tmp_path), tmp_path / "results"
+    values = np.full(10, 20.0)
+    found = spec.load(path, ("train.compile=on",))
+    path.write_text(dump(found.node()))
+    done = store_of(results, path, lambda *_: {"mse": values, "psnr": values})
+    able.check(found, works_of(found), done)
+    with pytest.raises(SpecError, match="no C\\+\\+ compiler"):
+        able.check(found, works_of(found), Store(tmp_path / "other"))
+
+
+def test_bfloat16_needs_a_gpu_that_computes_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "device", lambda: "cuda")
+    monkeypatch.setattr(machine, "gpu_memory", lambda: 10**10)
+    monkeypatch.setattr(machine, "precision", lambda on: "float32")
+    found = spec.load(write_spec(tmp_path), ("train.device=cuda", "train.precision=bfloat16"))
+    with pytest.raises(SpecError, match="precision is bfloat16"):
+        able.check(found, works_of(found), Store(tmp_path / "results"))

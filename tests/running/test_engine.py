@@ -238,7 +238,8 @@ def test_a_rate_that_explodes_in_its_last_step_is_a_failed_rate(store: Store) ->
         train: {epochs: 1, batch_size: 128, precision: float32, device: cpu, lr: {search: [1e-3, 100]}}
     """
     exploding = spec.parse(text)
-    assert run(exploding, store)[0].epochs == 2  # type: ignore[union-attr]
+    started = run(exploding, store)[0]
+    assert isinstance(started, Started) and started.epochs == 2
     searched, _ = works_of(exploding)
     record = store.cell(searched.cell.id).record()
     assert record is not None
