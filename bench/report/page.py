@@ -217,11 +217,11 @@ def _win(view: View, noise: str) -> Win:
     first, *others = ranks
     parts = [_quantity(first.value.mean, view.metric)]
     idle = next((point for point in others if point.contender == view.idle), None)
-    if idle:
+    if idle and math.isfinite(first.value.mean):
         parts.append(_claim(first, idle, "better than doing nothing", view.metric))
     elif first.contender == view.idle:
         parts.append("nothing tried here is better than doing nothing")
-    if others and others[0] is not idle:
+    if others and others[0] is not idle and math.isfinite(first.value.mean):
         parts.append(_claim(first, others[0], f"ahead of {others[0].contender}", view.metric))
     return Win(noise, first.contender, "; ".join(parts))
 

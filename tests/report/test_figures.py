@@ -354,6 +354,21 @@ def test_figures_of_perfect_rows_alone(models: int) -> None:
         assert "exact" in notes(draw(found, PSNR, CAPTION))
 
 
+def test_in_a_table_of_shades_a_perfect_row_says_so_and_is_framed() -> None:
+    given = made_up.rows([f"conv(width={i})" for i in range(12)], NOISES[:2], (0,), autoencode=False)
+    exact = [
+        made_up.with_means(row, psnr=np.inf) if row.contender.model.name == "identity" and i % 2 else row
+        for i, row in enumerate(given)
+    ]
+    axes = quality(exact).axes[0]
+    assert "1000 of 1000 exact" in notes(quality(exact)) and "not drawn" not in notes(quality(exact))
+    (perfect,) = [text for text in axes.texts if text.get_text() == "perfect"]
+    assert perfect.get_fontweight() == "bold"
+    x, y = perfect.get_position()
+    frames = [line.get_xydata() for line in axes.lines]
+    assert any(np.allclose(np.asarray(frame)[:4].mean(0), (x, y)) for frame in frames)
+
+
 def test_a_perfect_row_leaves_the_scale_of_the_others_linear() -> None:
     given = made_up.rows(MODELS[:1], NOISES[:1], (0,), autoencode=False)
     figure = quality([made_up.with_means(row, psnr=np.inf) if not row.contender.trained else row for row in given])

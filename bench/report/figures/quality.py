@@ -123,6 +123,7 @@ def _heatmap(axes: "Axes", values: "pandas.DataFrame", view: View, times: float)
         yticklabels=True,
         **({} if finite.any() else {"vmin": 0, "vmax": 1, "cbar": False}),  # perfect rows alone have no shades
     )
+    axes.grid(visible=False)
     _mark_best(axes, values, view)
     rows, columns = list(values.index), list(values.columns)
     for (name, noise), why in view.empty.items():
@@ -148,5 +149,14 @@ def _mark_best(axes: "Axes", values: "pandas.DataFrame", view: View) -> None:
         text.set_color("black" if luminance(shade) > 0.18 else "white")
         if best[row, column]:
             text.set_fontweight("bold")
-            corners = [column, column + 1, column + 1, column, column], [row, row, row + 1, row + 1, row]
-            axes.plot(*corners, color="black", linewidth=1.3, clip_on=False, solid_joinstyle="miter")
+            _frame(axes, row, column)
+    for row, column in np.argwhere(np.isinf(numbers)):  # no shade is light enough for them
+        weight = "bold" if best[row, column] else "normal"
+        axes.text(column + 0.5, row + 0.5, "perfect", size=SMALL - 0.5, weight=weight, ha="center", va="center")
+        if best[row, column]:
+            _frame(axes, row, column)
+
+
+def _frame(axes: "Axes", row: int, column: int) -> None:
+    corners = [column, column + 1, column + 1, column, column], [row, row, row + 1, row + 1, row]
+    axes.plot(*corners, color="black", linewidth=1.3, clip_on=False, solid_joinstyle="miter")

@@ -166,7 +166,7 @@ class View:
     def remarks(self, bars: bool = True) -> str:
         """What a reader must know: seeds, error bars, who is tested on what, what is missing.
 
-        bars: whether there are error bars.
+        bars: whether values are drawn as points with error bars, which a perfect one has no place for.
         """
         known = [summary for summary in self.summaries if self._known(summary)]
         notes = [_seeds(known), _bars(known, self.metric) if bars else ""]
@@ -179,7 +179,7 @@ class View:
         if left:
             names, more = list(left)[:NAMED], len(left) - NAMED
             notes.append(f"Still to be run: {', '.join(names)}{f' and {more} more' if more > 0 else ''}.")
-        capped = [text for summary in known if (text := self._counted(summary))]
+        capped = [text for summary in known if (text := self._counted(summary, bars))]
         if capped:
             rest = f"; {counted(len(capped) - NAMED, 'more row')}" if len(capped) > NAMED else ""
             notes.append(f"{'; '.join(capped[:NAMED])}{rest}.")
@@ -188,10 +188,10 @@ class View:
             notes.append(f"{counted(lost, 'value')} not finite or not measured.")
         return " ".join(filter(None, notes))
 
-    def _counted(self, summary: Summary) -> str:
+    def _counted(self, summary: Summary, bars: bool) -> str:
         """How many of a row's images count as the ceiling; empty where none does."""
         text = counted_text(summary.counts(self.metric), self.metric)
-        drawn = ", not drawn" if math.isinf(summary.mean(self.metric)) else ""
+        drawn = ", not drawn" if bars and math.isinf(summary.mean(self.metric)) else ""
         return f"{self.names[summary.contender]} on {self.brief[summary.test.id]}: {text}{drawn}" if text else ""
 
     def _known(self, summary: Summary) -> bool:
