@@ -176,7 +176,7 @@ def test_the_page_of_an_unfinished_folder_names_no_winner(tmp_path: Path) -> Non
     text = page.text()
     note = "UNFINISHED: 1 of 4 rows are still to be run"
     assert text.index(note) < text.index("on which noise")
-    assert "masking(p=0.25): no winner yet , still to be run: conv." in text
+    assert "masking(p=0.25): no winner yet : still to be run: conv." in text
     (head, gaussian, masking), *_ = page.tables
     assert head == ["test noise", "conv", "identity"]
     assert "(best)" in gaussian[1] and masking[1] == "to run" and "(best)" not in masking[2]
