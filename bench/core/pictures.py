@@ -2,18 +2,28 @@
 
 import io
 import struct
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError, features
 
 from bench.core.depth import Depth
 from bench.core.errors import DataError, SpecError, shorten
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+# The same on every machine, so that a folder is the same data set on all; Pillow reads more on some.
+SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".webp", ".gif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".avif", ".avifs"),
+    *(".tga", ".icb", ".vda", ".vst", ".pcx", ".qoi", ".sgi", ".bw", ".rgb", ".rgba"),
+)
+# Of Pillow's names of formats, those whose files may hold several pictures; in others, further ones are previews.
+STACKS = ("TIFF", "GIF", "PNG", "WEBP", "AVIF")
+PAGE_KIND, PREVIEW_OR_MASK = 254, 0b101  # TIFF's tag NewSubfileType, and the bits of it that tell no picture
 
 # Pillow's names of modes.
 GREY = ("1", "L", "LA", "La")
@@ -24,6 +34,13 @@ SCALED = "scaled from 16 to 8 bits"
 
 # What Pillow's decoders raise on damaged files.
 DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
+
+CODECS = {".avif": "avif", ".avifs": "avif", ".webp": "webp"}  # that Pillow may be built without
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+# Pillow warns of large pictures, which it reads all the same, and of codecs that it lacks: a DataError tells of those.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", "image file could not be identified because")
 
 FORMATS_OF_16_BITS = ("PNG", "TIFF", "JPEG2000")
 LITTLE_LOSS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
@@ -136,29 +153,61 @@ def read(path: Path, page: int = 0, white: float | None = None) -> Picture:
     page: its number in a file of several, from 0.
     white: the value of white in grey of more than 8 bits; None takes what the file says.
     """
+    with _opened(path) as file:
+        return _page(file, page, white)
+
+
+def each(path: Path, white: float | None = None, pages: Sequence[int] | None = None) -> Iterator[tuple[int, Picture]]:
+    """The pictures in a file with their page numbers, previews and masks left out. Raises DataError.
+
+    white: as for `read`. pages: the numbers wanted, in ascending order; None takes all.
+    """
+    with _opened(path) as file:
+        count = getattr(file, "n_frames", 1) if file.format in STACKS else 1
+        for page in range(count) if pages is None else pages:
+            picture = _page(file, page, white)
+            kind = getattr(file, "tag_v2", {}).get(PAGE_KIND, 0)
+            if pages is not None or page == 0 or not kind & PREVIEW_OR_MASK:
+                yield page, picture
+
+
+def _page(file: Image.Image, page: int, white: float | None) -> Picture:
+    file.seek(page)
+    depth = Depth.of(file, white)
+    # Pixels are read no later than here, so a truncated file is noticed inside `_opened`.
+    return Picture.of(ImageOps.exif_transpose(file), depth)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The file as Pillow opens it; what goes wrong inside this block becomes a DataError."""
     try:
         with Image.open(path) as file:
-            if page:
-                file.seek(page)
-            depth = Depth.of(file, white)
-            # Pixels are read no later than here, so a truncated file is noticed inside this block.
-            return Picture.of(ImageOps.exif_transpose(file), depth)
+            yield file
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
-    except UnidentifiedImageError:
-        raise DataError(f"{path}: not a picture that can be read") from None
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise DataError(
+            f"{path}: has more than {most:,} pixels, the limit against files made to fill the memory; cut it"
+        ) from None
     except DAMAGE as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: not a picture that can be read ({reason})") from None
+        raise DataError(f"{path}: {_fault(path, error)}") from None
 
 
-def pages(path: Path) -> int:
-    """How many pictures a file holds, at least 1. Raises DataError where it can't be opened."""
-    try:
-        with Image.open(path) as file:
-            return int(getattr(file, "n_frames", 1))
-    except DAMAGE as error:
-        raise DataError(f"{path}: not a picture that can be read ({error})") from None
+def _fault(path: Path, error: Exception) -> str:
+    """What is wrong with a file that can't be read: a sound one that this Pillow can't decode is not called damaged."""
+    reason = getattr(error, "strerror", None) or str(error)
+    codec = CODECS.get(path.suffix.lower())
+    if "not available" in reason or (codec and not features.check(codec)):
+        return f"Pillow has no decoder for it here ({codec or reason}); convert it to PNG"
+    if not isinstance(error, UnidentifiedImageError):
+        return f"not a picture that can be read ({reason})"
+    with path.open("rb") as file:
+        start = file.read(4)
+    if not start:
+        return "an empty file"
+    return "a TIFF of a kind that Pillow can't read" if start in TIFF_STARTS else "not a picture that can be read"
 
 
 def format_of(suffix: str) -> str:

@@ -3,7 +3,7 @@
 from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Annotated, Any, Self
 
@@ -64,6 +64,7 @@ class Source:
     remarks: what to know about the pools. caveats: what of that changes the numbers.
     twins: groups of positions in the training pool that show one picture; validation images split off it share none
         with the training images.
+    whole: whether all of the validation pool is taken, beside as many training images as are asked for.
     """
 
     identity: Mapping[str, Any]
@@ -74,6 +75,7 @@ class Source:
     remarks: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
     twins: tuple[tuple[int, ...], ...] = ()
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ class Dataset(Registered):
 
     size: side of the square images in pixels, from 8 to 512; other images are resized.
     train: training images, those held back for validation included; null takes all.
-    validation: share of them held back for validation, in [0, 1).
+    validation: share of them held back for validation, in [0, 1). A folder's own validation pictures are taken instead,
+        all of them, unless it is 0.
     test: test images; null takes all.
     """
 
@@ -198,9 +201,12 @@ class Dataset(Registered):
 
     def _split(self, source: Source) -> Split:
         """How many images each part takes. Raises SpecError where a pool has too few."""
-        most = Split.most(source, self.validation)
+        share = 0.0 if source.whole else self.validation
+        most = Split.most(source, share)
         asked = self.train or most
-        split = Split.of(asked, self.validation, self.test or source.test)
+        split = Split.of(asked, share, self.test or source.test)
+        if source.whole:
+            split = replace(split, validation=source.validation or 0)
         if not split.fits(source):
             own = "" if source.validation is None else f" and {source.validation} for validation alone"
             raise SpecError(

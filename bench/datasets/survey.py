@@ -5,61 +5,92 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.core import machine, pictures
 from bench.core.errors import DataError
 from bench.datasets import cache
+from bench.datasets.layout import File
 
-DECODING = 1  # raised when the pixels of a file come out otherwise, so that what was remembered is not used
-
-
-class File(NamedTuple):
-    """A picture file, and the facts that show whether it has changed: size in bytes, and times in nanoseconds."""
-
-    path: str
-    size: int
-    modified: int
-    changed: int
+DECODING = 2  # raised when the pixels of a file come out otherwise, so that what was remembered is not used
 
 
 class Seen(NamedTuple):
-    """A digest of a picture's pixels, empty where it can't be read.
+    """One picture of a file as it is decoded.
 
-    constant: whether it has one colour only. rescaled: whether its values span another range than its type's.
+    page: its number in the file, from 0. digest: of its pixels. constant: whether it has one colour only.
+    rescaled: whether its values span another range than its type's. width, height: in pixels.
+    conversions: what turns it into 8-bit RGB, in words.
     """
 
+    page: int
     digest: str
     constant: bool
     rescaled: bool
+    width: int
+    height: int
+    conversions: tuple[str, ...]
 
 
-def survey(folders: Sequence[str], files: Sequence[File], white: float | None = None) -> list[Seen]:
+class Page(NamedTuple):
+    """One picture, with its file."""
+
+    file: File
+    seen: Seen
+
+    def __str__(self) -> str:
+        return f"{self.file.path}, page {self.seen.page + 1}" if self.seen.page else self.file.path
+
+
+class Survey(NamedTuple):
+    """What is seen in files.
+
+    pages: by file, for those that can be read. faults: what is wrong with each of the others.
+    """
+
+    pages: dict[File, list[Page]]
+    faults: dict[File, str]
+
+
+def survey(folders: Sequence[str], files: Sequence[File], white: float | None = None) -> Survey:
     """What is seen on each picture; a file is decoded again only if its size or its times have changed.
 
     white: as for `pictures.read`.
     """
-    return list(_survey(tuple(folders), tuple(files), white))
+    return _survey(tuple(folders), tuple(dict.fromkeys(files)), white)
 
 
 @lru_cache(maxsize=8)  # a run asks several times
-def _survey(folders: tuple[str, ...], files: tuple[File, ...], white: float | None) -> tuple[Seen, ...]:
+def _survey(folders: tuple[str, ...], files: tuple[File, ...], white: float | None) -> Survey:
     place = [DECODING, white, *folders]
-    kept = cache.recall("pixels", place)
-    known = {File(*row[:4]): Seen(*row[4:]) for row in kept} if isinstance(kept, list) else {}
-    new = [file for file in dict.fromkeys(files) if file not in known]
+    known = {File(*row[0]): [_seen(one) for one in row[1]] for row in cache.recall("pixels", place) or ()}
+    faults: dict[File, str] = {}
+    new = [file for file in files if file not in known]
     if new:
         with ThreadPoolExecutor(machine.cores()) as pool:
-            known.update(zip(new, pool.map(partial(_look, white=white), new), strict=True))
-        cache.remember("pixels", place, [[*file, *known[file]] for file in dict.fromkeys(files)])
-    return tuple(known[file] for file in files)
+            for file, found in zip(new, pool.map(partial(_look, white=white), new), strict=True):
+                if isinstance(found, str):
+                    faults[file] = found
+                else:
+                    known[file] = found
+        cache.remember("pixels", place, [[file, known[file]] for file in files if file in known])
+    return Survey({file: [Page(file, seen) for seen in known[file]] for file in files if file in known}, faults)
 
 
-def _look(file: File, white: float | None) -> Seen:
+def _seen(stored: Sequence[Any]) -> Seen:
+    return Seen._make([*stored[:-1], tuple(stored[-1])])
+
+
+def _look(file: File, white: float | None) -> list[Seen] | str:
+    """The pictures of a file, or what is wrong with it."""
     try:
-        picture = pictures.read(Path(file.path), white=white)
-    except DataError:  # named with all others when the images are made
-        return Seen("", False, False)
+        return [_digested(page, picture) for page, picture in pictures.each(Path(file.path), white)]
+    except DataError as error:
+        return str(error)
+
+
+def _digested(page: int, picture: pictures.Picture) -> Seen:
     pixels = picture.rgb()
     digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest()
-    return Seen(digest, bool((pixels == pixels[0, 0]).all()), picture.rescaled)
+    constant = bool((pixels == pixels[0, 0]).all())
+    return Seen(page, digest, constant, picture.rescaled, picture.width, picture.height, picture.conversions)

@@ -101,7 +101,8 @@ def test_the_same_scene_is_the_same_in_every_file(tmp_path: Path) -> None:
     for path in tmp_path.iterdir():
         assert np.array_equal(read(path).square(8)[0], np.stack([scene] * 3)), path
     assert read(tmp_path / "12.tif").square(8)[1][0] == "scaled from 12 to 8 bits"
-    assert pictures.pages(tmp_path / "stack.tif") == 2 and pictures.pages(tmp_path / "8.png") == 1
+    assert [page for page, _ in pictures.each(tmp_path / "stack.tif")] == [0, 1]
+    assert [page for page, _ in pictures.each(tmp_path / "8.png")] == [0]
     assert np.array_equal(read(tmp_path / "stack.tif", page=1).square(8)[0][0], 255 - scene)
 
 
@@ -214,7 +215,7 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     made_up("RGB").save(content, "PNG")
     for name, text in (("text.png", b"text"), ("cut.png", content.getvalue()[:200]), ("empty.jpg", b"")):
         (tmp_path / name).write_bytes(text)
-        with pytest.raises(DataError, match=f"{name}: not a picture"):
+        with pytest.raises(DataError, match=f"{name}: (not a picture|an empty file)"):
             read(tmp_path / name)
     with pytest.raises(DataError, match="no such file"):
         read(tmp_path / "missing.png")
@@ -222,7 +223,7 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
         read(tmp_path)
     (tmp_path / "large.png").write_bytes(content.getvalue())
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(DataError, match="not a picture that can be read"):
+    with pytest.raises(DataError, match="has more than 200 pixels"):
         read(tmp_path / "large.png")
 
 

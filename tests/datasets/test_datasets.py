@@ -421,11 +421,12 @@ def test_relative_roots_start_at_the_current_directory(tmp_path: Path, monkeypat
 
 def test_identity_follows_the_content_and_nothing_else(tmp_path: Path) -> None:
     root = tree(tmp_path / "pictures")
+    save(root / "train/class0/plain.bmp", noise(7, 32, 32, 3))
     before = Folder(root=str(root)).identity()
     root.rename(tmp_path / "moved")
     moved = Folder(root=str(tmp_path / "moved"))
     assert moved.identity() == before
-    path = next((tmp_path / "moved").glob("train/*/*.png"))
+    path = tmp_path / "moved/train/class0/plain.bmp"
     status = path.stat()
     content = bytearray(path.read_bytes())
     content[-20] ^= 1
@@ -457,9 +458,15 @@ def test_copies_inside_one_pool_never_lie_on_both_sides(tmp_path: Path) -> None:
         (lambda root: None, "does not exist"),
         (lambda root: root.write_text("x"), "is a file; unpack it"),
         (lambda root: root.mkdir(), r"has no pictures \(.png"),
-        (lambda root: save(root / "train" / "a.png", noise(0, 32, 32, 3)), "test does not exist.*test_root"),
-        (lambda root: save(root / "test" / "a.png", noise(0, 32, 32, 3)), "train does not exist"),
-        (lambda root: (root.mkdir(), (root / "a.png").symlink_to("nowhere")), "a.png: can't be read"),
+        (
+            lambda root: save(root / "train" / "a.png", noise(0, 32, 32, 3)),
+            "no pictures in a folder called test or testing, in any case.*test_root",
+        ),
+        (
+            lambda root: save(root / "test" / "a.png", noise(0, 32, 32, 3)),
+            "no pictures in a folder called train or training",
+        ),
+        (lambda root: (root.mkdir(), (root / "a.png").symlink_to("nowhere")), "a.png: there is no such file"),
     ],
 )
 def test_folders_that_hold_no_data(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
@@ -500,7 +507,7 @@ def test_all_damaged_pictures_are_named_by_plan_already(count: int, tmp_path: Pa
     for command in ("plan", "run"):
         found = bench(command, spec, "--results", tmp_path / "results")
         assert found.exit_code == 3
-        assert f"{count} pictures can't be read; replace or delete them:" in found.stderr
+        assert f"{count} pictures can't be read; replace or delete them, or set" in found.stderr
         named = [f"{number:02}.png" for number in range(count) if f"train/{number:02}.png" in found.stderr]
         assert named == [f"{number:02}.png" for number in range(min(count, 10))]
         assert ("and 2 more" in found.stderr) == (count == 12)
