@@ -32,6 +32,7 @@ WRITERS = {
 }
 # Who may ask bench.results.files to write: the store for results, commands for what the user named on the command line.
 ASKING = {
+    "bench.cli.data",
     "bench.results.store",
     "bench.cli.run",
     "bench.cli.plan",

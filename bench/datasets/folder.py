@@ -17,7 +17,7 @@ from annotated_types import Gt, MinLen
 from bench.core import machine, pictures
 from bench.core.errors import DataError, FieldError, shorten
 from bench.datasets import cache
-from bench.datasets.base import Dataset, Pixels, Source, datasets
+from bench.datasets.base import Dataset, Listed, Pixels, Source, datasets
 from bench.datasets.layout import File, absolute, short_name
 from bench.datasets.pools import Gathering, Pools, twins
 from bench.datasets.survey import Page
@@ -75,15 +75,7 @@ class Folder(Dataset):
 
     def source(self) -> Source:
         self._check_repeats()
-        gathering = Gathering(
-            label=self.label(),
-            roots=self._roots(),
-            test_root=self.test_root,
-            duplicates=self.duplicates,
-            white=self.white,
-            skip_unreadable=self.skip_unreadable,
-            validate=self.validation > 0,
-        )
+        gathering = self._gathering()
         pools = gathering.pools()
         whole = pools.validation is not None
         repeated = twins(pools.train) if self.validation and not whole else ()
@@ -98,6 +90,24 @@ class Folder(Dataset):
             caveats=tuple(pools.caveats),
             twins=repeated,
             whole=whole,
+        )
+
+    def listing(self) -> list[Listed]:
+        gathering = self._gathering()
+        parts = gathering.pools().parts
+        return [
+            Listed(part, _below(gathering.folders, str(page)), str(page.seen)) for part in parts for page in parts[part]
+        ]
+
+    def _gathering(self) -> Gathering:
+        return Gathering(
+            label=self.label(),
+            roots=self._roots(),
+            test_root=self.test_root,
+            duplicates=self.duplicates,
+            white=self.white,
+            skip_unreadable=self.skip_unreadable,
+            validate=self.validation > 0,
         )
 
     def _defining(self, pools: Pools, contents: Mapping[str, str]) -> dict[str, Any]:
@@ -135,6 +145,14 @@ class Folder(Dataset):
             )
 
 
+def _below(folders: Sequence[str], path: str) -> str:
+    """A path below the folder that it lies in, with that folder's name where there are several."""
+    for folder in folders:
+        if Path(path).is_relative_to(folder):
+            return os.path.relpath(path, folder if len(folders) == 1 else os.path.dirname(folder))
+    return path
+
+
 def _contents(folders: Sequence[str], pools: Pools) -> dict[str, str]:
     """Checksums of the files of each part, read again only if the size or the times of one have changed."""
     files = {part: _files(pages) for part, pages in pools.parts.items()}
@@ -153,11 +171,10 @@ def _contents(folders: Sequence[str], pools: Pools) -> dict[str, str]:
 
 def _files(pages: Sequence[Page]) -> list[File]:
     """The files of pictures in their order; a file as often as its pictures begin anew."""
-    before = [None, *pages[:-1]]
     return [
         page.file
-        for page, last in zip(pages, before, strict=True)
-        if last is None or page.file != last.file or page.seen.page <= last.seen.page
+        for place, page in enumerate(pages)
+        if not place or page.file != pages[place - 1].file or page.seen.page <= pages[place - 1].seen.page
     ]
 
 

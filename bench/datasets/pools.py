@@ -172,7 +172,7 @@ class Gathering:
         raise DataError(
             f"dataset {self.label}: {len(pairs)} of {counted(among, f'{part} image')} are "
             f"{'training' if part == 'test' else 'training or test'} images too, so {effect}. Delete one of each pair, "
-            f"or set `duplicates: drop` to leave them out of the {part}: {'; '.join(_first(named))}"
+            f"or set `duplicates: drop` to leave them out of the {part}:\n  " + "\n  ".join(_first(named))
         )
 
 

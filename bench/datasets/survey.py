@@ -31,6 +31,9 @@ class Seen(NamedTuple):
     height: int
     conversions: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return ", ".join((f"{self.width} x {self.height} pixels", *self.conversions))
+
 
 class Page(NamedTuple):
     """One picture, with its file."""

@@ -165,9 +165,12 @@ class Processes:
             future = next(self.completed)
             tag, unit = self.running.pop(future)
             was_alone, self.alone = self.alone, False
-            error = future.exception()
-            if not isinstance(error, distributed.KilledWorker):
-                return Outcome(tag, error=error) if error else Outcome(tag, future.result())
+            try:
+                return Outcome(tag, future.result())
+            except distributed.KilledWorker:  # while it ran, or while it was run again because its result was lost
+                pass
+            except Exception as error:  # whatever it is, the other units go on
+                return Outcome(tag, error=error)
             if was_alone:
                 died = WorkerDied("its process died twice: it ran out of memory or was ended from within")
                 return Outcome(tag, error=died)

@@ -377,7 +377,9 @@ def test_layouts(tmp_path: Path) -> None:
     both = Folder(root=(str(classes), str(tmp_path / "splits")))
     assert label_and_counts(both) == ("folder:classes+splits", 19, 8)
     other = Folder(root=(str(classes), str(tmp_path / "plain")), test_root=str(tmp_path / "splits" / "test"))
-    with pytest.raises(DataError, match=r"3 of 3 test images are training images too.*splits/test/7.png.*plain/7.PNG"):
+    with pytest.raises(
+        DataError, match=r"(?s)3 of 3 test images are training images too.*splits/test/7.png.*plain/7.PNG"
+    ):
         other.identity()
     assert label_and_counts(Folder(root=str(classes), test_root=str(tmp_path / "splits"))) == (
         "folder:classes (test splits)",
@@ -478,7 +480,7 @@ def test_folders_that_hold_no_data(tmp_path: Path, make: Callable[[Path], object
 def test_test_images_in_another_format_are_refused_or_dropped(tmp_path: Path) -> None:
     root = tree(tmp_path / "leak")
     save(root / "test/c0/copy.bmp", np.asarray(Image.open(next(root.glob("train/*/*.png")))))
-    with pytest.raises(DataError, match=r"1 of 6 test images are training images too.*copy\.bmp"):
+    with pytest.raises(DataError, match=r"(?s)1 of 6 test images are training images too.*copy\.bmp"):
         Folder(root=str(root)).identity()
     assert Folder(root=str(root), duplicates="drop").identity()["test"] == 5
 
@@ -574,6 +576,39 @@ def test_cifar10_is_found_where_it_lies(
     path = cifar(own_cache / "downloads" if place == "downloads" else tmp_path / "data", monkeypatch)
     monkeypatch.setenv("NOISE_BENCH_DATA", str(tmp_path / "data"))
     assert Cifar10(root=str(tmp_path / "nothing")).find() == path
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["beside", "itself"])
+def test_cifar10_is_taken_from_the_extracted_archive(
+    inside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path
+) -> None:
+    archive = cifar(tmp_path / "archive", monkeypatch)
+    expected = Cifar10(root=str(archive.parent)).load().test.tobytes()
+    shutil.rmtree(own_cache)
+    cache._open.cache_clear()
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path / "extracted", filter="data")
+    archive.unlink()
+    root = tmp_path / "extracted" / ("cifar-10-batches-py" if inside else "")
+    dataset = Cifar10(root=str(root))
+    assert not dataset.to_fetch() and dataset.load().test.tobytes() == expected
+
+
+def test_extracted_files_that_are_not_cifar10s_are_never_unpickled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path
+) -> None:
+    archive = cifar(tmp_path / "archive", monkeypatch)
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path, filter="data")
+    archive.unlink()
+    path = tmp_path / "cifar-10-batches-py/test_batch"
+    path.write_bytes(pickle.dumps({"data": noise(0, PER_BATCH, 3072), "labels": [0] * PER_BATCH}))
+    monkeypatch.setattr(pickle, "load", lambda *_, **__: pytest.fail("unpickled"))
+    with pytest.raises(DataError, match=r"test_batch: not CIFAR-10's file"):
+        Cifar10(root=str(tmp_path)).load()
+    path.unlink()
+    with pytest.raises(DataError, match=r"test_batch: No such file"):
+        Cifar10(root=str(tmp_path)).load()
 
 
 def test_cifar10_says_what_failed_and_what_to_do(tmp_path: Path, own_cache: Path) -> None:

@@ -186,7 +186,7 @@ def test_copies_between_validation_and_other_parts_are_refused_or_dropped(tmp_pa
     draw(tmp_path, "train/0.png train/1.png val/2.png test/3.png")
     for seed, name in ((0, "of_train.bmp"), (3, "of_test.bmp")):
         save(tmp_path / "val" / name, noise(seed, SIDE, SIDE, 3))
-    with pytest.raises(DataError, match=r"2 of 3 validation images are training or test images too.*of_test\.bmp"):
+    with pytest.raises(DataError, match=r"(?s)2 of 3 validation images are training or test images too.*of_test\.bmp"):
         sizes(tmp_path, validation=0.1)
     assert sizes(tmp_path, validation=0.1, duplicates="drop") == (2, 1, 1)
     facts = notes(tmp_path, validation=0.1, duplicates="drop")[0]
@@ -244,12 +244,8 @@ def test_a_sound_picture_over_pillows_limit_is_not_called_damaged(
 
 
 def test_a_codec_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from PIL import Jpeg2KImagePlugin
-
     draw(tmp_path, "train/0.png train/1.png test/2.jp2")
-    monkeypatch.setattr(Image.core, "jpeg2k_decoder", None, raising=False)
-    monkeypatch.delattr(Image.core, "jpeg2k_decoder")
-    assert Jpeg2KImagePlugin
+    monkeypatch.delattr("PIL.Image.core.jpeg2k_decoder")
     with pytest.raises(DataError, match=r"2\.jp2: Pillow has no decoder for it here .*; convert it to PNG"):
         sizes(tmp_path)
 
