@@ -273,4 +273,4 @@ def test_every_module_and_everything_public_says_what_it_is() -> None:
 
 def test_only_pictures_know_pillow() -> None:
     knowing = {name for name in MODULES if "PIL" in {target.split(".")[0] for target in imports(MODULES[name])}}
-    assert knowing == {"bench.core.pictures"}
+    assert knowing == {"bench.core.pictures", "bench.core.encoding"}

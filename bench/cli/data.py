@@ -11,7 +11,7 @@ from bench import spec
 from bench.cli.catalogue import default_of, plugin_files
 from bench.cli.progress import Download
 from bench.cli.terminal import console, show_table
-from bench.core import pictures
+from bench.core.encoding import encode, format_of
 from bench.core.errors import DataError, FieldError, SpecError, unknown
 from bench.core.images import contact_sheet
 from bench.core.pictures import Picture, one_below_another
@@ -36,7 +36,7 @@ def fetch(
     plugin_files(plugins)
     dataset = _named(name, roots, test_root)
     if output:
-        pictures.format_of(output.suffix)
+        format_of(output.suffix)
     try:
         _prepare(dataset, screen)
     except DataError:
@@ -44,7 +44,7 @@ def fetch(
         raise
     _show_listing(dataset, every, screen)
     if output:
-        write(output, pictures.encode(_contact_sheet(dataset.load()), output.suffix))
+        write(output, encode([_contact_sheet(dataset.load())], output.suffix))
         screen.print(f"images of each part as they are trained and tested on: {output}")
     screen.print(f"{dataset.label()}: ready")
 

@@ -1,11 +1,12 @@
 """`bench denoise`: pictures without their noise, and how far to trust them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
 import numpy as np
+from rich.progress import track
 
 from bench.cli.catalogue import plugin_files
 from bench.cli.jobs import Job, jobs_of
@@ -14,9 +15,11 @@ from bench.cli.terminal import console
 from bench.cli.tiles import TILE, Denoiser, denoise_picture
 from bench.cli.trained import Trained, find
 from bench.core import pictures
+from bench.core.encoding import encode, format_of, losses
 from bench.core.errors import DataError
 from bench.core.lazy import torch
 from bench.core.pictures import Picture
+from bench.core.words import counted
 from bench.results.files import write
 
 MISFIT = 1.5  # times stronger or weaker than the noise trained on, from which on a picture's noise is another
@@ -38,14 +41,14 @@ def denoise(
     """
     plugin_files(plugins)
     jobs = jobs_of(images, output, clean, force)
-    first = pictures.read(jobs[0].source) if len(jobs) == 1 else None
+    first = _read(jobs[0].source) if len(jobs) == 1 else None
     chosen = find(trained, *named)
     denoiser = Denoiser.of(chosen)
     console().print(f"{chosen.label}\n{NOTE}")
     failed = False
     for job in jobs:
         try:
-            _denoise(job, first or pictures.read(job.source), chosen, denoiser)
+            _denoise(job, first or _read(job.source), chosen, denoiser)
         except DataError as error:
             if first:
                 raise
@@ -54,28 +57,59 @@ def denoise(
     return DataError.exit_code if failed else 0
 
 
-def _denoise(job: Job, picture: Picture, chosen: Trained, denoiser: Denoiser) -> None:
-    """One picture."""
-    clean = pictures.read(job.clean) if job.clean else None
-    if clean and (clean.width, clean.height) != (picture.width, picture.height):
-        sizes = f"{clean.width} x {clean.height}, {job.source} {picture.width} x {picture.height} pixels"
-        raise DataError(f"{job.clean} is not the original of this picture: it has {sizes}")
-    output = denoise_picture(denoiser, picture)
-    write(job.target, pictures.encode(output, job.target.suffix))
-    noise = noise_in(_image(picture))
-    found = "" if noise is None else f"; noise in {job.source.name} about {noise:.3f}"
+def _read(path: Path) -> list[Picture]:
+    """The pages of a picture file, with all that can be written again."""
+    return [page for _, page in pictures.each(path, whole=True)]
+
+
+def _denoise(job: Job, pages: list[Picture], chosen: Trained, denoiser: Denoiser) -> None:
+    """The pages of one file."""
+    clean = _read(job.clean) if job.clean else []
+    if job.clean and (was := _shape(clean)) != (found := _shape(pages)):
+        raise DataError(f"{job.clean} is not the original of this picture: it has {was}, {job.source} {found}")
+    output = [denoise_picture(denoiser, page) for page in _shown(pages, job.source)]
+    content = encode(output, job.target.suffix)
+    write(job.target, content)
+    noise = noise_in(_image(pages[0]))
+    seen = "" if noise is None else f"; noise in {job.source.name} about {noise:.3f}"
     screen = console()
-    screen.print(f"{job.target}: {output.width} x {output.height}, denoised by {denoiser.cell.model.label()}{found}")
-    if pooled := denoiser.pooled(picture):
-        screen.print(
-            f"Note: {job.source.name} takes several tiles of {TILE} x {TILE} pixels, and {' and '.join(pooled)} of "
+    screen.print(f"{job.target}: {_shape(output)}, denoised by {denoiser.cell.model.label()}{seen}")
+    for note in _notes(job, pages, output, chosen, denoiser):
+        screen.print(f"Note: {note}")
+    if noise is not None and chosen.noise and (warning := _misfit(noise, chosen, _image(pages[0]))):
+        click.echo(f"Warning: {job.source}: {warning}", err=True)
+    if clean:
+        _compare(job, clean, pages, output)
+
+
+def _shown(pages: list[Picture], source: Path) -> Iterable[Picture]:
+    """The pages, with a bar in a terminal where there are several."""
+    if len(pages) == 1:
+        return pages
+    return track(pages, f"pages of {source.name}", console=console(), transient=True)
+
+
+def _shape(pages: list[Picture]) -> str:
+    sizes = {f"{page.width} x {page.height}" for page in pages}
+    size = sizes.pop() if len(sizes) == 1 else "several sizes"
+    return size + (f", {counted(len(pages), 'page')}" if len(pages) > 1 else "")
+
+
+def _notes(job: Job, pages: list[Picture], output: list[Picture], chosen: Trained, denoiser: Denoiser) -> Iterator[str]:
+    """What to know of a picture that was written."""
+    largest = max(pages, key=lambda page: max(page.width, page.height))
+    if pooled := denoiser.pooled(largest):
+        yield (
+            f"{job.source.name} takes several tiles of {TILE} x {TILE} pixels, and {' and '.join(pooled)} of "
             f"{chosen.cell.model.name} averages over each tile, not over the picture: the result differs slightly "
             "between tiles"
         )
-    if noise is not None and chosen.noise and (warning := _misfit(noise, chosen, _image(picture))):
-        click.echo(f"Warning: {job.source}: {warning}", err=True)
-    if clean:
-        _compare(job, {"original": clean, "noisy": picture, "denoised": output})
+    if views := pictures.frames(job.source) - len(pages):
+        yield f"{counted(views, 'preview')} or other views in {job.source.name} left out"
+    if pages[0].bits == 8 and any("scaled" in what for what in pages[0].conversions):
+        yield f"{job.source.name} has more than 8 bits a colour, read as 8; a PNG or TIFF of 16 bits keeps them"
+    if lost := losses(output, job.target):
+        yield f"{job.target.name}: {format_of(job.target.suffix)} can't hold {'; nor '.join(lost)}"
 
 
 def _misfit(noise: float, chosen: Trained, image: "torch.Tensor") -> str:
@@ -94,16 +128,19 @@ def _misfit(noise: float, chosen: Trained, image: "torch.Tensor") -> str:
     )
 
 
-def _compare(job: Job, shown: dict[str, Picture]) -> None:
-    """Print PSNR and SSIM before and after, and write the three pictures side by side."""
-    clean, noisy, output = map(_image, shown.values())
-    before, after = psnr_and_ssim(noisy, clean), psnr_and_ssim(output, clean)
-    first, second = (f"{psnr:.2f} dB" if math.isfinite(psnr) else "perfect" for psnr in (before[0], after[0]))
-    similarity = "" if before[1] is None else f", SSIM {before[1]:.3f} before, {after[1]:.3f} after"
-    console().print(f"PSNR {first} before, {second} after{similarity}; side by side: {job.comparison}")
-    captions = ("original", f"noisy, {first}", f"denoised, {second}")
-    sheet = pictures.side_by_side(dict(zip(captions, shown.values(), strict=True)))
-    write(job.comparison, pictures.encode(sheet, ".png"))
+def _compare(job: Job, clean: list[Picture], noisy: list[Picture], output: list[Picture]) -> None:
+    """Print PSNR and SSIM before and after, and write the three pictures side by side; of several pages the first."""
+    for number, (original, given, found) in enumerate(zip(clean, noisy, output, strict=True), 1):
+        before, after = (psnr_and_ssim(_image(page), _image(original)) for page in (given, found))
+        first, second = (f"{psnr:.2f} dB" if math.isfinite(psnr) else "perfect" for psnr in (before[0], after[0]))
+        similarity = "" if before[1] is None else f", SSIM {before[1]:.3f} before, {after[1]:.3f} after"
+        page = f"page {number}: " if len(clean) > 1 else ""
+        shown = f"; side by side: {job.comparison}" if number == 1 else ""
+        console().print(f"{page}PSNR {first} before, {second} after{similarity}{shown}")
+        if number == 1:
+            captions = ("original", f"noisy, {first}", f"denoised, {second}")
+            sheet = pictures.side_by_side(dict(zip(captions, (original, given, found), strict=True)))
+            write(job.comparison, encode([sheet], ".png"))
 
 
 def _image(picture: Picture) -> "torch.Tensor":

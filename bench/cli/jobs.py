@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.core import pictures
+from bench.core.encoding import format_of, writable
 from bench.core.errors import SpecError
+from bench.core.pictures import SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def _jobs(images: Sequence[Path], output: Path | None, clean: Path | None) -> It
         yield Job(images[0], _target(images[0], output), clean)
         return
     assert output is not None
-    if output.is_file() or (pictures.writable(output.suffix) and not output.is_dir()):
+    if output.is_file() or (writable(output.suffix) and not output.is_dir()):
         raise SpecError(f"--output {output}: several pictures go to a folder; this names a file")
     for image in images:
         for name, source in _pictures(image):
@@ -58,9 +59,9 @@ def _pictures(image: Path) -> Iterator[tuple[Path, Path]]:
     if not image.is_dir():
         yield Path(image.name), image
         return
-    found = sorted(path for path in image.rglob("*") if path.suffix.lower() in pictures.SUFFIXES and path.is_file())
+    found = sorted(path for path in image.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not found:
-        raise SpecError(f"{image} has no pictures: {', '.join(pictures.SUFFIXES)}")
+        raise SpecError(f"{image} has no pictures: {', '.join(SUFFIXES)}")
     yield from ((path.relative_to(image), path) for path in found)
 
 
@@ -72,12 +73,12 @@ def _target(image: Path, output: Path | None) -> Path:
         return _in_known_format(output / image.name)
     if not output.suffix:
         raise SpecError(f"--output {output}: its name must end in .png, .jpg, .tif or .webp, or be that of a folder")
-    pictures.format_of(output.suffix)
+    format_of(output.suffix)
     return output
 
 
 def _in_known_format(path: Path) -> Path:
-    return path if pictures.writable(path.suffix) else path.with_suffix(".png")
+    return path if writable(path.suffix) else path.with_suffix(".png")
 
 
 def _check_targets(jobs: Sequence[Job], force: bool) -> None:

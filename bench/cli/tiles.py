@@ -14,6 +14,7 @@ from bench.spec.cells import Cell
 from bench.training.score import network_of
 
 TILE = 512  # side of a tile for networks that take any size, in pixels
+SMALLEST = 8  # pixels of a side, as of the smallest images of a data set; scikit-image drops axes of one pixel
 MARGIN = 32  # pixels discarded at a tile's inner edges, where the network sees padding instead of the picture
 OVERLAP = 96  # of neighbouring tiles, in pixels; they are blended between their margins
 ALIGNED = 32  # tiles start at multiples of this, so that networks that halve the side see the same grid
@@ -73,6 +74,7 @@ class Denoiser:
         """The tiles along a side of the picture, given in pixels."""
         model = self.cell.model
         if model.any_size:
+            side = max(side, SMALLEST)
             return list(_cuts(side + -side % model.multiple, TILE, OVERLAP, MARGIN, ALIGNED))
         # A network of fixed size sees nothing beyond its border, so each pixel lies in up to 16 tiles.
         return list(_cuts(max(side, self.size), self.size, overlap=self.size * 3 // 4, margin=0, aligned=1))

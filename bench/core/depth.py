@@ -12,6 +12,9 @@ LEVELS = tuple(2**bits - 1 for bits in (8, 10, 12, 14))  # whites of cameras tha
 # Numbers of TIFF tags.
 BITS, PHOTOMETRIC, LARGEST, LARGEST_OF_ANY_TYPE = 258, 262, 281, 341
 MIN_IS_WHITE = 0
+HEAD = 4096  # bytes of a file before which its depth is told
+HIGH_BITDEPTH, TWELVE_BIT = 0x40, 0x20  # of AVIF's configuration box
+START_AND_SIZE, DEPTH_OF_FIRST = b"\xff\x4f\xff\x51", 42  # JPEG 2000's markers, and the byte after their start
 
 
 @dataclass(frozen=True)
@@ -20,13 +23,13 @@ class Depth:
 
     white: the value of white; None where the file doesn't say.
     inverted: whether 0 is white instead, in grey of more than 8 bits; Pillow inverts 8 bits itself.
-    narrowed: whether the file has colour of more than 8 bits, which Pillow opens as 8.
+    narrowed: how many bits a value has in a file of colour that Pillow opens as 8; 0 where it is no more.
     named: whether white was named by the user, so that larger values are an error.
     """
 
     white: float | None = None
     inverted: bool = False
-    narrowed: bool = False
+    narrowed: int = 0
     named: bool = False
 
     @classmethod
@@ -67,13 +70,34 @@ def _white(tags: Mapping[int, Any]) -> float | None:
     return None
 
 
-def _narrowed(file: Any) -> bool:
-    """Whether the arguments of Pillow's decoder name values of 16 bits, or a largest value above 255 (PPM)."""
+def _narrowed(file: Any) -> int:
+    """How many bits a value has in a file of colour that Pillow opens as 8; 0 where it is no more."""
     for tile in getattr(file, "tile", ()):
-        largest = tile[3][-1] if tile[0].startswith("ppm") else 0
-        if ";16" in str(tile[3]) or largest > 255:
-            return True
-    return False
+        if ";16" in str(tile[3]):
+            return 16
+        if tile[0].startswith("ppm") and tile[3][-1] > 255:
+            return int(tile[3][-1]).bit_length()
+    if file.format not in ("AVIF", "JPEG2000") or file.mode == "I;16":
+        return 0
+    place = file.fp.tell()
+    file.fp.seek(0)
+    head = file.fp.read(HEAD)
+    file.fp.seek(place)
+    bits = _bits_of_avif(head) if file.format == "AVIF" else _bits_of_jpeg2000(head)
+    return bits if bits > 8 else 0
+
+
+def _bits_of_avif(head: bytes) -> int:
+    """By its configuration box (AV1 in ISOBMFF, section 2.3)."""
+    box = head.find(b"av1C")
+    flags = head[box + 6] if 0 <= box < len(head) - 6 else 0
+    return 8 if not flags & HIGH_BITDEPTH else 12 if flags & TWELVE_BIT else 10
+
+
+def _bits_of_jpeg2000(head: bytes) -> int:
+    """By the marker of the picture's size (ISO/IEC 15444-1, A.5.1)."""
+    start = head.find(START_AND_SIZE)
+    return (head[start + DEPTH_OF_FIRST] & 0x7F) + 1 if 0 <= start < len(head) - DEPTH_OF_FIRST else 8
 
 
 def _scaled(white: float) -> str:

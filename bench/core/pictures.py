@@ -5,15 +5,16 @@ import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError, features
 
+from bench.core import deep
 from bench.core.depth import Depth
-from bench.core.errors import DataError, SpecError, shorten
+from bench.core.errors import DataError
 
 # The same on every machine, so that a folder is the same data set on all; Pillow reads more on some.
 SUFFIXES = (
@@ -30,7 +31,7 @@ GREY = ("1", "L", "LA", "La")
 GREY_16 = "I;16"
 OTHER_SPACES = ("CMYK", "YCbCr", "LAB", "HSV")
 NAMES = {"1": "black-and-white", "L": "grey", "P": "palette"}
-SCALED = "scaled from 16 to 8 bits"
+DEEP = 16  # bits
 
 # What Pillow's decoders raise on damaged files.
 DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
@@ -42,22 +43,27 @@ TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", "image file could not be identified because")
 
-FORMATS_OF_16_BITS = ("PNG", "TIFF", "JPEG2000")
-LITTLE_LOSS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+ORIENTATION = 274  # of EXIF
+DESCRIBING = (270, 271, 272, 305, 306, 315, 33432)  # TIFF's tags: description, camera, software, date, author, rights
+PARTS_OF_EXIF = (34665, 34853)  # the camera's settings, and the place
+KEPT = ("icc_profile", "exif", "dpi", "duration", "loop")  # of Pillow's `info`: what a file says beside its pixels
+PROFILE_SPACE = slice(16, 20)  # where a colour profile names its space
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: 8-bit grey or RGB, with or without alpha, or 16-bit grey.
+    """A picture: grey or RGB of 8 or 16 bits, with or without alpha.
 
     image: in Pillow's mode L, LA, RGB, RGBA or I;16.
     conversions: what turns the picture as it was stored into 8-bit RGB, in words: "converted from grey to RGB".
     rescaled: whether its values were brought to the full range of 16 bits, or inverted.
+    deep: uint16 (height, width, bands) where the file has 16 bits a value and `image` holds 8 of them.
     """
 
     image: Image.Image
     conversions: tuple[str, ...] = ()
     rescaled: bool = False
+    deep: np.ndarray | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, image: Image.Image, depth: Depth | None = None) -> "Picture":
@@ -73,7 +79,7 @@ class Picture:
             grey.info = dict(image.info)
             rescaled = not np.array_equal(values, np.asarray(image))
             return cls(grey, (*notes, "converted from grey to RGB"), rescaled)
-        scaled = (SCALED,) if depth.narrowed else ()
+        scaled = (f"scaled from {depth.narrowed} to 8 bits",) if depth.narrowed else ()
         mode = "L" if image.mode in GREY else "RGB"
         if image.has_transparency_data:
             return cls(_converted(image, f"{mode}A"), (*scaled, "with transparency laid on white"))
@@ -103,7 +109,7 @@ class Picture:
         Resizing is antialiased bilinear. Pillow's fixed-point resize is the one that torchvision's Resize applies to
         pictures, and it gives the same values on every processor.
         """
-        image, done = self._rgb(), list(self.conversions)
+        image, done = self.on_white(), list(self.conversions)
         if image.size != (size, size):
             side = min(image.size)
             if image.width != image.height:
@@ -115,33 +121,47 @@ class Picture:
 
     def scaled(self, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
         """Resized, bicubic: uint8 RGB (height, width, 3), and its luminance (height, width)."""
-        image = self._rgb().resize((width, height), Image.Resampling.BICUBIC)
+        image = self.on_white().resize((width, height), Image.Resampling.BICUBIC)
         return np.asarray(image), np.asarray(image.convert("L"))
 
     def rgb(self) -> np.ndarray:
         """The whole picture as uint8 RGB (height, width, 3), transparency laid on white."""
-        return np.asarray(self._rgb())
+        return np.asarray(self.on_white())
+
+    @property
+    def bits(self) -> int:
+        """How many bits a value has, 8 or 16."""
+        return 16 if self.image.mode == GREY_16 or self.deep is not None else 8
+
+    @property
+    def transparent(self) -> bool:
+        """Whether it has alpha."""
+        return "A" in self.image.getbands()
+
+    def pixels(self) -> np.ndarray:
+        """All it holds, alpha last: uint8 or uint16 (height, width, bands)."""
+        pixels = np.asarray(self.image) if self.deep is None else self.deep
+        return pixels if pixels.ndim == 3 else pixels[..., None]
 
     def values(self) -> np.ndarray:
         """The values without alpha, float32 in [0, 1]: (1, height, width) for grey, (3, height, width) for RGB."""
-        image = self.image
-        pixels = np.asarray(image.convert("L" if self.grey else "RGB") if "A" in image.getbands() else image)
-        scaled = pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
-        return scaled[None] if self.grey else scaled.transpose(2, 0, 1)
+        pixels = self.pixels()
+        scaled = pixels[..., : 1 if self.grey else 3].astype(np.float32) / np.iinfo(pixels.dtype).max
+        return scaled.transpose(2, 0, 1)
 
     def with_values(self, values: np.ndarray) -> "Picture":
         """The picture with other values, shaped as those of `values()`; bits, alpha, colour profile, EXIF stay."""
-        kind = np.uint16 if self.image.mode == GREY_16 else np.uint8
-        pixels = (values * np.iinfo(kind).max).round().astype(kind)
-        image = Image.fromarray(pixels[0] if self.grey else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-        if "A" in self.image.getbands():
-            image.putalpha(self.image.getchannel("A"))
-        image.info.update(_kept(self.image))
-        return Picture.of(image)
+        before = self.pixels()
+        pixels = (values * np.iinfo(before.dtype).max).round().astype(before.dtype).transpose(1, 2, 0)
+        pixels = np.ascontiguousarray(np.concatenate([pixels, before[..., pixels.shape[2] :]], axis=2))
+        eight = pixels if self.deep is None else np.rint(pixels / 257).astype(np.uint8)
+        image = Image.fromarray(eight[..., 0] if eight.shape[2] == 1 else eight)
+        image.info.update(kept(self.image))
+        return replace(Picture.of(image), deep=None if self.deep is None else pixels)
 
-    def _rgb(self) -> Image.Image:
-        image = _eight_bits(self.image) if self.image.mode == GREY_16 else self.image
-        if "A" in image.getbands():
+    def on_white(self) -> Image.Image:
+        image = eight_bits(self.image) if self.image.mode == GREY_16 else self.image
+        if self.transparent:
             layers = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers)
         return image if image.mode == "RGB" else image.convert("RGB")
@@ -157,25 +177,61 @@ def read(path: Path, page: int = 0, white: float | None = None) -> Picture:
         return _page(file, page, white)
 
 
-def each(path: Path, white: float | None = None, pages: Sequence[int] | None = None) -> Iterator[tuple[int, Picture]]:
+def each(
+    path: Path, white: float | None = None, pages: Sequence[int] | None = None, whole: bool = False
+) -> Iterator[tuple[int, Picture]]:
     """The pictures in a file with their page numbers, previews and masks left out. Raises DataError.
 
     white: as for `read`. pages: the numbers wanted, in ascending order; None takes all.
+    whole: whether to keep 16 bits of colour, and EXIF that only TIFF has, to write them again.
     """
     with _opened(path) as file:
         count = getattr(file, "n_frames", 1) if file.format in STACKS else 1
         for page in range(count) if pages is None else pages:
-            picture = _page(file, page, white)
+            picture = _page(file, page, white, path if whole else None)
             kind = getattr(file, "tag_v2", {}).get(PAGE_KIND, 0)
             if pages is not None or page == 0 or not kind & PREVIEW_OR_MASK:
                 yield page, picture
 
 
-def _page(file: Image.Image, page: int, white: float | None) -> Picture:
+def frames(path: Path) -> int:
+    """How many pictures a file holds, with previews, masks and other views. Raises DataError."""
+    with _opened(path) as file:
+        return int(getattr(file, "n_frames", 1))
+
+
+def kept(image: Image.Image) -> dict[str, Any]:
+    """What a picture's file says beside its pixels, and is written again; without a profile of another colour space."""
+    found = {key: image.info[key] for key in KEPT if image.info.get(key)}
+    space = b"GRAY" if image.mode in (*GREY, GREY_16) else b"RGB "
+    if found.get("icc_profile", b"")[PROFILE_SPACE] not in (b"", space):
+        del found["icc_profile"]
+    return found
+
+
+def _page(file: Image.Image, page: int, white: float | None, whole: Path | None = None) -> Picture:
+    """One picture of an open file. whole: the file's path, where all is kept that Pillow leaves out."""
     file.seek(page)
     depth = Depth.of(file, white)
+    orientation = file.getexif().get(ORIENTATION, 1) if whole else 1
+    exif = _exif_of_tiff(file) if whole and file.format == "TIFF" else b""
     # Pixels are read no later than here, so a truncated file is noticed inside `_opened`.
-    return Picture.of(ImageOps.exif_transpose(file), depth)
+    picture = Picture.of(ImageOps.exif_transpose(file), depth)
+    if exif:
+        picture.image.info["exif"] = exif
+    if not whole or depth.narrowed != DEEP:
+        return picture
+    bands = len(picture.image.getbands())
+    return replace(picture, deep=deep.decode(whole, file.format or "", page, bands, orientation))
+
+
+def _exif_of_tiff(file: Image.Image) -> bytes:
+    """What a TIFF says of how a picture came about, as EXIF: its other tags describe the file."""
+    stored, found = file.getexif(), Image.Exif()
+    found.update({tag: stored[tag] for tag in DESCRIBING if tag in stored})
+    for part in PARTS_OF_EXIF:
+        found.get_ifd(part).update(stored.get_ifd(part))
+    return found.tobytes() if len(found) else b""
 
 
 @contextmanager
@@ -210,33 +266,6 @@ def _fault(path: Path, error: Exception) -> str:
     return "a TIFF of a kind that Pillow can't read" if start in TIFF_STARTS else "not a picture that can be read"
 
 
-def format_of(suffix: str) -> str:
-    """Pillow's name of the format of a suffix such as `.png`. Raises SpecError where Pillow can't write it."""
-    if not writable(suffix):
-        raise SpecError(f"no picture can be written as {shorten(suffix)}; use .png, .jpg, .tif or .webp")
-    return Image.registered_extensions()[suffix.lower()]
-
-
-def writable(suffix: str) -> bool:
-    """Whether a picture can be written with a suffix such as `.png`."""
-    return Image.registered_extensions().get(suffix.lower(), "") in Image.SAVE
-
-
-def encode(picture: Picture, suffix: str) -> bytes:
-    """The bytes of a picture file; 16 bits become 8 where the format can't hold them. Raises SpecError."""
-    name, image = format_of(suffix), picture.image
-    if image.mode == GREY_16 and name not in FORMATS_OF_16_BITS:
-        image = _eight_bits(image)
-    if name == "JPEG" and image.mode not in ("L", "RGB"):
-        image = picture._rgb()  # transparency on white, as in a data set
-    content = io.BytesIO()
-    try:
-        image.save(content, format=name, **LITTLE_LOSS.get(name, {}), **_kept(picture.image))
-    except (OSError, ValueError) as error:
-        raise SpecError(f"no picture like this can be written as {shorten(suffix)}: {error}; use .png") from None
-    return content.getvalue()
-
-
 def side_by_side(captioned: Mapping[str, Picture], smallest: int = 192) -> Picture:
     """Pictures of one size beside each other on white, each under its caption.
 
@@ -251,7 +280,7 @@ def one_below_another(captioned: Mapping[str, Picture], factor: int) -> Picture:
 
 
 def _sheet(captioned: Mapping[str, Picture], factor: int, across: bool, gap: int = 8) -> Picture:
-    images = [picture._rgb() for picture in captioned.values()]
+    images = [picture.on_white() for picture in captioned.values()]
     images = [image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST) for image in images]
     width = max(image.width for image in images)
     font = ImageFont.load_default(max(12, width // (24 if across else 48)))
@@ -287,11 +316,6 @@ def _converted(image: Image.Image, mode: str) -> Image.Image:
     return converted
 
 
-def _kept(image: Image.Image) -> dict[str, Any]:
-    """What a picture's file says beside its pixels, and is written again: colour profile, EXIF and resolution."""
-    return {key: image.info[key] for key in ("icc_profile", "exif", "dpi") if image.info.get(key)}
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
+def eight_bits(image: Image.Image) -> Image.Image:
     """An image of mode I;16 as L."""
     return Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))

@@ -1,12 +1,14 @@
 """Pictures of any size and kind through stored denoisers: no seams, nothing lost."""
 
 import csv
+import dataclasses
 import json
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import torch
@@ -24,6 +26,7 @@ from bench.cli.trained import find, matching
 from bench.core.pictures import Picture
 from bench.metrics import metrics
 from bench.models import models
+from bench.models.base import TrainableModel
 from bench.noises import noises
 from bench.results.store import CellStore
 from bench.training.state import State
@@ -487,3 +490,62 @@ def test_a_cell_of_noise_that_can_no_longer_be_written_is_still_used(trained: Pa
     (copy / "cell.json").write_text(json.dumps(record))
     found = bench("denoise", noisy_picture, "--with", copy)
     assert found.exit_code == 0 and "trained on gaussian(sigma=25.0)" in found.stdout
+
+
+UNTRAINED = [name for name in models if not issubclass(models[name], TrainableModel) and name != "bm3d"]
+
+
+@pytest.mark.parametrize("name", UNTRAINED)
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (40, 1), (2, 3)])
+def test_the_smallest_pictures_pass_every_filter(name: str, height: int, width: int) -> None:
+    clean = images_of(2, (16, 16))
+    model = models.parse(name).fit(corrupt("gaussian", clean), clean)
+    ours = Denoiser(dataclasses.replace(cell_of(name), model=model), model.build(TILE), TILE)
+    picture = noisy(40, 40)[:, :height, :width].contiguous().clamp(0, 1)
+    assert ours(picture).shape == picture.shape and torch.isfinite(ours(picture)).all()
+    grey = Picture.from_array((picture[0] * 255).round().to(torch.uint8).numpy())
+    assert denoise_picture(ours, grey).values().shape == (1, height, width)
+
+
+def test_a_stack_is_denoised_page_by_page(tmp_path: Path) -> None:
+    denoiser(tmp_path / "cell", "identity")
+    first, *others = [Image.fromarray((noisy(20, 30)[0].clamp(0, 1) * (60 + 40 * k)).byte().numpy()) for k in range(4)]
+    first.save(tmp_path / "a.tif", save_all=True, append_images=others)
+    shutil.copy(tmp_path / "a.tif", tmp_path / "clean.tif")
+    found = bench(
+        *("denoise", tmp_path / "a.tif", "-o", tmp_path / "b.tif"),
+        *("--with", tmp_path / "cell", "--clean", tmp_path / "clean.tif"),
+    )
+    assert found.exit_code == 0, found.output
+    text = " ".join(found.output.split())
+    assert "30 x 20, 4 pages, denoised by identity" in text and "page 4: PSNR perfect before" in text
+    with Image.open(tmp_path / "b.tif") as stored:
+        for number, page in enumerate((first, *others)):
+            stored.seek(number)
+            assert np.array_equal(np.asarray(stored), np.asarray(page))
+    refused = bench("denoise", tmp_path / "a.tif", "-o", tmp_path / "b.jpg", "--with", tmp_path / "cell")
+    assert refused.exit_code == 2 and "4 pages can't be written as '.jpg'" in refused.stderr
+
+
+def test_what_the_output_cannot_hold_is_said(tmp_path: Path) -> None:
+    denoiser(tmp_path / "cell", "identity")
+    values = np.random.default_rng(0).integers(0, 65536, (24, 25, 3)).astype(np.uint16)
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(values))
+
+    def said(name: str) -> str:
+        found = bench("denoise", tmp_path / "a.png", "-o", tmp_path / name, "--with", tmp_path / "cell")
+        assert found.exit_code == 0, found.output
+        return " ".join(found.output.split())
+
+    assert "Note" not in said("same.png")
+    assert np.abs(imagecodecs.png_decode((tmp_path / "same.png").read_bytes()).astype(int) - values).max() <= 1
+    assert "Note: x.gif: GIF can't hold 16 bits a value; nor every value: it differs" in said("x.gif")
+    assert "Note: x.bmp: BMP can't hold 16 bits a value" in said("x.bmp")
+
+
+def test_other_views_in_a_file_are_said_to_be_left_out(tmp_path: Path) -> None:
+    denoiser(tmp_path / "cell", "identity")
+    picture = Image.fromarray(noisy(16, 16).clamp(0, 1).mul(255).byte().permute(1, 2, 0).numpy())
+    picture.save(tmp_path / "a.mpo", save_all=True, append_images=[picture.resize((8, 8))])
+    found = bench("denoise", tmp_path / "a.mpo", "-o", tmp_path / "b.png", "--with", tmp_path / "cell")
+    assert "1 preview or other views in a.mpo left out" in " ".join(found.output.split())
