@@ -18,7 +18,7 @@ from torch import nn
 
 from bench import spec
 from bench.cli.main import main
-from bench.datasets import datasets
+from bench.datasets import Dataset, datasets
 from bench.metrics import metrics
 from bench.models import models
 from bench.noises import noises
@@ -173,3 +173,10 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
         if not target.startswith(("http://", "https://", "mailto:")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_key_of_every_dataset_has_a_row() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", (ROOT / "docs/specs.md").read_text(), re.M)
+    for name in datasets:
+        own = [key for key in datasets[name].accepted() if key not in Dataset.field_names()]
+        assert {(key, "all") for key in Dataset.field_names()} | {(key, name) for key in own} <= set(rows)

@@ -75,14 +75,13 @@ def _narrowed(file: Any) -> int:
     for tile in getattr(file, "tile", ()):
         if ";16" in str(tile[3]):
             return 16
-        if tile[0].startswith("ppm") and tile[3][-1] > 255:
-            return int(tile[3][-1]).bit_length()
+        largest = tile[3][-1] if tile[0].startswith("ppm") else 0
+        if isinstance(largest, int) and largest > 255:
+            return largest.bit_length()
     if file.format not in ("AVIF", "JPEG2000") or file.mode == "I;16":
         return 0
-    place = file.fp.tell()
-    file.fp.seek(0)
-    head = file.fp.read(HEAD)
-    file.fp.seek(place)
+    with open(file.filename, "rb") as opened:  # Pillow may have closed its own
+        head = opened.read(HEAD)
     bits = _bits_of_avif(head) if file.format == "AVIF" else _bits_of_jpeg2000(head)
     return bits if bits > 8 else 0
 

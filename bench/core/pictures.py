@@ -39,9 +39,9 @@ DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, 
 CODECS = {".avif": "avif", ".avifs": "avif", ".webp": "webp"}  # that Pillow may be built without
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-# Pillow warns of large pictures, which it reads all the same, and of codecs that it lacks: a DataError tells of those.
+# Pillow warns of what it reads all the same; of what it doesn't read, a DataError tells.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", "image file could not be identified because")
 
 ORIENTATION = 274  # of EXIF
 DESCRIBING = (270, 271, 272, 305, 306, 315, 33432)  # TIFF's tags: description, camera, software, date, author, rights
@@ -257,13 +257,13 @@ def _fault(path: Path, error: Exception) -> str:
     codec = CODECS.get(path.suffix.lower())
     if "not available" in reason or (codec and not features.check(codec)):
         return f"Pillow has no decoder for it here ({codec or reason}); convert it to PNG"
-    if not isinstance(error, UnidentifiedImageError):
-        return f"not a picture that can be read ({reason})"
     with path.open("rb") as file:
         start = file.read(4)
-    if not start:
-        return "an empty file"
-    return "a TIFF of a kind that Pillow can't read" if start in TIFF_STARTS else "not a picture that can be read"
+    if start in TIFF_STARTS and (isinstance(error, UnidentifiedImageError) or "decoder error" in reason):
+        return "a TIFF of a kind that Pillow can't read here"
+    if not isinstance(error, UnidentifiedImageError):
+        return f"not a picture that can be read ({reason})"
+    return "not a picture that can be read" if start else "an empty file"
 
 
 def side_by_side(captioned: Mapping[str, Picture], smallest: int = 192) -> Picture:

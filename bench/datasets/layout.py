@@ -144,7 +144,7 @@ def _walk(folder: str, within: tuple[str, ...], found: Found) -> None:
                     _walk(entry.path, (*within, real), found)
             elif not entry.name.lower().endswith(pictures.SUFFIXES):
                 suffix = os.path.splitext(entry.name)[1].lower()
-                found.left[f"{suffix} file" if suffix else "file without a suffix"] += 1
+                found.left[f"{suffix} file" if suffix else "suffixless file"] += 1
             elif entry.is_file() or entry.is_symlink():
                 found.files.append(_file(entry))
             else:

@@ -98,7 +98,7 @@ def test_whatever_is_passed_over_is_counted_by_kind(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     facts, caveats = notes(tmp_path)
     [passed] = [fact for fact in facts if fact.startswith("passed over")]
-    kinds = "2 .txt files, 1 .heic file, 1 @eaDir folder, 1 __MACOSX folder, 1 file without a suffix, 1 hidden file"
+    kinds = "2 .txt files, 1 .heic file, 1 @eaDir folder, 1 __MACOSX folder, 1 hidden file, 1 hidden folder"
     assert passed == f"passed over in {tmp_path.name}: {kinds}, 3 others" and not caveats
     assert sizes(tmp_path) == (4, 0, 1)
     assert layout.find(tmp_path).left == Counter(
@@ -109,7 +109,7 @@ def test_whatever_is_passed_over_is_counted_by_kind(tmp_path: Path) -> None:
             "@eaDir folder": 1,
             "__MACOSX folder": 1,
             ".heic file": 1,
-            "file without a suffix": 1,
+            "suffixless file": 1,
             "link to a folder around or inside its own": 1,
             "special file": 1,
         }
@@ -258,3 +258,37 @@ def test_the_same_folder_gives_the_same_split_where_case_is_ignored(tmp_path: Pa
     assert sizes(tmp_path / "one") == sizes(tmp_path / "other") == (3, 0, 1)
     first, second = (Folder(root=str(tmp_path / name), size=SIDE, validation=0).identity() for name in ("one", "other"))
     assert first == second
+
+
+def scene(seed: int) -> np.ndarray:
+    return noise(seed, SIDE, SIDE)
+
+
+def twelve_bits(path: Path, pixels: np.ndarray) -> None:
+    import tifffile
+
+    values = pixels.astype(np.uint16) * 16 + pixels // 16
+    tifffile.imwrite(path, values, photometric="minisblack", metadata=None, extratags=[(281, "H", 1, 4095, True)])
+
+
+FORMATS: dict[str, tuple[str, Callable[[Path, np.ndarray], object]]] = {
+    "8 bits": ("png", lambda path, pixels: Image.fromarray(pixels).save(path)),
+    "16 bits": ("png", lambda path, pixels: Image.fromarray(pixels.astype(np.uint16) * 257).save(path)),
+    "12 bits": ("tif", twelve_bits),
+    "palette": ("png", lambda path, pixels: Image.fromarray(pixels).convert("P").save(path)),
+    "BMP": ("bmp", lambda path, pixels: Image.fromarray(pixels).save(path)),
+}
+
+
+def test_the_same_scenes_are_the_same_data_in_every_format(tmp_path: Path) -> None:
+    for kind, (suffix, write) in FORMATS.items():
+        for part, seeds in (("train", range(6)), ("test", range(10, 13))):
+            (tmp_path / kind / part).mkdir(parents=True)
+            for seed in seeds:
+                write(tmp_path / kind / part / f"{seed:02}.{suffix}", scene(seed))
+    stack(tmp_path / "stack/train/all.tif", range(6))
+    stack(tmp_path / "stack/test/all.tif", range(10, 13))
+    found = {kind: Folder(root=str(tmp_path / kind), size=SIDE, validation=0.34).load() for kind in (*FORMATS, "stack")}
+    for part in ("train", "validation", "test"):
+        arrays = [getattr(data, part) for data in found.values()]
+        assert len(arrays[0]) and all(np.array_equal(arrays[0], other) for other in arrays)
