@@ -257,6 +257,8 @@ def _fault(path: Path, error: Exception) -> str:
     codec = CODECS.get(path.suffix.lower())
     if "not available" in reason or (codec and not features.check(codec)):
         return f"Pillow has no decoder for it here ({codec or reason}); convert it to PNG"
+    if path.is_dir():
+        return "not a picture that can be read (it is a folder)"
     with path.open("rb") as file:
         start = file.read(4)
     if start in TIFF_STARTS and (isinstance(error, UnidentifiedImageError) or "decoder error" in reason):
