@@ -20,6 +20,8 @@ from bench.core.errors import DataError
 from bench.core.lazy import torch
 from bench.core.pictures import Picture
 from bench.core.words import counted
+from bench.datasets.layout import find as find_files
+from bench.datasets.layout import passed_over
 from bench.results.files import write
 
 MISFIT = 1.5  # times stronger or weaker than the noise trained on, from which on a picture's noise is another
@@ -45,6 +47,9 @@ def denoise(
     chosen = find(trained, *named)
     denoiser = Denoiser.of(chosen)
     console().print(f"{chosen.label}\n{NOTE}")
+    for folder in filter(Path.is_dir, images):
+        for remark in passed_over(find_files(folder).left, folder.name):
+            console().print(remark)
     failed = False
     for job in jobs:
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.core.encoding import format_of, writable
 from bench.core.errors import SpecError
 from bench.core.pictures import SUFFIXES
+from bench.datasets.layout import find
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def _pictures(image: Path) -> Iterator[tuple[Path, Path]]:
     if not image.is_dir():
         yield Path(image.name), image
         return
-    found = sorted(path for path in image.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = [Path(file.path) for file in find(image).files]
     if not found:
         raise SpecError(f"{image} has no pictures: {', '.join(SUFFIXES)}")
     yield from ((path.relative_to(image), path) for path in found)

@@ -79,12 +79,7 @@ class Layout:
 
     def remarks(self, name: str) -> tuple[str, ...]:
         """What was passed over in the folder called `name`, by kind."""
-        if not self.left:
-            return ()
-        kinds = sorted(self.left.items(), key=lambda item: (-item[1], item[0]))
-        shown = [counted(number, kind) for kind, number in kinds[:KINDS_SHOWN]]
-        others = sum(number for _, number in kinds[KINDS_SHOWN:])
-        return (f"passed over in {name}: {', '.join([*shown, *([counted(others, 'other')] if others else [])])}",)
+        return passed_over(self.left, name)
 
     def caveats(self, name: str) -> tuple[str, ...]:
         """What was passed over in the folder called `name` though it is pictures."""
@@ -103,6 +98,16 @@ def find(folder: Path) -> Found:
         raise DataError(f"dataset folder: {error.filename}: can't be read: {error.strerror}") from None
     found.files.sort()
     return found
+
+
+def passed_over(left: Counter[str], name: str) -> tuple[str, ...]:
+    """That things were passed over in the folder called `name`: how many of which kind. Nothing where none were."""
+    if not left:
+        return ()
+    kinds = sorted(left.items(), key=lambda item: (-item[1], item[0]))
+    shown = [counted(number, kind) for kind, number in kinds[:KINDS_SHOWN]]
+    others = sum(number for _, number in kinds[KINDS_SHOWN:])
+    return (f"passed over in {name}: {', '.join([*shown, *([counted(others, 'other')] if others else [])])}",)
 
 
 def opened(root: str | Path) -> Path:
