@@ -107,4 +107,5 @@ def _in_use(train: Train) -> dict[str, Any]:
     """The settings without those not in use, so that a new setting keeps the ids of older results."""
     given = dataclasses.asdict(train)
     unused = {key for key, value in given.items() if value in (None, ()) or (key == "compile" and value != "on")}
+    unused |= set() if train.optimizer == "muon" else {"muon_lr"}
     return {key: value for key, value in given.items() if key not in unused}

@@ -211,7 +211,7 @@ train_nodes = keys(
     epochs=given_as(whole),
     lr=given_as(rates | st.lists(rates, min_size=1, max_size=3).map(lambda tried: {"search": tried})),
     weight_decay=given_as(level),
-    optimizer=given_as(st.sampled_from(["adam", "adamw", "sgd"])),
+    optimizer=given_as(st.sampled_from(["adam", "adamw", "sgd", "muon"])),
     precision=st.sampled_from(["auto", "float32", "bfloat16"]),
     keep=given_as(st.sampled_from(["best", "last"])),
 )

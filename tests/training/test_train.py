@@ -24,7 +24,7 @@ from tests.helpers.images import data_of, forbidden, smooth_pictures
 from tests.helpers.specs import cell_of
 
 TRAINABLE = [name for name in models if models[name].trains]
-SETTINGS = list(product(("adam", "adamw", "sgd"), ("constant", "cosine"), ("float32", "bfloat16")))
+SETTINGS = list(product(("adam", "adamw", "sgd", "muon"), ("constant", "cosine"), ("float32", "bfloat16")))
 
 
 def chained(cell: Cell, folder: Path, steps: tuple[int, ...]) -> State:
@@ -56,9 +56,10 @@ def test_steps_through_the_store_equal_one_long_step(
     same(advance(cell, data_of(), State(), 4), chained(cell, tmp_path, (1, 2, 1)))
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
 @pytest.mark.parametrize("name", TRAINABLE)
-def test_every_model_can_be_trained_in_steps(name: str, tmp_path: Path) -> None:
-    cell = cell_of(name, epochs=2, keep="best")
+def test_every_model_can_be_trained_in_steps(name: str, optimizer: str, tmp_path: Path) -> None:
+    cell = cell_of(name, epochs=2, keep="best", optimizer=optimizer)
     same(advance(cell, data_of(), State(), 2), chained(cell, tmp_path, (1, 1)))
 
 
@@ -250,7 +251,7 @@ def branch_after(steps: int, monkeypatch: pytest.MonkeyPatch, **settings: Any) -
     return first, torch.from_numpy(advance(cell, data_of(), State(), steps).weights["branch.weight"])
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "muon"])
 def test_by_default_a_weight_without_a_gradient_keeps_its_value(
     optimizer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
