@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from bench.core.settings import Settings
 
@@ -25,6 +25,9 @@ class Train(Settings):
     weight_decay: as torch's optimiser of that name uses it: all but adam shrink each weight by it; adam adds it to the
         gradient, and so moves a weight without a gradient of its own by the whole learning rate in each step.
     schedule: learning rate over the budget: constant, or cosine down to 0.
+    warmup: share of the budget over which the learning rate first rises from 0.
+    grad_clip: if given, the largest norm of the gradient of all weights together; longer ones are shortened to it.
+    flips: mirror each training image left to right with probability 1/2, drawn anew every epoch.
     precision: float32, bfloat16 (autocast), or auto: bfloat16 where the hardware computes in it.
     compile: on trains through torch.compile, off does not; auto: only where `bench plan --measure` has found on this
         machine that this training gains more time than compiling takes.
@@ -43,6 +46,9 @@ class Train(Settings):
     muon_lr: Annotated[float, Gt(0), Le(100)] = 0.015
     weight_decay: Annotated[float, Ge(0), Le(100)] = 0.0
     schedule: Literal["constant", "cosine"] = "cosine"
+    warmup: Annotated[float, Ge(0), Lt(1)] = 0.0
+    grad_clip: Annotated[float, Gt(0), Le(10**6)] | None = None
+    flips: bool = False
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
     threads: Annotated[int, Ge(1), Le(1024)] = 1

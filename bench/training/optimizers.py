@@ -24,6 +24,7 @@ class Optimizer:
     def __init__(self, network: "nn.Module", train: Train, stored: Mapping[str, np.ndarray]) -> None:
         self.weights = list(network.parameters())
         self.parts = _parts(network, train)
+        self.longest = train.grad_clip
         slots: dict[int, dict[str, Any]] = {}
         for path, value in stored.items():
             index, _, name = path.partition("/")
@@ -36,6 +37,8 @@ class Optimizer:
 
     def step(self, factor: float) -> None:
         """Step by the gradients, at the learning rates times a factor, and forget the gradients."""
+        if self.longest:
+            nn.utils.clip_grad_norm_(self.weights, self.longest)
         for part, rate in self.parts:
             for group in part.param_groups:
                 group["lr"] = rate * factor

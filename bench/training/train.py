@@ -18,7 +18,7 @@ from bench.datasets import Data
 from bench.models import TrainableModel
 from bench.spec.cells import Cell
 from bench.training.budget import Budget
-from bench.training.objectives import VALIDATION, Phase, loss
+from bench.training.objectives import TRAINING, VALIDATION, Phase, loss
 from bench.training.optimizers import Optimizer
 from bench.training.state import Epoch, State, as_arrays
 
@@ -100,7 +100,7 @@ class _Training:
 
     def _train(self, epoch: int) -> float:
         """Mean loss of one pass over the training images, or over as many as the budget leaves."""
-        budget, phase, before = self.budget, Phase("train", self.seed, epoch), self.seconds
+        budget, phase, before = self.budget, Phase(TRAINING, self.seed, epoch), self.seconds
         order = rng.permutation(len(self.data.train), self.seed, "order", epoch)[: budget.images_in(epoch)]
         started = time.perf_counter()
         self.network.train()
@@ -151,7 +151,7 @@ class _Training:
         order = rng.permutation(len(self.data.train), self.seed, "order", 1)
         with _seeded(self.seed, "network", 1), torch.no_grad():
             value = loss(
-                self.cell, network, self.data.train, order[: self.budget.batch_size], Phase("train", self.seed, 1)
+                self.cell, network, self.data.train, order[: self.budget.batch_size], Phase(TRAINING, self.seed, 1)
             )
         return bool(value.isfinite())
 

@@ -184,7 +184,9 @@ def other(value: Any) -> Any:
         "cpu": "cuda",
         "best": "last",
     }
-    changes |= {None: 5, (): (0.1, 0.2), "auto": "on"}
+    changes |= {None: 5, (): (0.1, 0.2), "auto": "on", 0.0: 0.5}
+    if isinstance(value, bool):
+        return not value
     return changes[value] if value in changes else value * 2
 
 

@@ -112,7 +112,7 @@ def test_it_steps_the_matrices_between_the_first_and_the_last_layer() -> None:
         "decoder.0.weight", "decoder.2.weight", "decoder.5.weight",
     ]  # fmt: skip
     assert names_of({"dncnn": {"depth": 4}}) == ["inner.2.weight", "inner.5.weight"]
-    # Five pairs of half blocks, with three and two that mix channels (the depthwise one does not), two ways down and up.
+    # Five pairs of half blocks with three and two layers that mix channels, two ways down and two up.
     assert len(names_of("nafnet")) == 5 * (3 + 2) + 2 + 2
     assert not [name for name in names_of("nafnet") if name.endswith("0.inner.2.weight")]
 
