@@ -22,27 +22,24 @@ SAFETY = 1.01  # rounding must carry no value beyond 1, where the polynomials gr
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum of weight matrices, orthogonalised: every direction of a matrix moves by the learning rate.
 
-    dtype: what the matrix products compute in.
     A weight of more than two dimensions is the matrix of its first one by all others; a tall matrix moves by
     sqrt(rows / columns) more. Weight decay shrinks the weights, as AdamW does.
     Source: Jordan et al. 2024, Muon: an optimizer for hidden layers in neural networks.
     """
 
-    def __init__(
-        self, weights: Iterable[torch.Tensor], lr: float, weight_decay: float = 0.0, dtype: torch.dtype = torch.float32
-    ) -> None:
+    def __init__(self, weights: Iterable[torch.Tensor], lr: float, weight_decay: float = 0.0) -> None:
         super().__init__(weights, {"lr": lr, "weight_decay": weight_decay})
-        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         """Move every weight that has a gradient."""
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
-            moves = orthogonal([self._momentum(weight).flatten(1) for weight in weights], self.dtype)
+            moves = orthogonal([self._momentum(weight).flatten(1) for weight in weights])
             for weight, move in zip(weights, moves, strict=True):
                 rows, columns = move.shape
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
+                if group["weight_decay"]:
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
                 weight.sub_(move.view_as(weight), alpha=group["lr"] * max(1.0, rows / columns) ** 0.5)
 
     def _momentum(self, weight: torch.Tensor) -> torch.Tensor:
@@ -55,11 +52,11 @@ class Muon(torch.optim.Optimizer):
         return weight.grad.lerp(mean, MOMENTUM)
 
 
-def orthogonal(matrices: Sequence[torch.Tensor], dtype: torch.dtype = torch.float32) -> list[torch.Tensor]:
-    """Each matrix with its singular values taken to about 1: U V^T of its decomposition U S V^T, float32.
+def orthogonal(matrices: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Each float32 matrix with its singular values taken to about 1: U V^T of its decomposition U S V^T.
 
-    Values below a thousandth of the matrix's Frobenius norm come out smaller, up to 0; those above within 0.13 of 1.
-    dtype: what the products compute in. Matrices of as many rows go through them as one batch.
+    Values above a thousandth of the matrix's Frobenius norm come out within 0.13 of 1, smaller ones below that.
+    Matrices of as many rows, or columns if those are fewer, go through the products as one batch.
     Source: Amsel et al. 2025, The Polar Express, arXiv:2505.16932.
     """
     wide = [matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T for matrix in matrices]
@@ -70,21 +67,25 @@ def orthogonal(matrices: Sequence[torch.Tensor], dtype: torch.dtype = torch.floa
         batch = wide[places[0]].new_zeros(len(places), rows, max(wide[place].shape[1] for place in places))
         for matrix, place in zip(batch, places, strict=True):
             matrix[:, : wide[place].shape[1]] = wide[place]
-        for matrix, place in zip(_to_one(batch, dtype), places, strict=True):
+        for matrix, place in zip(_to_one(batch), places, strict=True):
             found[place] = matrix[:, : wide[place].shape[1]]
     return [found[place] if matrix is wide[place] else found[place].T for place, matrix in enumerate(matrices)]
 
 
-def _to_one(batch: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """(N, rows, columns) with the singular values of each matrix taken to about 1, float32."""
-    largest = batch.norm(dim=(1, 2), keepdim=True) * SAFETY
-    batch = (batch / largest.clamp(min=torch.finfo(batch.dtype).tiny)).to(dtype)
+def _to_one(batch: torch.Tensor) -> torch.Tensor:
+    """(N, rows, columns) with the singular values of each matrix taken to about 1."""
+    norm = batch.norm(dim=(1, 2), keepdim=True) * SAFETY
+    batch = batch / norm.clamp(min=torch.finfo(batch.dtype).tiny)
+    # Odd polynomials are p(X) = q(X X^T) X: all but the first and the last product are of rows x rows alone.
+    square = batch @ batch.mT
+    factors = torch.eye(len(square[0]), device=batch.device).expand_as(square)
     for number, (a, b, c) in enumerate(POLYNOMIALS, 1):
         scale = SAFETY if number < len(POLYNOMIALS) else 1.0
-        square = batch @ batch.mT
         factor = torch.baddbmm(square, square, square, beta=b / scale**3, alpha=c / scale**5)
-        batch = torch.baddbmm(batch, factor, batch, beta=a / scale)
-    return batch.float()
+        factor.diagonal(dim1=1, dim2=2).add_(a / scale)
+        factors = factor @ factors
+        square = factor @ square @ factor
+    return factors @ batch
 
 
 def matrices(network: nn.Module) -> list[torch.Tensor]:

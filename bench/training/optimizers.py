@@ -68,8 +68,7 @@ def _parts(network: "nn.Module", train: Train) -> list[tuple["torch.optim.Optimi
     rest = torch.optim.AdamW(others, lr=train.lr, weight_decay=decay, fused=True)
     if not matrices:
         return [(rest, train.lr)]
-    dtype = torch.bfloat16 if train.precision == "bfloat16" else torch.float32
-    return [(muon.Muon(matrices, train.muon_lr, decay, dtype), train.muon_lr), (rest, train.lr)]
+    return [(muon.Muon(matrices, train.muon_lr, decay), train.muon_lr), (rest, train.lr)]
 
 
 def _like(weight: "torch.Tensor", value: np.ndarray) -> "torch.Tensor":

@@ -15,7 +15,7 @@ from tests.helpers.images import data_of
 from tests.helpers.specs import cell_of
 
 SHAPES = [(16, 144), (16, 16), (64, 576), (128, 64), (32, 8), (64, 32), (1, 9), (5, 1)]
-TOLERANCE = {torch.float32: 2e-4, torch.bfloat16: 0.04}
+TOLERANCE = 2e-4
 
 
 def matrices_of(seed: int = 0) -> list[torch.Tensor]:
@@ -64,18 +64,16 @@ def test_the_polynomials_are_the_best_ones_of_their_intervals() -> None:
     assert high - 1 == pytest.approx(0.1236, abs=1e-4), "how far from 1 they leave a singular value"
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-def test_matrices_come_out_as_their_singular_vectors_have_it(dtype: torch.dtype) -> None:
+def test_matrices_come_out_as_their_singular_vectors_have_it() -> None:
     given = matrices_of()
-    for matrix, found in zip(given, muon.orthogonal(given, dtype), strict=True):
+    for matrix, found in zip(given, muon.orthogonal(given), strict=True):
         u, _, vt = torch.linalg.svd(matrix.double(), full_matrices=False)
         along = u.T @ found.double() @ vt.T
         values = along.diagonal()
         assert found.shape == matrix.shape and found.dtype == torch.float32
-        assert (values - 1).abs().max() < 0.13 + TOLERANCE[dtype]
-        assert (along - values.diag()).abs().max() < TOLERANCE[dtype]
-        if dtype == torch.float32:  # in half precision the steep polynomials move a value within its bounds
-            assert (found - through_polynomials(matrix)).abs().max() < TOLERANCE[dtype]
+        assert (values - 1).abs().max() < 0.13
+        assert (along - values.diag()).abs().max() < TOLERANCE
+        assert (found - through_polynomials(matrix)).abs().max() < TOLERANCE
 
 
 @pytest.mark.parametrize("which", range(5))
@@ -86,7 +84,7 @@ def test_the_tolerance_tells_a_wrong_polynomial(which: int, term: int, monkeypat
     expected = [through_polynomials(matrix) for matrix in matrices_of()]
     monkeypatch.setattr(muon, "POLYNOMIALS", wrong)
     off = [(a - b).abs().max() for a, b in zip(muon.orthogonal(matrices_of()), expected, strict=True)]
-    assert max(off) > TOLERANCE[torch.float32]
+    assert max(off) > TOLERANCE
 
 
 def test_a_matrix_comes_out_the_same_in_any_company() -> None:
@@ -159,3 +157,13 @@ def test_a_network_without_matrices_is_trained_by_adamw(monkeypatch: pytest.Monk
         monkeypatch.setattr(type(cell.model), "build", lambda self, size: nn.Sequential(nn.Conv2d(3, 3, 3, padding=1)))
         found.append(advance(cell, data_of(), State(), 2).weights["0.weight"])
     assert np.array_equal(found[0], found[1])
+
+
+@pytest.mark.parametrize("shape", [(64, 576), (128, 512), (300, 40)])
+def test_a_matrix_of_few_directions_gets_no_others(shape: tuple[int, int]) -> None:
+    """Rounding must not grow where a gradient has nothing: the polynomials multiply a tiny value by up to 990."""
+    draw = torch.Generator().manual_seed(3)
+    few = torch.randn(shape[0], 2, generator=draw) @ torch.randn(2, shape[1], generator=draw)
+    (found,) = muon.orthogonal([few])
+    values = torch.linalg.svdvals(found.double())
+    assert ((values[:2] - 1).abs() < 0.13).all() and values[2:].max() < 1e-3
