@@ -21,6 +21,7 @@ class Cell:
     noise, seed, train: None where the weights do not depend on them.
     data: the dataset's identity. train: its device, precision and compile resolved.
     stored_as: the id under which an earlier version has stored it, if another.
+    recipe: the keys of `train` that come from the model's recipe; what they are makes no other cell.
     """
 
     model: Model
@@ -29,6 +30,7 @@ class Cell:
     train: Train | None
     data: Mapping[str, Any]
     stored_as: str = field(default="", compare=False)
+    recipe: tuple[str, ...] = field(default=(), compare=False)
 
     @cached_property
     def id(self) -> str:
