@@ -34,9 +34,9 @@ class Entry:
         recipe = {key: nodes[0][key] for key in self.recipe}
         return {name: {**params, **({OWN: own} if own else {}), **({RECIPE: recipe} if recipe else {})}}
 
-    def asked(self, train: Train, key: str) -> Any:
-        """What the spec gives for a key at one point of the grid; None where the recipe does."""
-        return None if key in self.recipe else train.node()[key]
+    def asked(self) -> list[dict[str, Any]]:
+        """What the spec gives at each point of the grid, key by key; None where the recipe gives it."""
+        return [{**train.node(), **dict.fromkeys(self.recipe)} for train in self.train]
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,17 @@ class Listed:
     own: Mapping[str, Any]
     recipe: Mapping[str, Any] | None
 
-    def entry(self, general: Mapping[str, Any]) -> Entry:
-        """The model with its settings. general: the keys under the spec's `train`."""
+    def entry(self, general: Mapping[str, Any], train: tuple[Train, ...], room: int) -> Entry:
+        """The model with its settings. Raises FieldError where these are more than `room`.
+
+        general: the keys under the spec's `train`. train: every point of their grid.
+        """
         if not self.model.trains:
             return Entry(self.model)
         recipe = self._recipe(general)
-        points = sweep(Train, {**general, **recipe, **self.own}, settings, MAX_CELLS)
+        if not recipe and not self.own:
+            return Entry(self.model, train)
+        points = sweep(Train, {**general, **recipe, **self.own}, settings, room)
         own, by_recipe = (tuple(key for key in TRAIN_KEYS if key in given) for given in (self.own, recipe))
         return Entry(self.model, unique(points), own, by_recipe)
 
@@ -88,7 +93,7 @@ def listed(value: Any) -> list[Listed]:
                 own, recipe = _own(given.get(OWN)), _checked(given[RECIPE]) if RECIPE in given else None
                 made = sweep(cls, keys, cls.from_params, MAX_CELLS - len(found))
                 found += [Listed(model, own, recipe) for model in made]
-    return found
+    return list({(one.model, repr(one.own), repr(one.recipe)): one for one in found}.values())
 
 
 def _own(value: Any) -> Mapping[str, Any]:

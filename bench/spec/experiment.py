@@ -45,14 +45,14 @@ class Experiment:
     def varied(self) -> tuple[str, ...]:
         """The keys of `train` that the spec gives more than one value; what recipes give does not count."""
         own = {key for entry in self.models for key in entry.own}
+        general = [train.node() for train in self.train]
+        everyone = [*general, *(asked for entry in self.models for asked in entry.asked())]
 
-        def values(key: str) -> list[Any]:
-            entries = self.models if key in own else ()
-            return [train.node()[key] for train in self.train] + [
-                entry.asked(train, key) for entry in entries for train in entry.train
-            ]
+        def varies(key: str) -> bool:
+            first, *others = [asked[key] for asked in (everyone if key in own else general)]
+            return any(value != first for value in others)
 
-        return tuple(key for key in TRAIN_KEYS if any(value != values(key)[0] for value in values(key)))
+        return tuple(filter(varies, TRAIN_KEYS))
 
     def uses(self, key: str) -> bool:
         """Whether a key of the general settings has an effect."""

@@ -11,7 +11,7 @@ from bench.datasets import Dataset, datasets
 from bench.metrics import metrics
 from bench.noises import Noise, noises
 from bench.spec.bundled import bundled, spec_path
-from bench.spec.entries import grid, listed
+from bench.spec.entries import Entry, grid, listed
 from bench.spec.experiment import KEYS, MAX_SEED, NAME, REQUIRED, Experiment
 from bench.spec.grids import MAX_CELLS, every, under, unique
 from bench.spec.train_settings import TRAIN_KEYS, Train
@@ -85,26 +85,32 @@ def _experiment(spec: Mapping[str, Any]) -> Experiment:
             with under(key):
                 parts[key] = parse_part(spec[key])
     dataset, stand_in = parts.pop("dataset")
+    general, train = spec.get("train") or {}, parts.get("train", (Train(),))
+    entries: list[Entry] = []
+    room = MAX_CELLS
     with under("models"):
-        entries = unique([model.entry(spec.get("train") or {}) for model in parts.pop("models")])
-    experiment = Experiment(dataset=dataset, fallback=stand_in, models=entries, **parts)
+        for model in parts.pop("models"):
+            entries.append(model.entry(general, train, room))
+            room -= len(entries[-1].train)
+    _check_counts(Experiment(dataset=dataset, fallback=stand_in, models=tuple(entries), **parts))
+    experiment = Experiment(dataset=dataset, fallback=stand_in, models=unique(entries), **parts)
     with under("models"):
         _tell_apart(experiment)
-    return _bounded(experiment)
+    return experiment
 
 
 def _tell_apart(experiment: Experiment) -> None:
     """Raise FieldError for two trainings of a model that differ in their recipe alone: nothing would name them."""
     known: dict[Any, Train] = {}
+    varied = experiment.varied
     for entry in experiment.models:
-        for train in entry.train:
-            asked = tuple(repr(entry.asked(train, key)) for key in experiment.varied)
-            if known.setdefault((entry.model, asked), train) != train:
+        for train, asked in zip(entry.train, entry.asked(), strict=True):
+            if known.setdefault((entry.model, repr([asked[key] for key in varied])), train) != train:
                 raise FieldError(f"{entry.model.name} is given with two recipes: compare settings under its train")
 
 
-def _bounded(experiment: Experiment) -> Experiment:
-    """The experiment, unless it has more cells or tests than one spec may run."""
+def _check_counts(experiment: Experiment) -> None:
+    """Raise FieldError where there are more cells or tests than one spec may run."""
     sizes = {key: len(getattr(experiment, key)) for key in ("models", "noises", "train", "seeds")}
     settings = sum(len(entry.train) or 1 for entry in experiment.models)
     cells = max(math.prod(sizes.values()), settings * sizes["noises"] * sizes["seeds"])
@@ -117,7 +123,6 @@ def _bounded(experiment: Experiment) -> Experiment:
             f"{counts} x {len(experiment.test_noises or ()):,} test_noises make {tests:,} tests; "
             f"one spec runs at most {MAX_TESTS:,}"
         )
-    return experiment
 
 
 def _home(key: str) -> str:
