@@ -63,11 +63,14 @@ def show_model(name: str, size: int, plugins: tuple[str, ...]) -> None:
     plugin_files(plugins)
     model = default_of(models, name)
     _print_keys(models[name])
+    recipe = ", ".join(f"{key}: {as_text(value)}" for key, value in model.recipe.items())
     rows = [
         (layer.name, layer.kind, " x ".join(map(str, layer.shape)), f"{layer.parameters:,}")
         for layer in complexity.layers(model, size)
     ]
     screen = console()
+    if recipe:
+        screen.print(f"\nrecipe, unless a spec sets optimizer or the key: {recipe}")
     screen.print()
     show_table(screen, ("layer", "type", "output (C x H x W)", "parameters"), rows)
     cost = complexity.complexity(model, size)

@@ -12,7 +12,7 @@ from bench.core import machine
 from bench.core.words import counted
 from bench.datasets.base import PARTS
 from bench.results.files import as_json, write
-from bench.results.records import Contender, setting
+from bench.results.records import Contender, RunPlan, setting
 from bench.results.revisions import made_before
 from bench.results.store import Store
 from bench.results.strays import left_out, strays
@@ -51,6 +51,7 @@ def plan(
     able.check(resolved(experiment), works, store)
     left = {one.work.cell.id: one for one in pending(works, store, experiment.metrics)}
     images = "" if chosen.to_fetch else _images(experiment)
+    planned = RunPlan.of(experiment, works)
     rows = [_planned(work, experiment.varied, _state(left.get(work.cell.id), store)) for work in works]
     show_table(screen, list(rows[0]), [list(row.values()) for row in rows])
     if images:
@@ -65,6 +66,8 @@ def plan(
     if outside:
         screen.print(left_out(outside, store.root))
         show_table(screen, ("cell", "outside the plan", "MB"), [(o.id, str(o), f"{o.size / 1e6:.2f}") for o in outside])
+    for recipe, models in planned.recipes.items():
+        screen.print(f"{', '.join(models)} by recipe: {recipe}", markup=False, highlight=False)
     for note in (*made_before(works, store), *able.notes(experiment), *_remarks(experiment)):
         screen.print(note)
     if left:
@@ -96,8 +99,8 @@ def _forecast(experiment: spec.Experiment, left: Sequence[Pending], known: Costs
 
 def _remarks(experiment: spec.Experiment) -> Iterator[str]:
     """What a setting does that its name does not say."""
-    decays = sorted({train.weight_decay for train in experiment.train if train.optimizer == "adam"} - {0.0})
-    if decays and any(model.trains for model in experiment.models):
+    decays = sorted({train.weight_decay for train in experiment.trainings if train.optimizer == "adam"} - {0.0})
+    if decays and any(entry.train for entry in experiment.models):
         given = ", ".join(f"{decay:g}" for decay in decays)
         yield (
             f"optimizer adam with weight_decay {given} is torch's Adam, which adds the decay to the gradient (L2): a "

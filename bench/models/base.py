@@ -27,6 +27,8 @@ class Model(Registered):
     """A denoiser. Those that need training derive from TrainableModel."""
 
     trains: ClassVar[bool] = False
+    # Training keys that suit the family, but for the budget; they apply together, unless a spec names an optimizer.
+    recipe: ClassVar[Mapping[str, Any]] = {}
     most_images: ClassVar[int | None] = None  # that it is ever tested on, where it is very slow
 
     # Which images a built module takes. Families override these two as properties; a plug-in may write the constant,
@@ -78,7 +80,6 @@ class TrainableModel(Model):
     """
 
     trains: ClassVar[bool] = True
-
     objective: Literal["denoise", "autoencode", "noise2noise", "noise2void"] = "denoise"
 
     @classmethod

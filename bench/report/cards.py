@@ -29,6 +29,7 @@ def _card(cell: PlannedCell, record: Mapping[str, Any], plan: RunPlan) -> str:
         "",
         f"- Objective: {contender.objective}; trained on {contender.trained_on}, seed {cell.seed}",
         f"- Epochs: {record['epochs']}, weights of {record['kept_epoch']}; {record['train_seconds']:.0f} s of training",
+        *([f"- Recipe: {recipe}"] if (recipe := plan.by_recipe(cell)) else []),
         *_search(record),
         f"- Cost: {record['parameters']:,} parameters, {record['macs']:,} multiply-accumulates per image",
         f"- Weights: {WEIGHTS}, SHA-256 {record['checksums'][WEIGHTS]}",

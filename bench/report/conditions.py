@@ -47,12 +47,17 @@ def conditions(
     text = (
         f"Data: {plan.dataset}, {data['size']}x{data['size']} RGB, {data['train']:,} training, "
         f"{data['validation']:,} validation and {counted(data['test'], 'test image')}{_caveats(plan)}. "
-        f"Training: {_settings(plan.train)}. {counted(seeds, 'seed')}. "
+        f"Training: {_settings(plan.train)}{by_recipes(plan)}. {counted(seeds, 'seed')}. "
         "Scores: means over the test images; outputs clipped to [0, 1], noise too unless its label says clip=false"
         f"{_intervals(summaries)}.{_ceiling(plan.leading, summaries)} noise-bench {version}, torch {torch_version}, "
         f"{environment.get('cpu')}."
     )
     return Conditions(plan.stand_in_for, text, missing(plan, rows))
+
+
+def by_recipes(plan: RunPlan) -> str:
+    """What the recipes of models set otherwise than the general settings."""
+    return "".join(f"; {', '.join(who)} by recipe: {text}" for text, who in plan.recipes.items())
 
 
 def _caveats(plan: RunPlan) -> str:
@@ -90,8 +95,8 @@ def damage(files: Sequence[str]) -> str:
 
 def _settings(train: Mapping[str, Any]) -> str:
     given = {key: value for key, value in train.items() if key not in UNSAID}
-    if given["images"] and not isinstance(given["images"], list):
-        del given["epochs"]
+    if given.get("images") and not isinstance(given["images"], list):  # older folders give the epochs beside them
+        given.pop("epochs", None)
     return ", ".join(f"{key} {_given(value)}" for key, value in given.items() if value)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.plugins import Plugin
 from bench.report import cards, figures
-from bench.report.conditions import Conditions, caption, conditions
+from bench.report.conditions import Conditions, by_recipes, caption, conditions
 from bench.report.page import Facts, Picture, page
 from bench.report.sheets import sheets
 from bench.results.files import DamagedResult, as_json, read_json
@@ -117,7 +117,8 @@ def _facts(plan: RunPlan, environment: Mapping[str, Any], plugins: Sequence[Plug
     libraries = environment.get("libraries", {})
     named = {
         "dataset": plan.dataset,
-        "training": ", ".join(f"{key} {value}" for key, value in plan.train.items() if value is not None),
+        "training": ", ".join(f"{key} {value}" for key, value in plan.train.items() if value is not None)
+        + by_recipes(plan),
         "seeds": ", ".join(map(str, plan.seeds)),
         "noise-bench": version,
         "git commit": commit,

@@ -9,7 +9,7 @@ from bench.core.errors import BenchError, shorten
 from bench.core.labels import Label
 from bench.core.lazy import pandas
 from bench.metrics import Measure
-from bench.results.records import Contender, ResultRow, RunPlan, setting_value
+from bench.results.records import Contender, ResultRow, RunPlan, setting, setting_value
 from bench.results.rows import read_rows
 from bench.results.statistics import interval
 from bench.results.store import Store
@@ -56,6 +56,7 @@ class Difference:
     """A row that both results have: the change of each metric by its column, and the verdict of the gate.
 
     seeds_a, seeds_b: rows averaged. reason: why one of them has no result.
+    recipe: the settings in which they differ by a model's recipe, which is what is compared then.
     """
 
     key: Key
@@ -64,6 +65,7 @@ class Difference:
     changes: Mapping[str, Change]
     verdict: Verdict
     reason: str
+    recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,12 @@ class Comparison:
         return WORSE if worse or (self.only_in_a and not self.allow_missing) else NO_WORSE
 
     def frame(self) -> "pandas.DataFrame":
-        """A row per difference; each metric gives three columns: NAME_a, NAME_b and NAME_change (B - A)."""
-        return pandas.DataFrame([_flat(row) for row in self.differences])
+        """A row per difference; each metric gives three columns: NAME_a, NAME_b and NAME_change (B - A).
+
+        `recipe` is there only where some rows differ by it.
+        """
+        found = pandas.DataFrame([_flat(row) for row in self.differences])
+        return found if any(row.recipe for row in self.differences) else found.drop(columns="recipe")
 
 
 class _Result(NamedTuple):
@@ -127,7 +133,7 @@ def compare(before: Store, after: Store, max_drop: float, allow_missing: bool = 
     _check_finished(a, metrics)
     _check_finished(b, metrics)
     return Comparison(
-        tuple(_difference(key, a.groups[key], b.groups[key], metrics, max_drop) for key in matched),
+        tuple(_difference(key, a, b, metrics, max_drop) for key in matched),
         metrics,
         tuple(_alone(a, b)),
         tuple(_alone(b, a)),
@@ -140,7 +146,8 @@ def _grouped(store: Store, plan: RunPlan, varied: Sequence[str]) -> dict[Key, li
     groups: dict[Key, list[ResultRow]] = {}
     for row in read_rows(store, plan):
         # A setting that only the other result varies has one value here, for the models that are trained.
-        fixed = {name: setting_value(plan.train.get(name)) for name in varied} if row.contender.trained else {}
+        named = [name for name in varied if row.contender.trained and name not in row.cell.recipe]
+        fixed = {name: setting_value(plan.train.get(name)) for name in named}
         settings = {**fixed, **dict(row.contender.settings)}
         known = tuple((name, value) for name, value in sorted(settings.items()) if value is not None)
         groups.setdefault(Key(replace(row.contender, settings=known), row.test.label), []).append(row)
@@ -199,9 +206,8 @@ def _differing(first: Any, second: Any, part: str = "") -> Iterator[tuple[str, A
         yield part, first, second
 
 
-def _difference(
-    key: Key, a: Sequence[ResultRow], b: Sequence[ResultRow], metrics: Sequence[Measure], max_drop: float
-) -> Difference:
+def _difference(key: Key, before: _Result, after: _Result, metrics: Sequence[Measure], max_drop: float) -> Difference:
+    a, b = before.groups[key], after.groups[key]
     changes = {metric.column: Change.of(metric, _mean(a, metric), _mean(b, metric)) for metric in metrics}
     gate = changes[GATE]
     # One image with a NaN makes the mean NaN, and no comparison with NaN is true.
@@ -215,7 +221,15 @@ def _difference(
         changes=changes,
         verdict=_verdict(gate.change, failed_a, failed_b, max_drop),
         reason=next((row.error for row in (*b, *a) if row.error), unknown),
+        recipe=_by_recipe((before.plan, a[0]), (after.plan, b[0])),
     )
+
+
+def _by_recipe(*sides: tuple[RunPlan, ResultRow]) -> str:
+    """The settings that a recipe gives on either side and that differ: `optimizer adam, now muon`."""
+    keys = dict.fromkeys(key for _, row in sides for key in row.cell.recipe)
+    values = {key: [setting(row.cell.recipe.get(key, plan.train.get(key))) for plan, row in sides] for key in keys}
+    return ", ".join(f"{key} {first}, now {then}" for key, (first, then) in values.items() if first != then)
 
 
 def _verdict(change: float, failed_a: bool, failed_b: bool, max_drop: float) -> Verdict:
@@ -249,6 +263,7 @@ def _flat(row: Difference) -> dict[str, Any]:
         **changes,
         "verdict": row.verdict,
         "reason": row.reason,
+        "recipe": row.recipe,
     }
 
 
@@ -263,4 +278,6 @@ def for_readers(comparison: Comparison) -> "pandas.DataFrame":
         text[f"{metric.column} B"] = [metric.format(change.b) for change in changes]
         text[f"{metric.column} B-A"] = [metric.format(change.change, signed=True) for change in changes]
     text["verdict"] = [row.verdict + (f" ({row.reason})" if row.reason else "") for row in comparison.differences]
+    if "recipe" in frame:
+        text["by recipe"] = frame["recipe"]
     return text

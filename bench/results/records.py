@@ -32,7 +32,7 @@ class Contender:
     'conv(width=16), trained on gaussian(sigma=0.1)'
 
     objective: empty for a model that needs no training. train_noise: None where no noise plays a part in training.
-    settings: keys of `train` with their values, None where a model needs no training.
+    settings: keys of `train` with their values, None where a model needs no training or its recipe gives the value.
     """
 
     model: Label
@@ -44,7 +44,8 @@ class Contender:
     def of(cls, cell: Cell, varied: Sequence[str] = ()) -> "Contender":
         """The contender that a cell belongs to, whatever its seed. varied: keys of `train`."""
         labels = cell.labels()
-        settings = {key: cell.train.in_effect(key) if cell.train else None for key in varied}
+        given = cell.train if cell.train else None
+        settings = {key: given.in_effect(key) if given and key not in cell.recipe else None for key in varied}
         return cls._from_labels(labels, settings)
 
     @classmethod
@@ -168,13 +169,17 @@ def _level_of(label: Label) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell of a run and the tests it is scored on. match: its training noise without what belongs to the protocol."""
+    """A cell of a run and the tests it is scored on.
+
+    match: its training noise without what belongs to the protocol. recipe: the settings that its model's recipe gives.
+    """
 
     id: str
     contender: Contender
     seed: int | None
     match: str
     tests: tuple[NoiseTest, ...]
+    recipe: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
     def of(cls, work: Work, varied: Sequence[str]) -> "PlannedCell":
@@ -186,6 +191,7 @@ class PlannedCell:
             seed=cell.seed,
             match=cell.noise.label(without=PROTOCOL) if cell.noise else "",
             tests=tuple(NoiseTest.of(noise, cell.data) for noise in work.tests),
+            recipe={key: cell.train.node()[key] for key in cell.recipe} if cell.train else {},
         )
 
     @classmethod
@@ -200,6 +206,7 @@ class PlannedCell:
             seed=node["labels"]["seed"],
             match=node["match"],
             tests=tuple(NoiseTest.from_node(test) for test in node["tests"]),
+            recipe=node.get("recipe", {}),
         )
 
     def node(self) -> dict[str, Any]:
@@ -216,6 +223,7 @@ class PlannedCell:
             "varied": {f"train.{key}": value for key, value in contender.settings},
             "match": self.match,
             "tests": [test.node() for test in self.tests],
+            **({"recipe": dict(self.recipe)} if self.recipe else {}),
         }
 
 
@@ -225,7 +233,7 @@ class RunPlan:
 
     dataset: its label. stand_in_for: the dataset that was asked for and could not be had, or empty.
     data: the identity of the images. notes: what to know of them. note: the spec's own.
-    train: the training settings as the spec has them. varied: those that vary.
+    train: the general training settings as the spec has them, those that have an effect. varied: those that vary.
     chosen: the columns of what validation images chose, `chosen_lr` and `fitted`, where something was left to choose.
     """
 
@@ -256,7 +264,7 @@ class RunPlan:
             data=works[0].cell.data,
             metrics=tuple(map(StoredMetric.of, experiment.metrics)),
             varied=experiment.varied,
-            train=experiment.node()["train"],
+            train={key: value for key, value in experiment.node()["train"].items() if experiment.uses(key)},
             seeds=experiment.seeds,
             chosen=(*(["chosen_lr"] if searched else []), *(["fitted"] if fits else [])),
             cells=tuple(PlannedCell.of(work, experiment.varied) for work in works),
@@ -308,6 +316,21 @@ class RunPlan:
     def rows(self) -> int:
         """How many rows a finished run has."""
         return sum(len(cell.tests) for cell in self.cells)
+
+    def by_recipe(self, cell: PlannedCell) -> str:
+        """What a cell's recipe sets otherwise than the general settings, as `optimizer=muon, batch_size=16`."""
+        return ", ".join(
+            f"{key}={setting(value)}" for key, value in cell.recipe.items() if value != self.train.get(key)
+        )
+
+    @cached_property
+    def recipes(self) -> dict[str, list[str]]:
+        """The models that are trained by each recipe, by what it sets."""
+        found: dict[str, list[str]] = {}
+        for cell in self.cells:
+            if (text := self.by_recipe(cell)) and cell.contender.title not in found.setdefault(text, []):
+                found[text].append(cell.contender.title)
+        return found
 
     @property
     def leading(self) -> Measure:

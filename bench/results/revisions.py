@@ -9,7 +9,9 @@ from bench.models import models
 from bench.noises import noises
 from bench.results.records import RunPlan
 from bench.results.store import Store
+from bench.spec import Train
 from bench.spec.cells import Cell, Work
+from bench.spec.plan import resolve
 from bench.spec.protocol import digest
 
 EARLIER_DECAY = 1e-5  # the default of `weight_decay` before it became 0
@@ -49,6 +51,14 @@ def made_before(works: Sequence[Work], store: Store) -> Iterator[str]:
             f"{len(revised)} cells are stored as an earlier revision made them, but by now {', '.join(sorted(parts))}: "
             "they are made anew, the stored ones are kept"
         )
+    general = [cell for cell in left if any(store.cell(name).finished for name in _without_recipe(cell))]
+    if general:
+        names = ", ".join(sorted({cell.model.name for cell in general}))
+        yield (
+            f"{len(general)} cells are stored as trained by the general settings; by now {names} has a recipe (see "
+            "`bench show model`), so they have new IDs and are trained anew. To keep the stored ones, write "
+            "`optimizer: adam`"
+        )
     decayed = [cell for cell in left if cell.train and store.cell(_with_earlier_decay(cell)).finished]
     if decayed:
         yield (
@@ -73,6 +83,15 @@ def _of_earlier_revisions(cell: Cell) -> Iterator[str]:
 
 def _given(revisions: Mapping[str, int]) -> dict[str, Any]:
     return {"revisions": dict(revisions)} if revisions else {}
+
+
+def _without_recipe(cell: Cell) -> list[str]:
+    """The ids that a cell had before its model had a recipe, with today's and the earlier weight decay."""
+    if not cell.recipe or not cell.train:
+        return []
+    train = replace(cell.train, **{key: getattr(Train, key) for key in cell.recipe})
+    plain = replace(cell, train=resolve(train), stored_as="")
+    return [plain.id, _with_earlier_decay(plain)]
 
 
 def _with_earlier_decay(cell: Cell) -> str:

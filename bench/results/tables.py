@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.core.lazy import pandas
 from bench.metrics import Measure
-from bench.results.records import Contender, ResultRow, RunPlan
+from bench.results.records import ResultRow, RunPlan
 from bench.results.summary import Summary
 
 WHAT = ["dataset", "model", "objective", "train_noise", "test_noise"]
@@ -46,24 +46,27 @@ def summary_frame(summaries: Iterable[Summary], plan: RunPlan) -> "pandas.DataFr
 
 
 def _settings(plan: RunPlan) -> list[str]:
-    return [f"train.{key}" for key in plan.varied]
+    """The columns of what a spec varies and, where some differ from the general settings by it, of the recipes."""
+    return [*(f"train.{key}" for key in plan.varied), *(["recipe"] if plan.recipes else [])]
 
 
-def _what(contender: Contender, test: Any, plan: RunPlan) -> dict[str, Any]:
+def _what(row: ResultRow, plan: RunPlan) -> dict[str, Any]:
+    contender = row.contender
     return {
         "dataset": plan.dataset,
         "model": str(contender.model),
         "objective": contender.objective,
         "train_noise": str(contender.train_noise or ""),
-        "test_noise": str(test.label),
+        "test_noise": str(row.test.label),
         **{f"train.{key}": "" if value is None else value for key, value in contender.settings},
+        "recipe": plan.by_recipe(row.cell),
     }
 
 
 def _result(row: ResultRow, plan: RunPlan) -> dict[str, Any]:
     return {
         "cell": row.cell.id,
-        **_what(row.contender, row.test, plan),
+        **_what(row, plan),
         "seed": "" if row.seed is None else row.seed,
         "chosen_lr": "" if row.chosen_lr is None else row.chosen_lr,
         "fitted": row.fitted,
@@ -78,7 +81,7 @@ def _result(row: ResultRow, plan: RunPlan) -> dict[str, Any]:
 
 def _summary(summary: Summary, plan: RunPlan) -> dict[str, Any]:
     return {
-        **_what(summary.contender, summary.test, plan),
+        **_what((*summary.scored, *summary.failed)[0], plan),
         "seeds": summary.seeds,
         "failed": len(summary.failed),
         "interval_over": summary.over or None,

@@ -24,7 +24,7 @@ def check(experiment: Experiment, works: Sequence[Work], store: Store) -> None:
 
 def notes(experiment: Experiment) -> Iterator[str]:
     """What works here but hardly as it was meant."""
-    most = max(train.threads for train in experiment.train)
+    most = max(train.threads for train in experiment.trainings)
     if most > 1 and most > (here := machine.cores()):  # which takes an import that one thread is spared
         yield f"note: train.threads is {most} and this machine has {here} processors: threads will wait for one another"
 

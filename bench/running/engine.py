@@ -76,8 +76,8 @@ def default_workers(experiment: Experiment, left: Sequence[Pending]) -> int:
     scored = sum(one.work.cell.data[noise.split] for one in left for noise in one.work.tests)
     if 3 * trained + scored < LITTLE:
         return 1
-    fitting = machine.cores() // max(train.threads for train in experiment.train)
-    if any(train.device == "cuda" for train in experiment.train):
+    fitting = machine.cores() // max(train.threads for train in experiment.trainings)
+    if any(train.device == "cuda" for train in experiment.trainings):
         fitting = min(fitting, machine.gpu_memory() // GPU_SHARE)
     return max(1, fitting)
 

@@ -43,7 +43,7 @@ def measure(
     Raises whatever a model raises when it is built or trained.
     """
     context, size = Context(experiment.dataset.node(), plugins), experiment.dataset.size
-    compiled = any(train.compile == "auto" for train in experiment.train)
+    compiled = any(train.compile == "auto" for train in experiment.trainings)
     units: dict[str, Unit] = {}
     # The longest training of a kind says whether compiling might pay.
     for work in sorted(works, key=lambda work: -work.cell.images):

@@ -11,6 +11,8 @@ from bench.noises import Noise, noises
 from bench.spec.protocol import TRAINING_PROTOCOL, digest, revisions
 from bench.spec.train_settings import Train
 
+LATER = ("warmup", "flips")  # settings that older cells lack; at their defaults they are out of ids
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -19,6 +21,7 @@ class Cell:
     noise, seed, train: None where the weights do not depend on them.
     data: the dataset's identity. train: its device, precision and compile resolved.
     stored_as: the id under which an earlier version has stored it, if another.
+    recipe: the keys of `train` that come from the model's recipe; what they are makes no other cell.
     """
 
     model: Model
@@ -27,6 +30,7 @@ class Cell:
     train: Train | None
     data: Mapping[str, Any]
     stored_as: str = field(default="", compare=False)
+    recipe: tuple[str, ...] = field(default=(), compare=False)
 
     @cached_property
     def id(self) -> str:
@@ -107,4 +111,6 @@ def _in_use(train: Train) -> dict[str, Any]:
     """The settings without those not in use, so that a new setting keeps the ids of older results."""
     given = dataclasses.asdict(train)
     unused = {key for key, value in given.items() if value in (None, ()) or (key == "compile" and value != "on")}
+    unused |= {key for key in LATER if given[key] == getattr(Train, key)}
+    unused |= set() if train.optimizer == "muon" else {"muon_lr"}
     return {key: value for key, value in given.items() if key not in unused}

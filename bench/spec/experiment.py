@@ -2,16 +2,16 @@
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.core.errors import DataError, SpecError
 from bench.datasets import Dataset, fallback
 from bench.metrics import Metric, metrics
-from bench.models import Model
 from bench.noises import Noise
+from bench.spec.entries import Entry, distinct
 from bench.spec.train_settings import TRAIN_KEYS, Train
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # of an experiment, and so of a folder
@@ -22,6 +22,7 @@ MAX_SEED = 2**63 - 1
 class Experiment:
     """What one spec asks for, every grid expanded.
 
+    models: with the settings of each. train: the general settings, of models without a recipe or settings of their own.
     fallback: name of the dataset that stands in where `dataset` is unavailable.
     test_noises: None means `same`: trained models are tested on the noise they were trained on, the others on all.
     note: what to say beside the results, for people.
@@ -31,7 +32,7 @@ class Experiment:
     name: str
     dataset: Dataset
     fallback: str | None
-    models: tuple[Model, ...]
+    models: tuple[Entry, ...]
     noises: tuple[Noise, ...]
     test_noises: tuple[Noise, ...] | None = None
     train: tuple[Train, ...] = (Train(),)
@@ -42,15 +43,37 @@ class Experiment:
 
     @property
     def varied(self) -> tuple[str, ...]:
-        """The keys of `train` that take more than one value."""
-        first, *others = [train.node() for train in self.train]
-        return tuple(key for key in TRAIN_KEYS if any(node[key] != first[key] for node in others))
+        """The keys of `train` that the spec gives more than one value; what recipes give does not count."""
+        own = {key for entry in self.models for key in entry.own}
+        general = [train.node() for train in self.train]
+        everyone = [*general, *(asked for entry in self.models for asked in entry.asked())]
+
+        def varies(key: str) -> bool:
+            first, *others = [asked[key] for asked in (everyone if key in own else general)]
+            return any(value != first for value in others)
+
+        return tuple(filter(varies, TRAIN_KEYS))
+
+    def uses(self, key: str) -> bool:
+        """Whether a key of the general settings has an effect."""
+        return any(train.in_effect(key) is not None for train in self.train)
+
+    @property
+    def trainings(self) -> tuple[Train, ...]:
+        """The settings of every training, each once; the general ones where nothing is trained."""
+        found = dict.fromkeys(train for entry in self.models for train in entry.train)
+        return tuple(found) or self.train
+
+    def retrained(self, change: Callable[[Train], Train]) -> "Experiment":
+        """The same experiment with every training's settings changed."""
+        models = tuple(replace(entry, train=tuple(map(change, entry.train))) for entry in self.models)
+        return replace(self, models=models, train=tuple(map(change, self.train)))
 
     def with_fallback(self) -> "Experiment":
         """The same experiment on the dataset that its spec names as fallback. Raises SpecError where it names none."""
         if self.fallback is None:
             raise SpecError("this spec names no fallback dataset")
-        return dataclasses.replace(self, dataset=fallback(self.dataset, self.fallback))
+        return replace(self, dataset=fallback(self.dataset, self.fallback))
 
     @contextmanager
     def at_dataset(self) -> Iterator[None]:
@@ -63,7 +86,6 @@ class Experiment:
     def node(self) -> dict[str, Any]:
         """A spec of this experiment, every default given."""
         settings = [train.node() for train in self.train]
-        grid = {key: _distinct([node[key] for node in settings]) for key in TRAIN_KEYS}
         return {
             "name": self.name,
             "dataset": {
@@ -71,18 +93,14 @@ class Experiment:
                 **({"fallback": self.fallback} if self.fallback else {}),
                 **self.dataset.params(),
             },
-            "models": [model.node() for model in self.models],
+            "models": [entry.node() for entry in self.models],
             "noises": [noise.node() for noise in self.noises],
             "test_noises": "same" if self.test_noises is None else [noise.node() for noise in self.test_noises],
-            "train": {key: values if len(values) > 1 else values[0] for key, values in grid.items()},
+            "train": {key: distinct([node[key] for node in settings]) for key in TRAIN_KEYS},
             "metrics": [metric.node() for metric in self.metrics],
             "seeds": list(self.seeds),
             **({"note": self.note} if self.note else {}),
         }
-
-
-def _distinct(values: Sequence[Any]) -> list[Any]:
-    return [value for position, value in enumerate(values) if value not in values[:position]]
 
 
 KEYS = [

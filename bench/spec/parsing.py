@@ -9,11 +9,11 @@ from typing import Any
 from bench.core.errors import FieldError, SpecError, nearest, shorten, unknown
 from bench.datasets import Dataset, datasets
 from bench.metrics import metrics
-from bench.models import models
 from bench.noises import Noise, noises
 from bench.spec.bundled import bundled, spec_path
+from bench.spec.entries import Entry, grid, listed
 from bench.spec.experiment import KEYS, MAX_SEED, NAME, REQUIRED, Experiment
-from bench.spec.grids import MAX_CELLS, every, sweep, under, unique
+from bench.spec.grids import MAX_CELLS, every, under, unique
 from bench.spec.train_settings import TRAIN_KEYS, Train
 from bench.spec.yaml12 import MAX_CHARACTERS, Document, read
 
@@ -85,13 +85,35 @@ def _experiment(spec: Mapping[str, Any]) -> Experiment:
             with under(key):
                 parts[key] = parse_part(spec[key])
     dataset, stand_in = parts.pop("dataset")
-    return _bounded(Experiment(dataset=dataset, fallback=stand_in, **parts))
+    general, train = spec.get("train") or {}, parts.get("train", (Train(),))
+    entries: list[Entry] = []
+    room = MAX_CELLS
+    with under("models"):
+        for model in parts.pop("models"):
+            entries.append(model.entry(general, train, room))
+            room -= len(entries[-1].train)
+    _check_counts(Experiment(dataset=dataset, fallback=stand_in, models=tuple(entries), **parts))
+    experiment = Experiment(dataset=dataset, fallback=stand_in, models=unique(entries), **parts)
+    with under("models"):
+        _tell_apart(experiment)
+    return experiment
 
 
-def _bounded(experiment: Experiment) -> Experiment:
-    """The experiment, unless it has more cells or tests than one spec may run."""
+def _tell_apart(experiment: Experiment) -> None:
+    """Raise FieldError for two trainings of a model that differ in their recipe alone: nothing would name them."""
+    known: dict[Any, Train] = {}
+    varied = experiment.varied
+    for entry in experiment.models:
+        for train, asked in zip(entry.train, entry.asked(), strict=True):
+            if known.setdefault((entry.model, repr([asked[key] for key in varied])), train) != train:
+                raise FieldError(f"{entry.model.name} is given with two recipes: compare settings under its train")
+
+
+def _check_counts(experiment: Experiment) -> None:
+    """Raise FieldError where there are more cells or tests than one spec may run."""
     sizes = {key: len(getattr(experiment, key)) for key in ("models", "noises", "train", "seeds")}
-    cells = math.prod(sizes.values())
+    settings = sum(len(entry.train) or 1 for entry in experiment.models)
+    cells = max(math.prod(sizes.values()), settings * sizes["noises"] * sizes["seeds"])
     counts = " x ".join(f"{count:,} {key}" for key, count in sizes.items()).replace("train", "train settings")
     if cells > MAX_CELLS:
         raise FieldError(f"{counts} make {cells:,} cells; one spec runs at most {MAX_CELLS:,}")
@@ -101,7 +123,6 @@ def _bounded(experiment: Experiment) -> Experiment:
             f"{counts} x {len(experiment.test_noises or ()):,} test_noises make {tests:,} tests; "
             f"one spec runs at most {MAX_TESTS:,}"
         )
-    return experiment
 
 
 def _home(key: str) -> str:
@@ -155,38 +176,6 @@ def _test_noises(value: Any) -> tuple[Noise, ...] | None:
     return every(noises)(value)
 
 
-def _train(value: Any) -> tuple[Train, ...]:
-    """Every point of the grid of settings."""
-    if not isinstance(value, Mapping | None):
-        raise FieldError(f"expected keys and values as in {{epochs: 10}}; got {shorten(value)}")
-    return unique(sweep(Train, value or {}, _settings, MAX_CELLS))
-
-
-def _settings(params: Mapping[str, Any]) -> Train:
-    for key in params:
-        if key not in TRAIN_KEYS:
-            raise FieldError(unknown("key", key, TRAIN_KEYS), (key,))
-    given = dict(params)
-    if isinstance(given.get("lr"), Mapping):
-        with under("lr"):
-            rates = _searched(given["lr"])
-        given |= {"lr": rates[0], "lr_search": list(dict.fromkeys(rates))}
-    return Train.from_params(given)
-
-
-def _searched(value: Mapping[str, Any]) -> list[Any]:
-    """The learning rates of `{search: [...]}`."""
-    rates = value.get("search")
-    if set(value) != {"search"} or not isinstance(rates, list) or not rates:
-        raise FieldError(f"expected a number or {{search: [1e-3, 3e-3]}}; got {shorten(value)}")
-    for position, rate in enumerate(rates):
-        try:
-            Train.from_params({"lr": rate})
-        except FieldError as error:
-            raise FieldError(error.message, ("search", position)) from None
-    return rates
-
-
 def _seeds(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list) or not value:
         raise FieldError(f"expected a list of whole numbers as in [0, 1, 2]; got {shorten(value)}")
@@ -209,10 +198,10 @@ def _note(value: Any) -> str:
 _PARTS: dict[str, Callable[[Any], Any]] = {
     "name": _name,
     "dataset": _dataset,
-    "models": every(models),
+    "models": listed,
     "noises": _noises,
     "test_noises": _test_noises,
-    "train": _train,
+    "train": grid,
     "metrics": every(metrics),
     "seeds": _seeds,
     "note": _note,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from bench.core import machine
@@ -34,7 +35,7 @@ def works_of(experiment: Experiment, compiles: Callable[[Cell], bool] = lambda c
 
 def resolved(experiment: Experiment) -> Experiment:
     """The experiment with `auto` devices and precisions replaced by this machine's."""
-    return replace(experiment, train=tuple(resolve(train) for train in experiment.train))
+    return experiment.retrained(resolve)
 
 
 def as_run(experiment: Experiment, works: Sequence[Work]) -> Experiment:
@@ -47,8 +48,7 @@ def as_run(experiment: Experiment, works: Sequence[Work]) -> Experiment:
     if len(compiled) != 1:
         return settled
     (found,) = compiled
-    trains = (replace(train, compile=found) if train.compile == "auto" else train for train in settled.train)
-    return replace(settled, train=tuple(trains))
+    return settled.retrained(lambda train: replace(train, compile=found) if train.compile == "auto" else train)
 
 
 def resolve(train: Train) -> Train:
@@ -59,20 +59,21 @@ def resolve(train: Train) -> Train:
 
 
 def _check_counts(experiment: Experiment, data: Mapping[str, Any]) -> None:
-    for model in experiment.models:
+    for model in (entry.model for entry in experiment.models):
         if model.most_images is not None and data["test"] > model.most_images:
             raise SpecError(
                 f"model {model.name} is too slow for {data['test']} test images: "
                 f"ask for test: {model.most_images} at most"
             )
-    if any(train.lr_search for train in experiment.train) and not data["validation"]:
+    if any(train.lr_search for train in experiment.trainings) and not data["validation"]:
         raise SpecError("a learning rate is searched on validation images, and this dataset has none: set validation")
 
 
 def _check_size(experiment: Experiment) -> None:
     """Raise SpecError where the images are too small for something: it would fail after hours of training."""
     size = experiment.dataset.size
-    for part in (*experiment.metrics, *experiment.models, *experiment.noises, *(experiment.test_noises or ())):
+    models = (entry.model for entry in experiment.models)
+    for part in (*experiment.metrics, *models, *experiment.noises, *(experiment.test_noises or ())):
         if part.smallest > size:
             least = f"{part.smallest} x {part.smallest}"
             raise SpecError(
@@ -83,15 +84,15 @@ def _check_size(experiment: Experiment) -> None:
 
 
 def _cells(experiment: Experiment, data: Mapping[str, Any]) -> Iterator[Cell]:
-    for model in experiment.models:
+    for entry in experiment.models:
+        model = entry.model
         if not model.trains:
             yield Cell(model, None, None, None, data)
             continue
         noiseless = isinstance(model, TrainableModel) and model.objective == "autoencode"
         for noise in (None,) if noiseless else experiment.noises:
-            for train in experiment.train:
-                for seed in experiment.seeds:
-                    yield Cell(model, noise, seed, train, data)
+            for train, seed in product(entry.train, experiment.seeds):
+                yield Cell(model, noise, seed, train, data, recipe=entry.recipe)
 
 
 def _tests(experiment: Experiment, cell: Cell) -> tuple[Noise, ...]:

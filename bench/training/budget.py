@@ -14,7 +14,7 @@ class Budget:
     images: training images in all, counted as often as they are seen.
     per_epoch: images of one pass over the training images. batch_size: images of one step.
     seconds: limit of the time spent in epochs, None without one.
-    schedule: of the learning rate, `constant` or `cosine`.
+    schedule: of the learning rate, `constant` or `cosine`. warmup: share of the budget in which it rises from 0.
     """
 
     images: int
@@ -22,11 +22,13 @@ class Budget:
     batch_size: int
     seconds: float | None = None
     schedule: str = "constant"
+    warmup: float = 0.0
 
     @classmethod
     def of(cls, train: Train, count: int) -> Self:
         """What the settings allow for a training on so many images."""
-        return cls(train.images or train.epochs * count, count, train.batch_size, train.seconds, train.schedule)
+        images = train.images or train.epochs * count
+        return cls(images, count, train.batch_size, train.seconds, train.schedule, train.warmup)
 
     @property
     def steps(self) -> int:
@@ -52,10 +54,12 @@ class Budget:
 
     def rate(self, step: int, seconds: float) -> float:
         """Factor of the learning rate in a step, counted from 0, after so many seconds of training."""
-        if self.schedule == "constant":
-            return 1.0
         time = min(1.0, seconds / self.seconds) if self.seconds else 0.0
-        return 0.5 * (1 + math.cos(math.pi * max(step / self.steps, time)))
+        done, doing = (max(count / self.steps, time) for count in (step, step + 1))
+        rising = min(1.0, doing / self.warmup) if self.warmup else 1.0  # a first step of rate 0 would be lost
+        if self.schedule == "constant":
+            return rising
+        return rising * 0.5 * (1 + math.cos(math.pi * max(0.0, done - self.warmup) / (1 - self.warmup)))
 
     @property
     def _steps_per_epoch(self) -> int:

@@ -25,6 +25,7 @@ class Phase:
     epoch: int
 
 
+TRAINING = "train"
 VALIDATION = Phase("validation", TEST_SEED, 0)  # the same noise in every epoch and for every seed
 
 
@@ -37,6 +38,8 @@ def loss(cell: Cell, network: "nn.Module", images: np.ndarray, indices: np.ndarr
     assert isinstance(model, TrainableModel) and train is not None
     clean = to_float(torch.from_numpy(images[indices]).to(train.device))
     where = torch.from_numpy(indices).to(train.device)
+    if train.flips and phase.purpose == TRAINING:
+        clean = flipped(clean, Draw(tuple(clean.shape), phase.seed, ("flips", phase.epoch), where))
     inputs, targets = corrupt(cell.noise, clean, where, phase), clean
     draw = Draw(tuple(clean.shape), phase.seed, ("loss", phase.purpose, phase.epoch), where)
     hidden = None
@@ -54,6 +57,11 @@ def loss(cell: Cell, network: "nn.Module", images: np.ndarray, indices: np.ndarr
         judged = torch.where(hidden, network(inputs).float(), targets)
         share = hidden.float().mean().clamp(min=1 / hidden.numel())  # small batches may hide nothing: no loss then
         return functional.mse_loss(judged, targets) / share
+
+
+def flipped(images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
+    """Images of which every other one, by the draw, is mirrored left to right."""
+    return torch.where(draw.uniform((1, 1, 1)) < 0.5, images.flip(3), images)
 
 
 def corrupt(noise: Noise | None, clean: "torch.Tensor", indices: "torch.Tensor", phase: Phase) -> "torch.Tensor":

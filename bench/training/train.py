@@ -8,7 +8,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -16,14 +16,12 @@ from bench.core import rng
 from bench.core.lazy import nn, torch
 from bench.datasets import Data
 from bench.models import TrainableModel
-from bench.spec import Train
 from bench.spec.cells import Cell
 from bench.training.budget import Budget
-from bench.training.objectives import VALIDATION, Phase, loss
+from bench.training.objectives import TRAINING, VALIDATION, Phase, loss
+from bench.training.optimizers import Optimizer
 from bench.training.state import Epoch, State, as_arrays
 
-OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
-MOMENTUM = 0.9
 VALIDATED = 256  # validation images per forward pass
 
 
@@ -74,7 +72,7 @@ class _Training:
         if state.epoch:
             load_weights(self.network, state.weights)
         self.network.to(torch.device(cell.train.device)).to(memory_format=torch.channels_last)
-        self.optimizer = _optimizer(self.network, cell.train, state.optimizer)
+        self.optimizer = Optimizer(self.network, cell.train, state.optimizer)
         # Validation uses the network itself: its batches have other shapes, each of which would be compiled anew.
         compiles = cell.train.compile == "on"
         self.compiled = cast("nn.Module", torch.compile(self.network)) if compiles else self.network
@@ -85,12 +83,8 @@ class _Training:
         return math.fsum(epoch.seconds for epoch in self.history)
 
     def state(self) -> State:
-        slots = {
-            f"{index}/{name}": value
-            for index, tensors in self.optimizer.state_dict()["state"].items()
-            for name, value in as_arrays(tensors).items()
-        }
-        return State(as_arrays(self.network.state_dict()), self.kept, slots, tuple(self.history), self.kept_epoch)
+        weights, history = as_arrays(self.network.state_dict()), tuple(self.history)
+        return State(weights, self.kept, self.optimizer.slots(), history, self.kept_epoch)
 
     def run_epoch(self) -> None:
         """Train for an epoch, validate, and keep the weights if the settings say so."""
@@ -106,7 +100,7 @@ class _Training:
 
     def _train(self, epoch: int) -> float:
         """Mean loss of one pass over the training images, or over as many as the budget leaves."""
-        budget, phase, before = self.budget, Phase("train", self.seed, epoch), self.seconds
+        budget, phase, before = self.budget, Phase(TRAINING, self.seed, epoch), self.seconds
         order = rng.permutation(len(self.data.train), self.seed, "order", epoch)[: budget.images_in(epoch)]
         started = time.perf_counter()
         self.network.train()
@@ -115,13 +109,10 @@ class _Training:
             seconds = before + time.perf_counter() - started
             if seen and budget.time_is_up(seconds):
                 break
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.settings.lr * budget.rate(step, seconds)
             batch = order[first : first + budget.batch_size]
             value = loss(self.cell, self.compiled, self.data.train, batch, phase)
-            self.optimizer.zero_grad(set_to_none=True)
             value.backward()
-            self.optimizer.step()
+            self.optimizer.step(budget.rate(step, seconds))
             total += value.detach().double() * len(batch)
             seen += len(batch)
         return total.item() / seen
@@ -160,7 +151,7 @@ class _Training:
         order = rng.permutation(len(self.data.train), self.seed, "order", 1)
         with _seeded(self.seed, "network", 1), torch.no_grad():
             value = loss(
-                self.cell, network, self.data.train, order[: self.budget.batch_size], Phase("train", self.seed, 1)
+                self.cell, network, self.data.train, order[: self.budget.batch_size], Phase(TRAINING, self.seed, 1)
             )
         return bool(value.isfinite())
 
@@ -171,24 +162,3 @@ def _seeded(seed: int, *purpose: str | int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(rng.derive(seed, *purpose) % 2**32)
         yield
-
-
-def _optimizer(network: "nn.Module", train: Train, stored: Mapping[str, np.ndarray]) -> "torch.optim.Optimizer":
-    """The optimiser of a network, with what a state has stored of it by INDEX/NAME."""
-    settings = {"momentum": MOMENTUM} if train.optimizer == "sgd" else {}
-    make = getattr(torch.optim, OPTIMIZERS[train.optimizer])
-    optimizer = make(network.parameters(), lr=train.lr, weight_decay=train.weight_decay, fused=True, **settings)
-    slots: dict[int, dict[str, Any]] = {}
-    parameters = list(network.parameters())
-    for path, value in stored.items():
-        index, _, name = path.partition("/")
-        slots.setdefault(int(index), {})[name] = _like(parameters[int(index)], value)
-    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-    return optimizer
-
-
-def _like(parameter: "torch.Tensor", value: np.ndarray) -> "torch.Tensor":
-    """A stored array as the tensor an optimiser keeps for a parameter."""
-    stored = torch.from_numpy(np.array(value))
-    # Fused optimisers walk through memory element by element: their tensors must lie there as the parameter does.
-    return torch.empty_like(parameter).copy_(stored) if stored.shape == parameter.shape else stored

@@ -149,7 +149,7 @@ def test_auto_compiles_where_a_recorded_measurement_shows_a_gain(
     now = plan.works_of(experiment, known.compiling_pays)[0].cell
     assert now.train and now.train.compile == expected
     assert (now.id == first.id) == (expected == "off"), "kernels of another kind round otherwise"
-    off = dataclasses.replace(experiment, train=(dataclasses.replace(experiment.train[0], compile="off"),))
+    off = experiment.retrained(lambda train: dataclasses.replace(train, compile="off"))
     fixed = plan.works_of(off, known.compiling_pays)
     assert fixed[0].cell.id == first.id
 

@@ -30,7 +30,7 @@ def noise_labels(text: str) -> list[str]:
 
 
 def model_labels(text: str) -> list[str]:
-    return [model.label() for model in parse(LEAST.replace("models: [identity]", f"models: [{text}]")).models]
+    return [entry.model.label() for entry in parse(LEAST.replace("models: [identity]", f"models: [{text}]")).models]
 
 
 def test_a_spec_needs_four_keys_and_has_defaults_for_the_others() -> None:
@@ -201,19 +201,21 @@ noise_nodes = st.one_of(
     st.lists(simple_noises, min_size=1, max_size=3).map(lambda of: {"compose": {"of": of}}),
 )
 objectives = st.sampled_from(["denoise", "autoencode"])
-model_nodes = st.one_of(
-    st.sampled_from(sorted(models)),
-    keys(width=given_as(whole), objective=given_as(objectives)).map(lambda p: {"conv": p}),
-    keys(size=given_as(st.sampled_from([3, 5, 7]))).map(lambda p: {"median": p}),
-)
 rates = st.floats(1e-9, 100)
 train_nodes = keys(
     epochs=given_as(whole),
     lr=given_as(rates | st.lists(rates, min_size=1, max_size=3).map(lambda tried: {"search": tried})),
     weight_decay=given_as(level),
-    optimizer=given_as(st.sampled_from(["adam", "adamw", "sgd"])),
+    flips=given_as(st.booleans()),
+    optimizer=given_as(st.sampled_from(["adam", "adamw", "sgd", "muon"])),
     precision=st.sampled_from(["auto", "float32", "bfloat16"]),
     keep=given_as(st.sampled_from(["best", "last"])),
+)
+model_nodes = st.one_of(
+    st.sampled_from(sorted(models)),
+    keys(width=given_as(whole), objective=given_as(objectives)).map(lambda p: {"conv": p}),
+    keys(size=given_as(st.sampled_from([3, 5, 7]))).map(lambda p: {"median": p}),
+    keys(depth=given_as(st.integers(1, 3)), train=train_nodes).map(lambda p: {"unet": p}),
 )
 nodes = st.fixed_dictionaries(
     {
@@ -325,7 +327,8 @@ def test_the_schema_tells_what_keys_mean() -> None:
         entries = {key: entry for node in nodes for key, entry in node["properties"].items()}
         assert list(entries) == list(registry)
         for name, entry in entries.items():
-            assert set(entry["properties"]) == set(registry[name].accepted())
+            beside = {"train", "recipe"} if registry is models and models[name].trains else set()
+            assert set(entry["properties"]) == set(registry[name].accepted()) | beside
             assert entry["description"] and all(key["description"] for key in entry["properties"].values()), name
     alone, *named = described["properties"]["dataset"]["anyOf"]
     assert [entry["properties"]["name"]["const"] for entry in named] == list(datasets)

@@ -91,7 +91,7 @@ SPECS: dict[str, tuple[str | bytes, int, list[str]]] = {
     "epochs without end": (changed("epochs: 1", f"epochs: {10**12}"), 2, ["line 7", "must be at most 100,000"]),
     "threads 0": (changed("epochs: 1", "threads: 0"), 2, ["line 7: train.threads", "must be at least 1; got 0"]),
     "lr 0": (changed("epochs: 1", "lr: 0"), 2, ["line 7: train.lr", "must be greater than 0; got 0"]),
-    "unknown optimizer": (changed("epochs: 1", "optimizer: adm"), 2, ["line 7", "'adam', 'adamw' or 'sgd'; got 'adm'"]),
+    "unknown optimizer": (changed("epochs: 1", "optimizer: adm"), 2, ["line 7", "'sgd' or 'muon'; got 'adm'"]),
     "200 digits": (changed("epochs: 1", f"epochs: {'9' * 200}"), 2, ["line 7", "(200 characters) is too long"]),
     "a long word": (changed("epochs: 1", f"epochs: {'x' * 9999}"), 2, ["line 7", "(9,999 characters)"]),
     "seed -1": (changed("[0]", "[-1]"), 2, ["line 8: seeds.0", "from 0 to 9223372036854775807; got -1"]),

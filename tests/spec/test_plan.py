@@ -184,14 +184,17 @@ def other(value: Any) -> Any:
         "cpu": "cuda",
         "best": "last",
     }
-    changes |= {None: 5, (): (0.1, 0.2), "auto": "on"}
+    changes |= {None: 5, (): (0.1, 0.2), "auto": "on", 0.0: 0.5}
+    if isinstance(value, bool):
+        return not value
     return changes[value] if value in changes else value * 2
 
 
 @pytest.mark.parametrize("key", [field.name for field in dataclasses.fields(Train)])
 def test_every_train_setting_is_part_of_a_cell(key: str) -> None:
-    cell = GOLDEN_CELLS["conv on gaussian"][0]
-    changed = dataclasses.replace(TRAIN, **{key: other(getattr(TRAIN, key))})
+    train = dataclasses.replace(TRAIN, optimizer="muon" if key == "muon_lr" else TRAIN.optimizer)
+    cell = dataclasses.replace(GOLDEN_CELLS["conv on gaussian"][0], train=train)
+    changed = dataclasses.replace(train, **{key: other(getattr(train, key))})
     assert dataclasses.replace(cell, train=changed).id != cell.id
 
 
@@ -245,6 +248,7 @@ def test_seed_noise_and_protocol_are_part_of_a_cell(monkeypatch: pytest.MonkeyPa
     ("one", "other"),
     [
         ({"images": 96}, {"images": 96, "epochs": 2}),
+        ({}, {"muon_lr": 0.5}),
         ({"lr_search": (1e-3, 3e-3), "lr": 1e-3}, {"lr_search": (3e-3, 1e-3), "lr": 3e-3}),
         ({"lr_search": (1e-3, 3e-3), "lr": 1e-3}, {"lr_search": (1e-3, 3e-3), "lr": 0.5}),
     ],

@@ -63,6 +63,20 @@ def test_the_learning_rate_falls_with_steps_or_time_whichever_is_further() -> No
     assert replace(timed, schedule="constant").rate(6, 9.0) == 1
 
 
+def test_the_learning_rate_rises_first_and_falls_over_what_is_left() -> None:
+    warm = Budget(100 * 16, 48, 16, schedule="cosine", warmup=0.2)
+    assert warm.steps == 100
+    rising = [(step + 1) / 20 for step in range(20)]
+    falling = [0.5 * (1 + np.cos(np.pi * (step - 20) / 80)) for step in range(20, 100)]
+    assert [warm.rate(step, 1e9) for step in range(100)] == pytest.approx([*rising, *falling])
+    assert [replace(warm, schedule="constant").rate(step, 0.0) for step in range(100)] == pytest.approx(
+        [*rising, *[1.0] * 80]
+    )
+    timed = replace(warm, seconds=10.0)
+    assert timed.rate(0, 1.0) == pytest.approx(0.5) and timed.rate(0, 6.0) == pytest.approx(0.5)
+    assert timed.rate(0, 2.0) == pytest.approx(1.0) and timed.rate(0, 10.0) == pytest.approx(0.0)
+
+
 @pytest.mark.parametrize(("images", "epochs", "last"), [(48, 1, 48), (100, 3, 4), (10, 1, 10)])
 def test_a_budget_in_images_is_met_exactly(
     data: Data, monkeypatch: pytest.MonkeyPatch, images: int, epochs: int, last: int

@@ -112,3 +112,26 @@ def test_a_step_that_hides_no_pixel_has_no_loss() -> None:
     assert any(nothing) and not all(nothing)
     assert [value.item() == 0 for value in losses] == nothing
     assert all(np.isfinite(epoch.train_loss) for epoch in advance(cell, data, State(), 2).history)
+
+
+def test_flips_mirror_half_of_the_training_images_whatever_the_batch() -> None:
+    images = smooth_pictures(64)
+    network = torch.nn.Identity()
+    cell = cell_of({"unet": {"objective": "autoencode"}}, objective="autoencode", flips=True)
+    shown: list[torch.Tensor] = []
+    network.register_forward_hook(lambda module, inputs, output: shown.append(inputs[0]))
+
+    def seen(phase: Phase, *batches: list[int]) -> torch.Tensor:
+        shown.clear()
+        for batch in batches:
+            loss(cell, network, images, np.array(batch), phase)
+        return torch.cat(shown)
+
+    clean, every = to_float(torch.from_numpy(images)), list(range(64))
+    first = seen(Phase("train", 0, 1), every)
+    mirrored = torch.tensor([torch.equal(image, other.flip(2)) for image, other in zip(first, clean, strict=True)])
+    kept = torch.tensor([torch.equal(image, other) for image, other in zip(first, clean, strict=True)])
+    assert (mirrored ^ kept).all() and 20 < mirrored.sum() < 44
+    assert torch.equal(seen(Phase("train", 0, 1), every[:10], every[10:]), first)
+    assert not torch.equal(seen(Phase("train", 0, 2), every), first)
+    assert torch.equal(seen(objectives.VALIDATION, every), clean)

@@ -24,7 +24,7 @@ from tests.helpers.images import data_of, forbidden, smooth_pictures
 from tests.helpers.specs import cell_of
 
 TRAINABLE = [name for name in models if models[name].trains]
-SETTINGS = list(product(("adam", "adamw", "sgd"), ("constant", "cosine"), ("float32", "bfloat16")))
+SETTINGS = list(product(("adam", "adamw", "sgd", "muon"), ("constant", "cosine"), ("float32", "bfloat16")))
 
 
 def chained(cell: Cell, folder: Path, steps: tuple[int, ...]) -> State:
@@ -56,10 +56,17 @@ def test_steps_through_the_store_equal_one_long_step(
     same(advance(cell, data_of(), State(), 4), chained(cell, tmp_path, (1, 2, 1)))
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
 @pytest.mark.parametrize("name", TRAINABLE)
-def test_every_model_can_be_trained_in_steps(name: str, tmp_path: Path) -> None:
-    cell = cell_of(name, epochs=2, keep="best")
+def test_every_model_can_be_trained_in_steps(name: str, optimizer: str, tmp_path: Path) -> None:
+    cell = cell_of(name, epochs=2, keep="best", optimizer=optimizer)
     same(advance(cell, data_of(), State(), 2), chained(cell, tmp_path, (1, 1)))
+
+
+def test_flips_warm_up_and_clipping_can_be_trained_in_steps(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"optimizer": "muon", "flips": True, "warmup": 0.5, "grad_clip": 0.01}
+    cell = cell_of({"unet": {"width": 4}}, epochs=4, **settings)
+    same(advance(cell, data_of(), State(), 4), chained(cell, tmp_path, (1, 2, 1)))
 
 
 @pytest.mark.parametrize("objective", ["autoencode", "noise2noise", "noise2void"])
@@ -250,7 +257,7 @@ def branch_after(steps: int, monkeypatch: pytest.MonkeyPatch, **settings: Any) -
     return first, torch.from_numpy(advance(cell, data_of(), State(), steps).weights["branch.weight"])
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "muon"])
 def test_by_default_a_weight_without_a_gradient_keeps_its_value(
     optimizer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,6 +268,20 @@ def test_by_default_a_weight_without_a_gradient_keeps_its_value(
 def test_decoupled_decay_shrinks_a_weight_by_the_rate_times_the_decay(monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = branch_after(1, monkeypatch, optimizer="adamw", weight_decay=0.1, lr=2e-3)
     assert torch.allclose(after / before, torch.tensor(1 - 2e-3 * 0.1), rtol=0, atol=1e-3 * 2e-3 * 0.1 + 1e-7)
+
+
+def test_a_long_gradient_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain descent moves the weights by the rate times the gradient, so by no more than the rate times its limit."""
+    moved = {}
+    for limit in (1e-3, None, 1e6):
+        settings: dict[str, Any] = {"optimizer": "sgd", "lr": 1.0, "schedule": "constant", "batch_size": 40}
+        cell = cell_of({"conv": {"width": 4}}, epochs=1, keep="last", grad_clip=limit, **settings)
+        assert isinstance(cell.model, TrainableModel)
+        first = build(cell.model, 16, 0)
+        after = advance(cell, data_of(), State(), 1).weights
+        moves = [after[name] - weight.detach().numpy() for name, weight in first.named_parameters()]
+        moved[limit] = float(np.sqrt(sum((move.astype(float) ** 2).sum() for move in moves)))
+    assert moved[1e-3] == pytest.approx(1e-3, rel=1e-3) and moved[None] == moved[1e6] > 0.01
 
 
 @pytest.mark.parametrize("name", ["dense", "vae", "sparse"])

@@ -1,0 +1,111 @@
+"""Recipes in results: where they are shown, and what of them `bench compare` matches by."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.models import models
+from bench.report.cards import all_cards
+from bench.report.conditions import conditions
+from bench.results.compare import NotComparable, compare, for_readers
+from bench.results.records import RunPlan
+from bench.results.rows import read_rows
+from bench.results.store import Store
+from bench.results.summary import summarise
+from bench.results.tables import results_frame, summary_frame
+from tests.helpers.cli import bench, run
+from tests.helpers.results import store_of
+from tests.helpers.specs import write_spec
+
+pytestmark = pytest.mark.usefixtures("cache")
+RECIPE: dict[str, Any] = {"optimizer": "muon", "batch_size": 8, "lr": 1e-3, "schedule": "cosine"}
+DENSE = ("[{conv: {width: 4}}, identity]", "[{conv: {width: 4}}, {dense: {code: 8}}, identity]")
+SAID = "optimizer=muon"  # the spec gives batch size and rate, and its general schedule is that of the recipe
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models["conv"], "recipe", RECIPE)
+
+
+def stored(folder: Path, name: str, *changes: tuple[str, str], psnr: float = 25.0) -> Store:
+    level = {column: np.full(10, value) for column, value in {"mse": 0.01, "psnr": psnr, "ssim": 0.5}.items()}
+    return store_of(folder / name, write_spec(folder, *changes), lambda *_: level)
+
+
+@pytest.mark.usefixtures("recipe")
+def test_tables_conditions_and_cards_say_what_a_recipe_sets_otherwise(tmp_path: Path) -> None:
+    store = stored(tmp_path, "a", DENSE)
+    plan = store.plan()
+    rows = read_rows(store, plan)
+    summaries = summarise(rows, plan.metrics)
+    for frame in (results_frame(rows, plan), summary_frame(summaries, plan)):
+        found = dict(zip(frame["model"].str.partition("(")[0], frame["recipe"], strict=True))
+        assert found == {"conv": SAID, "dense": "", "identity": ""}
+    assert f"; conv(width=4) by recipe: {SAID}. 1 seed" in conditions(plan, {}, rows, summaries).text
+    cards = dict(all_cards(store, plan, rows, ""))
+    assert sorted(f"- Recipe: {SAID}\n" in card for card in cards.values()) == [False, False, True, True]
+    assert RunPlan.from_node(json.loads(json.dumps(plan.node()))) == plan
+
+
+def test_without_recipes_no_table_has_a_column_for_them(tmp_path: Path) -> None:
+    store = stored(tmp_path, "a")
+    assert "recipe" not in results_frame(read_rows(store, store.plan()), store.plan())
+    assert "recipe" not in compare(store, store, 0.1).frame()
+
+
+def test_rows_that_differ_by_recipe_are_compared_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = stored(tmp_path, "before", DENSE)
+    monkeypatch.setattr(models["conv"], "recipe", RECIPE)
+    after = stored(tmp_path, "after", DENSE, psnr=27.0)
+    found = compare(before, after, 0.1)
+    texts = {row.key.contender.model.name: (row.verdict, row.recipe) for row in found.differences}
+    assert texts["conv"] == ("better", "optimizer adam, now muon") and texts["dense"] == ("better", "")
+    assert "optimizer adam, now muon" in set(for_readers(found)["by recipe"])
+    monkeypatch.setattr(models["conv"], "recipe", {**RECIPE, "optimizer": "adamw", "flips": True})
+    later = compare(after, stored(tmp_path, "later", DENSE), 0.1)
+    assert later.differences[0].recipe == "optimizer muon, now adamw, flips False, now True"
+
+
+def test_a_key_that_one_spec_varies_is_matched_where_the_other_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models["conv"], "recipe", RECIPE)
+    sweep = ("lr: 2.0e-3, device", "lr: 2.0e-3, flips: [true, false], device")
+    a, b = stored(tmp_path, "a"), stored(tmp_path, "b", sweep)
+    matched = compare(a, b, 0.1).differences
+    assert [dict(row.key.contender.settings) for row in matched if row.key.contender.trained] == [{"flips": False}] * 2
+    alone = (DENSE[0], "[{conv: {width: 4}}]")
+    given = ("device: cpu", "device: cpu, optimizer: [adam, sgd]")
+    with pytest.raises(NotComparable, match="nothing to compare"):
+        compare(stored(tmp_path, "c", alone), stored(tmp_path, "d", given, alone), 0.1)
+
+
+def test_plan_and_show_tell_the_recipe_and_what_was_trained_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, results = write_spec(tmp_path), ("--results", tmp_path / "results")
+    assert run(spec, tmp_path / "results").exit_code == 0
+    assert "recipe" not in bench("plan", spec, *results).output + bench("show", "model", "conv").output
+    monkeypatch.setattr(models["conv"], "recipe", RECIPE)
+    said = " ".join(bench("plan", spec, *results).output.split())
+    assert f"conv(width=4) by recipe: {SAID}" in said and "2 to run" in said
+    assert "2 cells are stored as trained by the general settings; by now conv has a recipe" in said
+    said = bench("plan", spec, *results, "--set", "train.optimizer=adam").output
+    assert "recipe" not in said and "0 to run" in said
+    assert "optimizer: muon, batch_size: 8, lr: 0.001, schedule: cosine" in bench("show", "model", "conv").output
+
+
+@pytest.mark.usefixtures("recipe")
+def test_what_a_run_writes_down_is_found_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a later version, too, whose recipe is another."""
+    results = tmp_path / "results"
+    assert run(write_spec(tmp_path), results).exit_code == 0
+    table = (results / "tiny/tables/results.csv").read_bytes()
+    monkeypatch.setattr(models["conv"], "recipe", {"optimizer": "sgd"})
+    again = run(results / "tiny/experiment.yaml", results)
+    assert again.exit_code == 0 and "nothing to run" in again.output
+    assert (results / "tiny/tables/results.csv").read_bytes() == table
