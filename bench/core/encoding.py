@@ -73,7 +73,9 @@ def losses(pages: Sequence[Picture], path: Path) -> list[str]:
     found += [f"{counted(len(pages) - len(stored), 'page')}"] if len(stored) < len(pages) else []
     error = [_error(*pair) for pair in zip(pages, stored, strict=False)]
     if any(mse > 0 for mse in error):
-        found.append(f"every value: what is stored has {-10 * np.log10(np.mean(error)):.1f} dB against what was computed")
+        found.append(
+            f"every value: what is stored has {-10 * np.log10(np.mean(error)):.1f} dB against what was computed"
+        )
     return found
 
 
