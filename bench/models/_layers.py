@@ -201,6 +201,20 @@ class Residual(nn.Module):
         return features + self.inner(features)
 
 
+class Extremes(nn.Module):
+    """Images with two flags beside each value: 1 where it is at or below black, 0, and where at or above white, 1."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.cat((images, (images <= 0).to(images.dtype), (images >= 1).to(images.dtype)), 1)
+
+
+def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
+    """A layer whose weights start at 0, so that its branch starts switched off."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
 class ScaledResidual(nn.Module):
     """x + scale * inner(x), with a scale per channel that starts at 0."""
 

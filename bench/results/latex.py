@@ -16,8 +16,9 @@ UNTESTED = "--"
 END = r" \\"
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 PRINTED = {  # names that papers write in another way; underscores of all others become spaces
-    "unet": "U-Net", "dncnn": "DnCNN", "nafnet": "NAFNet", "vae": "VAE", "vq_vae": "VQ-VAE", "bm3d": "BM3D",
-    "nlm": "NLM", "tv": "TV", "jpeg": "JPEG", "gaussian": "Gaussian", "poisson": "Poisson", "sigma": SIGMA,
+    "unet": "U-Net", "res_unet": "ResU-Net", "dncnn": "DnCNN", "nafnet": "NAFNet", "vae": "VAE", "vq_vae": "VQ-VAE",
+    "bm3d": "BM3D", "nlm": "NLM", "tv": "TV", "jpeg": "JPEG", "gaussian": "Gaussian", "poisson": "Poisson",
+    "sigma": SIGMA,
 }  # fmt: skip
 
 Cells = Mapping[tuple[str, str], Sequence[str]]  # the metrics of a model on a test noise

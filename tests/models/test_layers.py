@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.models._layers import ConvTranspose2d, KeepLargest, NoiseMap, PadTo, VectorQuantizer
+from bench.models._layers import ConvTranspose2d, Extremes, KeepLargest, NoiseMap, PadTo, VectorQuantizer
 from tests.helpers.images import corrupt, images_of
 
 
@@ -51,6 +51,13 @@ def test_padding_is_seen_by_the_network_and_cut_off_again(size: tuple[int, int])
     assert torch.equal(network(images), images)
     assert seen[0].shape == (1, 3, 8, 8)
     assert torch.equal(seen[0][..., -1, -1], images[..., -1, -1])
+
+
+def test_flags_tell_the_ends_of_the_range_in_every_channel() -> None:
+    images = torch.tensor([[0.0, 1e-6, 0.5], [1.0, -0.1, 1.1]]).view(1, 2, 1, 3)
+    flagged = Extremes()(images).view(6, 3)
+    assert torch.equal(flagged[:2], images.view(2, 3))
+    assert flagged[2:4].tolist() == [[1, 0, 0], [0, 1, 0]] and flagged[4:].tolist() == [[0, 0, 0], [1, 0, 1]]
 
 
 def test_keep_largest_keeps_k_of_equals() -> None:

@@ -223,9 +223,19 @@ def test_bias_free_twins_scale_with_their_input(node: dict[str, Any], factor: fl
         assert (biased(factor * clean) - factor * biased(clean)).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("name", ["unet", "res_unet"])
 @pytest.mark.parametrize("size", [(31, 33), (5, 7), (1, 2)])
-def test_unet_takes_every_size(size: tuple[int, int]) -> None:
-    assert built("unet")(images_of(1, size)).shape == (1, 3, *size)
+def test_unet_takes_every_size(name: str, size: tuple[int, int]) -> None:
+    assert built(name)(images_of(1, size)).shape == (1, 3, *size)
+
+
+def test_the_residual_unet_starts_as_doing_nothing_and_has_the_size_it_is_said_to_have() -> None:
+    images = images_of(2, (32, 32))
+    assert torch.equal(built("res_unet")(images), images)
+    # Four convolutions of each width, two down, two up, the first from 9 channels and the last to 6.
+    weights = 4 * 9 * (16**2 + 32**2 + 64**2) + 4 * (16 * 32 + 32 * 64) + 64 * 128 + 32 * 64 + 9 * 16 * (9 + 6)
+    biases = 4 * (16 + 32 + 64) + 32 + 64 + 128 + 64 + 16 + 6
+    assert complexity.complexity(models.parse("res_unet"), 32).parameters == weights + biases
 
 
 # Sparse codes
