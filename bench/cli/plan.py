@@ -65,7 +65,7 @@ def plan(
     if outside:
         screen.print(left_out(outside, store.root))
         show_table(screen, ("cell", "outside the plan", "MB"), [(o.id, str(o), f"{o.size / 1e6:.2f}") for o in outside])
-    for note in (*made_before(works, store), *able.notes(experiment), *_remarks(experiment)):
+    for note in (*made_before(works, store), *able.notes(experiment, works, store), *_remarks(experiment)):
         screen.print(note)
     if left:
         screen.print(_forecast(experiment, list(left.values()), known, workers))

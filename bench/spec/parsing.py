@@ -9,7 +9,7 @@ from typing import Any
 from bench.core.errors import FieldError, SpecError, nearest, shorten, unknown
 from bench.datasets import Dataset, datasets
 from bench.metrics import metrics
-from bench.models import models
+from bench.models import TrainableModel, models
 from bench.noises import Noise, noises
 from bench.spec.bundled import bundled, spec_path
 from bench.spec.experiment import KEYS, MAX_SEED, NAME, REQUIRED, Experiment
@@ -85,7 +85,24 @@ def _experiment(spec: Mapping[str, Any]) -> Experiment:
             with under(key):
                 parts[key] = parse_part(spec[key])
     dataset, stand_in = parts.pop("dataset")
-    return _bounded(Experiment(dataset=dataset, fallback=stand_in, **parts))
+    experiment = Experiment(dataset=dataset, fallback=stand_in, **parts)
+    _check_means(experiment)
+    return _bounded(experiment)
+
+
+def _check_means(experiment: Experiment) -> None:
+    """Refuse to learn the mean of corrupted images, where that is not the clean one, in place of it."""
+    for model in experiment.models:
+        if not isinstance(model, TrainableModel) or not model.blind:
+            continue
+        for noise in experiment.noises:
+            if not noise.unbiased:
+                raise FieldError(
+                    f"{model.name} with objective {model.objective} learns the mean of the corrupted images, and that "
+                    f"of {noise.name} is not the clean image: use objective denoise for it, or train this model "
+                    "in a spec of its own, on noises that keep the mean, such as gaussian or poisson",
+                    ("noises",),
+                )
 
 
 def _bounded(experiment: Experiment) -> Experiment:
