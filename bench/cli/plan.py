@@ -68,7 +68,7 @@ def plan(
         show_table(screen, ("cell", "outside the plan", "MB"), [(o.id, str(o), f"{o.size / 1e6:.2f}") for o in outside])
     for recipe, models in planned.recipes.items():
         screen.print(f"{', '.join(models)} by recipe: {recipe}", markup=False, highlight=False)
-    for note in (*made_before(works, store), *able.notes(experiment), *_remarks(experiment)):
+    for note in (*made_before(works, store), *able.notes(experiment, works, store), *_remarks(experiment)):
         screen.print(note)
     if left:
         screen.print(_forecast(experiment, list(left.values()), known, workers))

@@ -47,7 +47,7 @@ def run(
     works = taken(works_of(experiment, forecast.remembered().compiling_pays), store)
     able.check(experiment, works, store)
     outside = left_out(strays(store, works), store.root)
-    for note in filter(None, (*made_before(works, store), *able.notes(experiment), outside)):
+    for note in filter(None, (*made_before(works, store), *able.notes(experiment, works, store), outside)):
         screen.print(note)
     with experiment.at_dataset():
         notes = experiment.dataset.notes()

@@ -44,6 +44,19 @@ class Noise(Registered):
     fresh: bool = True
     split: Literal["test", "validation", "train"] = "test"
 
+    # What training without clean images rests on. Families override these two as properties; a plug-in may write the
+    # constant, `unbiased = True`. A noise that doesn't say is taken for one of which it does not hold.
+
+    @property
+    def unbiased(self) -> bool:
+        """Whether the mean of the corrupted image given the clean one, before clipping, is the clean one."""
+        return False
+
+    @property
+    def per_channel(self) -> bool:
+        """Whether the channels of a pixel are corrupted independently of one another, given the clean image."""
+        return False
+
     def params(self) -> dict[str, Any]:
         """Every field as plain JSON values; `split` only where it isn't `test`, as training has no use for it."""
         return {key: value for key, value in super().params().items() if key != "split" or value != "test"}
@@ -62,6 +75,17 @@ class Noise(Registered):
         if self.clip:
             noisy = noisy.clamp(0, 1)
         return to_float(to_uint8(noisy)) if self.quantize else noisy
+
+    def bias(self) -> float:
+        """How far the mean of the corrupted image is from the clean one, clipping included; an estimate.
+
+        The root mean square over flat images whose values are spread evenly over [0, 1]; of an unbiased noise this is
+        what clipping does. Within 0.01 times the noise's own deviation.
+        """
+        values = torch.linspace(0, 1, 101)
+        flat = values[:, None, None, None].expand(-1, 3, 64, 64)
+        noisy = self.apply(flat, Draw(tuple(flat.shape), 0, ("bias",), torch.arange(len(values))))
+        return float((noisy.mean((1, 2, 3)) - values).square().mean().sqrt())
 
     @property
     def level_value(self) -> float | None:

@@ -42,6 +42,14 @@ class Compose(Noise):
     def smallest(self) -> int:
         return max(noise.smallest for noise in self.of)
 
+    @property
+    def unbiased(self) -> bool:
+        return all(noise.unbiased for noise in self.of)
+
+    @property
+    def per_channel(self) -> bool:
+        return all(noise.per_channel for noise in self.of)
+
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         for position, noise in enumerate(self.of):
             images = noise.apply(images, draw.fork(position))

@@ -20,5 +20,13 @@ class Gaussian(Noise):
     severities = (0.04, 0.06, 0.08, 0.09, 0.10)
     sigma: Spread = 0.1
 
+    @property
+    def unbiased(self) -> bool:
+        return True
+
+    @property
+    def per_channel(self) -> bool:
+        return True
+
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         return images + self.sigma * draw.normal()

@@ -21,5 +21,9 @@ class Impulse(Noise):
     p: Probability = 0.1
     per: Sites = "element"
 
+    @property
+    def per_channel(self) -> bool:
+        return self.per == "element"
+
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         return torch.where(draw.uniform(site_shape(images, self.per)) < self.p, draw.uniform(), images)

@@ -23,5 +23,9 @@ class Masking(Noise):
     fill: Intensity = 0.0
     per: Sites = "element"
 
+    @property
+    def per_channel(self) -> bool:
+        return self.per == "element"
+
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         return torch.where(draw.uniform(site_shape(images, self.per)) < self.p, self.fill, images)

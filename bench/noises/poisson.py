@@ -27,5 +27,13 @@ class Poisson(Noise):
     severities = (500.0, 250.0, 100.0, 75.0, 50.0)
     peak: Annotated[float, Ge(1), Le(100_000), PHOTONS] = 100.0
 
+    @property
+    def unbiased(self) -> bool:
+        return True
+
+    @property
+    def per_channel(self) -> bool:
+        return True
+
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         return poisson_quantile(images * self.peak, draw.normal()) / self.peak

@@ -24,6 +24,10 @@ class SaltAndPepper(Noise):
     salt: Probability = 0.5
     per: Sites = "element"
 
+    @property
+    def per_channel(self) -> bool:
+        return self.per == "element"
+
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         site = site_shape(images, self.per)
         hit = draw.uniform(site) < self.p

@@ -20,5 +20,13 @@ class Speckle(Noise):
     severities = (0.06, 0.10, 0.12, 0.16, 0.20)
     sigma: Spread = 0.15
 
+    @property
+    def unbiased(self) -> bool:
+        return True
+
+    @property
+    def per_channel(self) -> bool:
+        return True
+
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         return images + self.sigma * images * draw.normal()

@@ -20,5 +20,13 @@ class Uniform(Noise):
     level = "amplitude"
     amplitude: Spread = 0.2
 
+    @property
+    def unbiased(self) -> bool:
+        return True
+
+    @property
+    def per_channel(self) -> bool:
+        return True
+
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         return images + self.amplitude * (2 * draw.uniform() - 1)

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 from bench.models import models
+from bench.models.base import OBJECTIVE_REVISIONS
 from bench.noises import noises
 from bench.results.records import RunPlan
 from bench.results.store import Store
@@ -18,17 +19,18 @@ EARLIER_DECAY = 1e-5  # the default of `weight_decay` before it became 0
 
 
 def outdated(node: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    """The classes of a cell's node that have another revision by now: the revision it was made with, and today's.
+    """What of a cell's node has another revision by now: the revision it was made with, and today's.
 
-    Their keys are in words: `model conv`.
+    Its keys are in words: `model conv`.
     """
-    found = {}
-    for kind, registry in (("model", models), ("noise", noises)):
-        name = next(iter(node[kind] or ()), "")
-        made = int(node.get("revisions", {}).get(kind, 1))
-        if name in registry and registry[name].revision != made:
-            found[f"{kind} {name}"] = (made, registry[name].revision)
-    return found
+    ((model, keys),) = node["model"].items()
+    noise = next(iter(node["noise"] or ()), "")
+    objective = keys.get("objective", "")
+    now = {("objective", objective): OBJECTIVE_REVISIONS.get(objective, 1)}
+    now |= {("model", model): models[model].revision} if model in models else {}
+    now |= {("noise", noise): noises[noise].revision} if noise in noises else {}
+    made = {part: int(node.get("revisions", {}).get(part[0], 1)) for part in now}
+    return {" ".join(part): (made[part], now[part]) for part in now if made[part] != now[part]}
 
 
 def outdated_cells(store: Store, plan: RunPlan) -> str:
@@ -46,7 +48,8 @@ def made_before(works: Sequence[Work], store: Store) -> Iterator[str]:
     left = [work.cell for work in works if not store.cell(work.cell.id).finished]
     revised = [cell for cell in left if any(store.cell(name).finished for name in _of_earlier_revisions(cell))]
     if revised:
-        parts = {f"{part.name} has revision {part.revision}" for cell in revised for part in _revised(cell)}
+        named = (part for cell in revised for part in cell.revised.values())
+        parts = {f"{name} has revision {revision}" for name, revision in named if revision > 1}
         yield (
             f"{len(revised)} cells are stored as an earlier revision made them, but by now {', '.join(sorted(parts))}: "
             "they are made anew, the stored ones are kept"
@@ -67,14 +70,9 @@ def made_before(works: Sequence[Work], store: Store) -> Iterator[str]:
         )
 
 
-def _revised(cell: Cell) -> list[Any]:
-    return [part for part in (cell.model, cell.noise) if part and part.revision > 1]
-
-
 def _of_earlier_revisions(cell: Cell) -> Iterator[str]:
     """The ids that a cell had when its classes had lower revisions."""
-    node, kinds = cell.node(), {"model": cell.model, "noise": cell.noise}
-    now = {kind: part.revision for kind, part in kinds.items() if part}
+    node, now = cell.node(), {kind: revision for kind, (_, revision) in cell.revised.items()}
     for numbers in product(*(range(1, revision + 1) for revision in now.values())):
         then = {kind: number for kind, number in zip(now, numbers, strict=True) if number > 1}
         if then != node.get("revisions", {}):

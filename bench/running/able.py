@@ -1,14 +1,17 @@
 """Whether this machine can do what is left of a run: what is known to fail is refused before anything is written."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from bench.core import machine
 from bench.core.errors import SpecError
+from bench.models import TrainableModel
 from bench.results.store import Store
 from bench.running.pending import pending
 from bench.spec import Experiment
-from bench.spec.cells import Work
+from bench.spec.cells import Cell, Work
 
+VISIBLE = 0.002  # half a step of 8 bits
 COPIES = 4 * 4  # bytes of a batch that no training does without: clean, noisy, output and gradient, in float32
 
 
@@ -22,11 +25,25 @@ def check(experiment: Experiment, works: Sequence[Work], store: Store) -> None:
             raise SpecError(why)
 
 
-def notes(experiment: Experiment) -> Iterator[str]:
+def notes(experiment: Experiment, works: Sequence[Work], store: Store) -> Iterator[str]:
     """What works here but hardly as it was meant."""
     most = max(train.threads for train in experiment.trainings)
     if most > 1 and most > (here := machine.cores()):  # which takes an import that one thread is spared
         yield f"note: train.threads is {most} and this machine has {here} processors: threads will wait for one another"
+    if any(isinstance(model, TrainableModel) and model.blind for model in experiment.models):
+        yield from _clipped([left.work.cell for left in pending(works, store, experiment.metrics) if left.epochs])
+
+
+def _clipped(cells: Sequence[Cell]) -> Iterator[str]:
+    """What clipping costs those that are trained without clean images."""
+    trained = [cell for cell in cells if isinstance(cell.model, TrainableModel) and cell.model.blind]
+    for noise in dict.fromkeys(cell.noise for cell in trained if cell.noise and cell.noise.clip):
+        if (bias := noise.bias()) > VISIBLE:
+            yield (
+                f"note: noise2noise and noise2void learn the mean of the corrupted images, which clipping moves by "
+                f"{bias:.3f} for {noise.label()} (root mean square over values spread evenly over [0, 1]): there even "
+                f"a perfect network ends at {-20 * math.log10(bias):.1f} dB. `clip: false` leaves the mean in place"
+            )
 
 
 def _device(work: Work) -> Iterator[str]:

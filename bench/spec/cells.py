@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from bench.models import Model, TrainableModel, models
+from bench.models.base import OBJECTIVE_REVISIONS
 from bench.noises import Noise, noises
 from bench.spec.protocol import TRAINING_PROTOCOL, digest, revisions
 from bench.spec.train_settings import Train
@@ -45,7 +46,7 @@ class Cell:
             "seed": self.seed,
             "train": _in_use(self.train.settled()) if self.train else None,
             "data": dict(self.data),
-            **revisions(model=self.model, noise=self.noise),
+            **revisions(**{kind: revision for kind, (_, revision) in self.revised.items()}),
         }
 
     @classmethod
@@ -58,6 +59,14 @@ class Cell:
             train=Train.from_params(node["train"]) if node["train"] else None,
             data=node["data"],
         )
+
+    @property
+    def revised(self) -> dict[str, tuple[str, int]]:
+        """The name and the revision of each kind of part that has one."""
+        parts: dict[str, Model | Noise | None] = {"model": self.model, "noise": self.noise}
+        found = {kind: (part.name, part.revision) for kind, part in parts.items() if part}
+        found["objective"] = (self.objective, OBJECTIVE_REVISIONS.get(self.objective, 1))
+        return found
 
     @property
     def objective(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from bench.core.errors import FieldError, SpecError, nearest, shorten, unknown
 from bench.datasets import Dataset, datasets
 from bench.metrics import metrics
+from bench.models import TrainableModel
 from bench.noises import Noise, noises
 from bench.spec.bundled import bundled, spec_path
 from bench.spec.entries import Entry, grid, listed
@@ -96,7 +97,23 @@ def _experiment(spec: Mapping[str, Any]) -> Experiment:
     experiment = Experiment(dataset=dataset, fallback=stand_in, models=unique(entries), **parts)
     with under("models"):
         _tell_apart(experiment)
+    _check_means(experiment)
     return experiment
+
+
+def _check_means(experiment: Experiment) -> None:
+    """Refuse to learn the mean of corrupted images, where that is not the clean one, in place of it."""
+    for model in (entry.model for entry in experiment.models):
+        if not isinstance(model, TrainableModel) or not model.blind:
+            continue
+        for noise in experiment.noises:
+            if not noise.unbiased:
+                raise FieldError(
+                    f"{model.name} with objective {model.objective} learns the mean of the corrupted images, and that "
+                    f"of {noise.name} is not the clean image: use objective denoise for it, or train this model "
+                    "in a spec of its own, on noises that keep the mean, such as gaussian or poisson",
+                    ("noises",),
+                )
 
 
 def _tell_apart(experiment: Experiment) -> None:

@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bench.core.registry import Registered
 from bench.noises import Noise
 
 TRAINING_PROTOCOL = 1  # raised whenever the same cell would train to other weights
@@ -36,11 +35,11 @@ def fingerprint(noise: Noise, data: Mapping[str, Any]) -> dict[str, Any]:
         "test_seed": TEST_SEED,
         "chunk": CHUNK,
         "data": dict(data),
-        **revisions(noise=noise),
+        **revisions(noise=noise.revision),
     }
 
 
-def revisions(**parts: Registered | None) -> dict[str, Any]:
+def revisions(**parts: int) -> dict[str, Any]:
     """The revisions above 1; parts that were never revised keep the ids of their results."""
-    raised = {name: part.revision for name, part in parts.items() if part is not None and part.revision > 1}
+    raised = {kind: revision for kind, revision in parts.items() if revision > 1}
     return {"revisions": raised} if raised else {}

@@ -13,7 +13,8 @@ from bench.noises import Noise
 from bench.spec.cells import Cell
 from bench.spec.protocol import TEST_SEED
 
-HIDDEN = 0.03  # share of pixels that noise2void hides
+BOX = 8  # noise2void hides one value in each square of this side
+REACH = 5  # rows and columns, the farthest that it replaces a value from
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,14 @@ def loss(cell: Cell, network: "nn.Module", images: np.ndarray, indices: np.ndarr
         targets = corrupt(cell.noise, clean, where, replace(phase, purpose=f"{phase.purpose} target"))
     elif model.objective == "noise2void":
         targets = inputs
-        inputs, hidden = blind(inputs, draw.fork("blind"))
+        assert cell.noise is not None
+        inputs, hidden = blind(inputs, draw.fork("blind"), cell.noise.per_channel)
     inputs = inputs.contiguous(memory_format=torch.channels_last)
     half = train.precision == "bfloat16"
     with torch.autocast(train.device, dtype=torch.bfloat16) if half else contextlib.nullcontext():
         if hidden is None:
             return model.loss(network, inputs, targets, draw)
-        # Where nothing was hidden the output counts as right, so that the mean is over hidden pixels alone.
+        # Where nothing was hidden the output counts as right, so that the mean is over hidden values alone.
         judged = torch.where(hidden, network(inputs).float(), targets)
         share = hidden.float().mean().clamp(min=1 / hidden.numel())  # small batches may hide nothing: no loss then
         return functional.mse_loss(judged, targets) / share
@@ -75,21 +77,27 @@ def corrupt(noise: Noise | None, clean: "torch.Tensor", indices: "torch.Tensor",
     return noise.apply(clean, Draw(tuple(clean.shape), phase.seed, (phase.purpose, drawn_in), indices))
 
 
-def blind(noisy: "torch.Tensor", draw: Draw) -> "tuple[torch.Tensor, torch.Tensor]":
-    """Images with some pixels replaced by a neighbour, and a mask of these pixels: (N, 1, H, W), true where replaced.
+def blind(noisy: "torch.Tensor", draw: Draw, per_channel: bool) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Images with some values replaced by neighbours, and a mask of them: (N, C or 1, H, W), true where replaced.
 
-    The neighbour is one of the 24 around the pixel, mirrored where it lies outside the image.
+    One in each 8 x 8 square, 1.6 % of all. The neighbour is any of the pixels at most 5 rows and columns away but the
+    value's own.
+    per_channel: hide values of each channel on their own, not whole pixels. Where the channels' noises have something
+    in common, the channels left would show what is hidden.
     Source: Krull et al. 2019, arXiv:1811.10980.
     """
-    height, width = noisy.shape[2:]
-    hidden = draw.uniform((1, height, width)) < HIDDEN
-    choice = (draw.uniform((height, width)) * 24).long()
-    choice += choice >= 12  # of the 25 pixels of a 5 x 5 window all but the one in the middle
-    down, right = choice // 5 - 2, choice % 5 - 2
-    rows = torch.arange(height, device=noisy.device)[:, None].expand(height, width)
-    columns = torch.arange(width, device=noisy.device).expand(height, width)
-    row = torch.where((rows + down).clamp(0, height - 1) == rows + down, rows + down, rows - down)
-    column = torch.where((columns + right).clamp(0, width - 1) == columns + right, columns + right, columns - right)
-    source = (row * width + column).flatten(1)[:, None, :].expand(-1, noisy.shape[1], -1)
-    neighbours = noisy.flatten(2).gather(2, source).view_as(noisy)
+    channels, height, width = noisy.shape[1:]
+    sites = channels if per_channel else 1
+    rows = torch.arange(height, device=noisy.device)[:, None]
+    columns = torch.arange(width, device=noisy.device)
+    chosen = (draw.uniform((sites, -(-height // BOX), -(-width // BOX))) * BOX**2).long()
+    chosen = chosen.repeat_interleave(BOX, 2).repeat_interleave(BOX, 3)[..., :height, :width]
+    hidden = chosen == rows % BOX * BOX + columns % BOX
+    top, left = (rows - REACH).clamp(min=0), (columns - REACH).clamp(min=0)
+    down = (rows + REACH + 1).clamp(max=height) - top  # sides of the window
+    across = (columns + REACH + 1).clamp(max=width) - left
+    choice = (draw.uniform((sites, height, width)) * (down * across - 1)).long()
+    choice += choice >= (rows - top) * across + columns - left  # its own place
+    source = (top + choice // across) * width + left + choice % across
+    neighbours = noisy.flatten(2).gather(2, source.flatten(2).expand(-1, channels, -1)).view_as(noisy)
     return torch.where(hidden, neighbours, noisy), hidden

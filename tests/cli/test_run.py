@@ -378,7 +378,7 @@ def test_plan_tells_what_adams_decay_does_and_which_cells_the_older_default_made
 
 def test_rows_without_a_result_are_told_apart(tmp_path: Path) -> None:
     raising = "[{raises: {objective: [denoise, noise2noise]}}]"
-    spec = write_spec(tmp_path, ("[{conv: {width: 4}}, identity]", raising))
+    spec = write_spec(tmp_path, ("[{conv: {width: 4}}, identity]", raising), ("masking: {p: 0.25}", "speckle"))
     found = run(spec, tmp_path / "results", "--plugin", PLUGIN, "--set", "train.batch_size=[8, 16]")
     assert found.exit_code == 1
     lines = [line for line in found.output.splitlines() if line.startswith("no result: ")]

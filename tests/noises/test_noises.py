@@ -1,6 +1,7 @@
 """What every registered noise promises, and that its measured level is the one requested."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy import ndimage, stats
 from bench.core.errors import FieldError
 from bench.core.images import to_float
 from bench.core.rng import Draw
-from bench.noises import Range, noises
+from bench.noises import Noise, Range, noises
 from tests.helpers.images import Node, corrupt, draw_for, images_of, through_pillow
 
 Measure = tuple[torch.Tensor, float, float]  # independent values, their expected mean, their variance
@@ -228,6 +229,58 @@ class TestEach:
         assert torch.equal(noisy, broken.apply(images, draw_for(images)))
         changed = (noisy - images).abs().flatten(1).mean(1)
         assert len(changed.unique()) > 20  # not only the two ends
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_noise_is_unbiased_if_the_mean_of_many_noisy_images_is_the_clean_one(name: str) -> None:
+    noise = noises.parse({name: {"clip": False}} if name != "compose" else {name: composition(0.1, 0.2)})
+    image = images_of(1, (16, 16)) * 0.8 + 0.1
+    many = image.expand(4000, -1, -1, -1)
+    noisy = noise.apply(many, draw_for(many))
+    error = (noisy.mean(0) - image[0]) / (noisy.std(0) / len(noisy) ** 0.5).clamp(min=1e-6)
+    assert (error.square().mean().item() < 1.3) == noise.unbiased
+
+
+PER = [{name: {"per": per}} for name in ("masking", "salt_and_pepper", "impulse") for per in ("element", "pixel")]
+
+
+@pytest.mark.parametrize("node", [*NAMES, *PER], ids=str)
+def test_noise_per_channel_says_nothing_of_the_other_channels(node: Node) -> None:
+    """Squares show what signs hide: impulse noise of whole pixels has values of its own in each channel."""
+    noise = noises.parse(node)
+    images = torch.full((50, 3, 32, 32), 0.5)
+    images[:, :, ::2] = 0.4  # blur and JPEG change no flat image
+    changes = (noise.apply(images, draw_for(images)) - images).square().movedim(1, 0).flatten(1)
+    together = float(torch.corrcoef(changes)[0, 1])
+    assert (abs(together) < 5 / changes.shape[1] ** 0.5) == noise.per_channel
+
+
+@pytest.mark.parametrize("sigma", [0.05, 0.1, 0.3])
+def test_the_bias_is_that_of_a_clipped_normal_distribution(sigma: float) -> None:
+    x = np.linspace(0, 1, 101)
+    low, high = (0 - x) / sigma, (1 - x) / sigma
+    inside = stats.norm.cdf(high) - stats.norm.cdf(low)
+    mean = x * inside + sigma * (stats.norm.pdf(low) - stats.norm.pdf(high)) + stats.norm.sf(high)
+    expected = np.sqrt(np.square(mean - x).mean())
+    assert noises.parse({"gaussian": {"sigma": sigma}}).bias() == pytest.approx(expected, rel=0.03)
+    assert noises.parse({"gaussian": {"sigma": sigma, "clip": False}}).bias() < 0.02 * sigma
+    parts = [{"gaussian": {"sigma": sigma}}, {"uniform": {"amplitude": 0.0}}]
+    assert noises.parse({"compose": {"of": parts}}).bias() == pytest.approx(expected, rel=0.03)
+
+
+def test_noises_of_which_nothing_is_said_are_taken_for_biased() -> None:
+    @dataclass(frozen=True)
+    class Unsaid(Noise):
+        def corrupt(self, images: torch.Tensor, draw: Draw) -> torch.Tensor:
+            return images
+
+    @dataclass(frozen=True)
+    class Said(Unsaid):
+        unbiased = True
+        per_channel = True
+
+    assert (Unsaid().unbiased, Unsaid().per_channel) == (False, False)
+    assert (Said().unbiased, Said().per_channel) == (True, True)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -65,9 +65,27 @@ def test_what_is_finished_needs_no_device(tmp_path: Path) -> None:
 
 
 def test_more_threads_than_processors_are_noted(tmp_path: Path) -> None:
-    found = resolved(spec.load(write_spec(tmp_path), ("train.threads=64",)))
-    assert ["64" in note and "2 processors" in note for note in able.notes(found)] == [True]
-    assert not list(able.notes(resolved(spec.load(write_spec(tmp_path)))))
+    assert ["64" in note and "2 processors" in note for note in notes(tmp_path, "train.threads=64")] == [True]
+    assert not notes(tmp_path)
+
+
+def notes(folder: Path, *settings: str) -> list[str]:
+    found = resolved(spec.load(write_spec(folder), settings))
+    return list(able.notes(found, works_of(found), Store(folder / "results")))
+
+
+@pytest.mark.parametrize("objective", ["noise2noise", "noise2void"])
+def test_what_clipping_costs_a_training_without_clean_images_is_noted(objective: str, tmp_path: Path) -> None:
+    def noted(noise: str) -> list[str]:
+        models = f"models=[conv, {{conv: {{width: 4, objective: {objective}}}}}]"
+        return notes(tmp_path, models, f"noises=[{noise}]")
+
+    (note,) = noted("{gaussian: {sigma: 0.3}}")
+    assert "by 0.055 for gaussian(sigma=0.3)" in note and "ends at 25.2 dB" in note and "`clip: false`" in note
+    assert not noted("{gaussian: {sigma: 0.3, clip: false}}")
+    assert not noted("{gaussian: {sigma: 0.02}}")
+    assert len(noted("{gaussian: {sigma: [0.2, 0.3]}}")) == 2
+    assert not notes(tmp_path, "noises=[{gaussian: {sigma: 0.3}}]")
 
 
 def test_a_cell_that_only_lacks_a_metric_needs_nothing_for_training(tmp_path: Path) -> None:

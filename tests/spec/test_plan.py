@@ -122,7 +122,6 @@ def test_images_too_small_for_a_metric_are_refused_before_training(monkeypatch: 
             plan.works_of(parse(text.replace("gaussian", f"{{{kind}}}" if ":" in kind else kind) + "metrics: [psnr]"))
 
 
-@pytest.mark.filterwarnings("ignore:Level value")  # of wavelets, which small images have few of
 @pytest.mark.parametrize("size", [8, 9, 11, 13])
 @pytest.mark.parametrize("registry", [models, noises, metrics], ids=lambda registry: registry.kind)
 def test_everything_takes_the_sizes_it_claims(registry: Registry[Any], size: int) -> None:
@@ -154,6 +153,14 @@ GOLDEN_CELLS = {
     "conv on gaussian": (Cell(models.parse("conv"), noises.parse("gaussian"), 0, TRAIN, DATA), "195fd6d79764"),
     "conv of clean images": (
         Cell(models.parse({"conv": {"objective": "autoencode", "width": 8}}), None, 7, TRAIN, DATA), "691250b8d51a"
+    ),
+    "unet without clean images": (
+        Cell(models.parse({"unet": {"objective": "noise2noise"}}), noises.parse("gaussian"), 0, TRAIN, DATA),
+        "011a0c9fb79b",
+    ),
+    "unet of one noisy image each": (
+        Cell(models.parse({"unet": {"objective": "noise2void"}}), noises.parse("gaussian"), 0, TRAIN, DATA),
+        "c971e6bcc611",  # of the objective's revision 2; 636f3b8e4295 was its first
     ),
     "identity": (Cell(models.parse("identity"), None, None, None, DATA), "4e19a188216f"),
     "median": (Cell(models.parse({"median": {"size": 5}}), None, None, None, DATA), "c01fb692da0f"),
