@@ -237,13 +237,13 @@ def test_filters_are_those_of_their_libraries(name: str, settings: dict[str, Any
 
 @pytest.mark.parametrize("size", [32, 512])
 def test_wavelets_have_as_many_levels_at_every_size(size: int) -> None:
-    """Two corners of a large picture at the coarsest level: what they hold there stays, so means over 8 pixels do."""
+    """Of white noise on a flat picture the coarsest means stay, over 2 x 2 pixels or over 8 x 8: a quarter of that."""
     levels = []
     for count in (1, 3):
         noisy = corrupt(GAUSSIAN, torch.full((1, 3, size, size), 0.5))
         output = models.parse({"wavelet": {"sigma": 0.1, "levels": count}}).build(size)(noisy)
         levels.append(float((output - 0.5).square().mean().sqrt()))
-    assert levels[0] / levels[1] == pytest.approx(4, rel=0.35)  # each level halves what is left of white noise
+    assert levels[0] / levels[1] == pytest.approx(4, rel=0.35)
 
 
 # Total variation
