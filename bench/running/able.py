@@ -30,7 +30,8 @@ def notes(experiment: Experiment, works: Sequence[Work], store: Store) -> Iterat
     most = max(train.threads for train in experiment.trainings)
     if most > 1 and most > (here := machine.cores()):  # which takes an import that one thread is spared
         yield f"note: train.threads is {most} and this machine has {here} processors: threads will wait for one another"
-    if any(isinstance(model, TrainableModel) and model.blind for model in experiment.models):
+    models = (entry.model for entry in experiment.models)
+    if any(isinstance(model, TrainableModel) and model.blind for model in models):
         yield from _clipped([left.work.cell for left in pending(works, store, experiment.metrics) if left.epochs])
 
 
