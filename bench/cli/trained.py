@@ -49,8 +49,9 @@ class _Candidate:
         noise = Label.parse(labels["train_noise"]) if labels["train_noise"] else None
         contender = Contender(Label.parse(labels["model"]), labels["objective"], noise)
         seed = "" if labels["seed"] is None else f", seed {labels['seed']}"
-        made_for = (contender.trained_on,) if contender.trained else tuple(sorted(folder.fitted()))
-        return cls(folder, contender.title + seed, made_for, contender.trained)
+        trained_on = contender.trained_on
+        made_for = (trained_on,) if trained_on else tuple(sorted(folder.fitted()))
+        return cls(folder, contender.title + seed, made_for, bool(trained_on))
 
     def __str__(self) -> str:
         how = ", trained on " if self.trained else ", fitted to "
@@ -125,7 +126,7 @@ def _loaded(candidate: _Candidate, noise: str) -> Trained:
     if not cell.model.fits:
         images, side = record["cell"]["data"]["train"], record["size"]
         data = f"with {images:,} images of {record['dataset']}, {side} x {side}"
-        label = f"{candidate} {data}" if cell.train else f"{candidate.name}, which needs no training"
+        label = f"{candidate} {data}" if "train_seconds" in record else f"{candidate.name}, which needs no training"
         return Trained(folder, cell, label, _noise(record["cell"]["noise"]))
     label, fitted_to = _fit(candidate, noise)
     cell = dataclasses.replace(cell, model=_as_fitted(cell.model, label))

@@ -1,8 +1,8 @@
 """What a denoiser is: a class that a spec names, which builds a torch module that maps images to images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
 from annotated_types import Ge, Le
 
@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 else:
     layers = Lazy("bench.models._layers")
 
-__all__ = ["OBJECTIVE_REVISIONS", "Model", "NonNegative", "TrainableModel", "Width", "layers", "models"]
+__all__ = [
+    "OBJECTIVE_REVISIONS",
+    "ClosedForm",
+    "Model",
+    "NonNegative",
+    "Pairs",
+    "TrainableModel",
+    "Width",
+    "layers",
+    "models",
+]
 
 Width = Annotated[int, Ge(1), Le(4096)]
 NonNegative = Annotated[float, Ge(0)]
@@ -25,11 +35,12 @@ OBJECTIVE_REVISIONS = {"noise2void": 2}  # above 1; raised as that of a class, f
 
 @dataclass(frozen=True)
 class Model(Registered):
-    """A denoiser. Those that need training derive from TrainableModel."""
+    """A denoiser. Those with weights derive from TrainableModel or ClosedForm."""
 
     trains: ClassVar[bool] = False
     # Training keys that suit the family, but for the budget; they apply together, unless a spec names an optimizer.
     recipe: ClassVar[Mapping[str, Any]] = {}
+    assumes: ClassVar[str] = ""  # the name of the noise that it takes every other for, where it was made for one
     most_images: ClassVar[int | None] = None  # that it is ever tested on, where it is very slow
 
     # Which images a built module takes. Families override these two as properties; a plug-in may write the constant,
@@ -107,6 +118,28 @@ class TrainableModel(Model):
         inputs, targets: (N, 3, H, W) float32. draw: the batch's randomness for what the loss itself draws.
         """
         return functional.mse_loss(network(inputs).float(), targets)
+
+
+class Pairs(Protocol):
+    """Batches of clean and corrupted training images, float32 (N, 3, H, W); both clean where the noise is no matter.
+
+    They are the same each time they are read, and `len` is the number of batches.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> "Iterator[tuple[torch.Tensor, torch.Tensor]]": ...
+
+
+@dataclass(frozen=True)
+class ClosedForm(Model):
+    """A denoiser whose weights the training images determine at once, without seed, settings or epochs."""
+
+    for_noise: ClassVar[bool] = False  # whether they depend on the training noise; if so there is one for each
+
+    def solve(self, pairs: Pairs, size: int) -> "nn.Module":
+        """The module that `build(size)` gives, with its weights."""
+        raise TypeError(f"model {self.name!r} must define solve(pairs, size)")
 
 
 models: Registry[Model] = Registry("model", Model)

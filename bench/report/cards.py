@@ -27,8 +27,7 @@ def _card(cell: PlannedCell, record: Mapping[str, Any], plan: RunPlan) -> str:
     lines = [
         f"# {contender.model}",
         "",
-        f"- Objective: {contender.objective}; trained on {contender.trained_on}, seed {cell.seed}",
-        f"- Epochs: {record['epochs']}, weights of {record['kept_epoch']}; {record['train_seconds']:.0f} s of training",
+        *_training(cell, record),
         *([f"- Recipe: {recipe}"] if (recipe := plan.by_recipe(cell)) else []),
         *_search(record),
         f"- Cost: {record['parameters']:,} parameters, {record['macs']:,} multiply-accumulates per image",
@@ -37,6 +36,17 @@ def _card(cell: PlannedCell, record: Mapping[str, Any], plan: RunPlan) -> str:
         "- Use: `bench denoise IMAGE --with THIS_FOLDER -o OUT`",
     ]
     return "\n".join([*lines, "", ""])
+
+
+def _training(cell: PlannedCell, record: Mapping[str, Any]) -> list[str]:
+    """How the weights came about."""
+    contender, seconds = cell.contender, f"{record['train_seconds']:.0f} s"
+    if not contender.trained:
+        return [f"- Closed form, from {contender.trained_on or 'clean images'}; {seconds} to solve"]
+    return [
+        f"- Objective: {contender.objective}; trained on {contender.trained_on}, seed {cell.seed}",
+        f"- Epochs: {record['epochs']}, weights of {record['kept_epoch']}; {seconds} of training",
+    ]
 
 
 def _search(record: Mapping[str, Any]) -> list[str]:

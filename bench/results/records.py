@@ -31,7 +31,8 @@ class Contender:
     >>> str(Contender(conv, "denoise", Label.parse("gaussian(sigma=0.1)")))
     'conv(width=16), trained on gaussian(sigma=0.1)'
 
-    objective: empty for a model that needs no training. train_noise: None where no noise plays a part in training.
+    objective: empty for a model that is not trained by gradient. train_noise: None where the weights, if there are any,
+    depend on no noise.
     settings: keys of `train` with their values, None where a model needs no training or its recipe gives the value.
     """
 
@@ -56,7 +57,7 @@ class Contender:
 
     @property
     def trained(self) -> bool:
-        """Whether it has weights that were trained."""
+        """Whether it has weights that were trained by gradient, other ones with each seed."""
         return self.objective != ""
 
     @property
@@ -66,7 +67,7 @@ class Contender:
 
     @property
     def trained_on(self) -> str:
-        """The noise it was trained on, `clean images`, or nothing without training."""
+        """The noise it was trained on or solved for, `clean images`, or nothing."""
         return str(self.train_noise) if self.train_noise else "clean images" if self.trained else ""
 
     def with_settings(self) -> str:

@@ -164,15 +164,19 @@ class CellStore:
             (self.folder / name).unlink(missing_ok=True)
 
     def finish(self, cell: Cell, state: State | None, facts: Mapping[str, Any]) -> None:
-        """Store a cell that is trained, or that needs no training (state None), and remove its unfinished state.
+        """Store a cell that has weights, or that has none (state None), and remove its unfinished state.
 
-        facts: dataset, size, parameters, macs; after a search also lr, search, and train_seconds of all trials.
+        state: without a history for weights in closed form.
+        facts: dataset, size, parameters, macs; after a search also lr, search, and train_seconds of all trials; for
+        weights in closed form train_seconds.
         """
         files: dict[str, bytes] = {}
         record: dict[str, Any] = {"id": cell.id, "cell": cell.node(), "labels": cell.labels()}
         if state is not None:
             node = json.dumps(cell.node(), sort_keys=True)
-            files = {WEIGHTS: to_safetensors(state.kept, {"cell": node}), HISTORY: to_csv(state.history)}
+            files = {WEIGHTS: to_safetensors(state.kept, {"cell": node})}
+        if state is not None and state.history:
+            files[HISTORY] = to_csv(state.history)
             record |= {"epochs": state.epoch, "kept_epoch": state.kept_epoch, "train_seconds": state.seconds}
         for name, content in files.items():
             write(self.folder / name, content)

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.core.errors import BenchError
 from bench.core.words import counted
+from bench.models import ClosedForm
 from bench.results.store import CellStore
 from bench.running.events import Begun, Event, Scored, Trained
 from bench.running.pending import Pending
@@ -18,7 +19,7 @@ from bench.spec.protocol import score_id
 from bench.training.complexity import Complexity
 from bench.training.state import Epoch, State
 from bench.training.train import Diverged, finished
-from bench.training.units import Context, score_step, train_step
+from bench.training.units import Context, score_step, solve_step, train_step
 
 STEP_SECONDS = 3.0  # how long one unit of training should take: what an interruption may lose, how often progress shows
 SAVING_SHARE = 40  # a unit takes at least this many times as long as saving its state
@@ -77,6 +78,9 @@ class CellRun:
         cell, facts = self.work.cell, self._facts()
         if cell.trials():
             yield from self._search(facts)
+        elif isinstance(cell.model, ClosedForm):
+            state, seconds = yield Unit(solve_step, (self.context, cell.node()))
+            self.folder.finish(cell, state, {**facts, "train_seconds": seconds})
         else:
             state = (yield from self._training(cell, self.folder)) if cell.train else None
             self.folder.finish(cell, state, facts)

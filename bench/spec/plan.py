@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.core import machine
 from bench.core.errors import SpecError
-from bench.models import TrainableModel
+from bench.models import ClosedForm, TrainableModel
 from bench.noises import Noise
 from bench.spec.cells import Cell, Work
 from bench.spec.experiment import Experiment
@@ -87,7 +87,9 @@ def _cells(experiment: Experiment, data: Mapping[str, Any]) -> Iterator[Cell]:
     for entry in experiment.models:
         model = entry.model
         if not model.trains:
-            yield Cell(model, None, None, None, data)
+            noisy = isinstance(model, ClosedForm) and model.for_noise
+            for noise in experiment.noises if noisy else (None,):
+                yield Cell(model, noise, None, None, data)
             continue
         noiseless = isinstance(model, TrainableModel) and model.objective == "autoencode"
         for noise in (None,) if noiseless else experiment.noises:

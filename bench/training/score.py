@@ -59,10 +59,10 @@ def network_of(cell: Cell, size: int, weights: Mapping[str, np.ndarray] | None) 
     """The cell's denoiser in evaluation mode, float32, with its stored weights; None keeps the first ones."""
     if isinstance(cell.model, TrainableModel):
         network = build(cell.model, size, cell.seed or 0)
-        if weights is not None:
-            load_weights(network, weights)
     else:
         network = cell.model.build(size)
+    if weights is not None:
+        load_weights(network, weights)
     return network.eval()
 
 

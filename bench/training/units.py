@@ -15,7 +15,7 @@ from bench.metrics import metrics
 from bench.models import models
 from bench.noises import noises
 from bench.spec.cells import Cell
-from bench.training import complexity, measure, train
+from bench.training import closed_form, complexity, measure, train
 from bench.training.complexity import Complexity
 from bench.training.costs import Cost
 from bench.training.score import Score, fit_to_validation, network_of, score
@@ -69,6 +69,12 @@ def train_step(context: Context, cell: Mapping[str, Any], state: State, epochs: 
     return train.advance(Cell.from_node(cell), data, state, epochs)
 
 
+def solve_step(context: Context, cell: Mapping[str, Any]) -> tuple[State, float]:
+    """The weights of a cell in closed form as a state without history, and the seconds that they took."""
+    data = context.data()
+    return closed_form.solve(Cell.from_node(cell), data)
+
+
 def score_step(
     context: Context,
     cell: Mapping[str, Any],
@@ -78,7 +84,7 @@ def score_step(
 ) -> Score:
     """A cell's denoiser under one test noise, its null keys tuned on validation images first.
 
-    weights: None for a denoiser without training. chosen: nodes of metrics; none makes the samples only.
+    weights: None for a denoiser without. chosen: nodes of metrics; none makes the samples only.
     """
     data = context.data()
     subject = Cell.from_node(cell)
@@ -88,7 +94,10 @@ def score_step(
     network = network_of(replace(subject, model=model), data.test.shape[-1], weights)
     device = subject.train.device if subject.train else "cpu"
     found = score(network, data, test_noise, [metrics.parse(node) for node in chosen], device)
-    return replace(found, fitted=model.label()) if subject.model.fits else found
+    if not subject.model.fits:
+        return found
+    assumed = f", treated as {model.assumes.capitalize()}" if model.assumes not in ("", test_noise.name) else ""
+    return replace(found, fitted=model.label() + assumed)
 
 
 @lru_cache(maxsize=2)

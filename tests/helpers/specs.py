@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bench.models import models
+from bench.models import ClosedForm, models
 from bench.noises import Noise, noises
 from bench.spec import Train
 from bench.spec.cells import Cell
@@ -58,7 +58,8 @@ def cell_of(
     """A cell; its training is short, on the processor and in float32 unless said otherwise."""
     found = models.parse(model)
     if not found.trains:
-        return Cell(found, None, None, None, {"train": 40, "test": 10})
+        solved_for = noises.parse(noise) if isinstance(found, ClosedForm) and found.for_noise else None
+        return Cell(found, solved_for, None, None, {"train": 40, "test": 10})
     settings = Train(**{"epochs": 3, "batch_size": 16, "precision": "float32", "device": "cpu", "lr": 2e-3, **train})
     met: Noise | None = noises.parse(noise) if objective != "autoencode" else None
     return Cell(found, met, seed, settings, {"train": 40, "test": 10})
