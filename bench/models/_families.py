@@ -48,9 +48,13 @@ class Bottleneck(TrainableModel):
     def multiple(self) -> int:
         return conv.MULTIPLE if self.kind == "conv" else 1
 
-    def parts(self, size: int) -> tuple["nn.Sequential", "nn.Sequential"]:
-        """Encoder and decoder of a non-negative code: (N, 4 width, size/4, size/4) or, dense, (N, 4 width)."""
+    def parts(self, size: int, smooth: bool = False) -> tuple["nn.Sequential", "nn.Sequential"]:
+        """Encoder and decoder of a (N, 4 width, size/4, size/4) or, dense, (N, 4 width) code.
+
+        smooth: GELU and no normalisation; otherwise the code is non-negative.
+        """
         if self.kind == "conv":
-            return conv.encoder(self.width), conv.decoder(self.width, size)
+            return conv.encoder(self.width, smooth), conv.decoder(self.width, size, smooth)
         hidden, code = 8 * self.width, 4 * self.width
-        return dense.encoder(hidden, code, size), dense.decoder(hidden, code, size)
+        encoder = dense.encoder(hidden, code, size)
+        return encoder.append(nn.GELU() if smooth else nn.ReLU()), dense.decoder(hidden, code, size)

@@ -1,12 +1,14 @@
 """Building blocks of networks. Imports torch, so families reach it through `bench.models.base.layers`."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 class Autoencoder(nn.Module):
@@ -22,6 +24,19 @@ class Autoencoder(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.decoder(self.encoder(images))
+
+
+class Beside(nn.Module):
+    """A linear map and one hidden layer of GELU beside it, which starts at 0: straight(x) + second(gelu(first(x)))."""
+
+    def __init__(self, features: int, hidden: int, to: int) -> None:
+        super().__init__()
+        self.straight = nn.Linear(features, to)
+        self.first = nn.Linear(features, hidden)
+        self.second = zeroed(nn.Linear(hidden, to))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.straight(features) + self.second(functional.gelu(self.first(features)))
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
@@ -47,17 +62,6 @@ class ConvTranspose2d(nn.ConvTranspose2d):
                 self.dilation,
             ),
             self.bias,
-        )
-
-
-class BatchNorm1d(nn.BatchNorm1d):
-    """Batch normalisation that uses the running statistics for a batch of one, which has no variance of its own."""
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        if len(features) > 1 or not self.training:
-            return super().forward(features)
-        return functional.batch_norm(
-            features, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
         )
 
 
@@ -208,7 +212,7 @@ class Extremes(nn.Module):
         return torch.cat((images, (images <= 0).to(images.dtype), (images >= 1).to(images.dtype)), 1)
 
 
-def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
+def zeroed(layer: Layer) -> Layer:
     """A layer whose weights start at 0, so that its branch starts switched off."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)

@@ -33,6 +33,19 @@ NonNegative = Annotated[float, Ge(0)]
 OBJECTIVE_REVISIONS = {"noise2void": 2}  # above 1; raised as that of a class, for cells of the objective alone
 
 
+def by_muon(rate: float) -> Mapping[str, Any]:
+    """A recipe: training by Muon. rate: `muon_lr`, that of the matrices."""
+    return {
+        "optimizer": "muon",
+        "lr": 2e-3,
+        "muon_lr": rate,
+        "batch_size": 16,
+        "schedule": "cosine",
+        "warmup": 0.03,
+        "flips": True,
+    }
+
+
 @dataclass(frozen=True)
 class Model(Registered):
     """A denoiser. Those with weights derive from TrainableModel or ClosedForm."""
@@ -111,6 +124,12 @@ class TrainableModel(Model):
                 ("objective",),
             )
         return found
+
+    def start(self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor") -> None:
+        """Give a network weights that come from the training images, before its first step; by default none.
+
+        inputs, targets: (N, 3, H, W) float32, what the objective trains on, of some thousand training images.
+        """
 
     def loss(self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         """The loss to minimise, a scalar: mean squared error unless a family has its own.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bench.core.lazy import nn
-from bench.models.base import TrainableModel, Width, layers, models
+from bench.models.base import TrainableModel, Width, by_muon, layers, models
 
 KERNEL = 3
 PADDING = 1
@@ -19,6 +19,7 @@ class Conv(TrainableModel):
     Source: the study's layout (28 -> 7 -> 28); ReLU between layers, batch normalisation after the strided middle ones.
     """
 
+    recipe = by_muon(0.02)
     width: Width = 16
 
     @property
@@ -41,33 +42,38 @@ def transposed_size(
     return (size - 1) * stride - 2 * padding + kernel + output_padding
 
 
-def encoder(width: int) -> "nn.Sequential":
-    """(N, 3, S, S) images to a (N, 4 width, S/4, S/4) non-negative code."""
+def encoder(width: int, smooth: bool = False) -> "nn.Sequential":
+    """(N, 3, S, S) images to a (N, 4 width, S/4, S/4) code, non-negative unless it is smooth.
+
+    smooth: GELU in place of ReLU, and no normalisation, whose statistics are noise where batches are small.
+    """
+    active, normalised = (nn.GELU, nn.Identity) if smooth else (nn.ReLU, nn.BatchNorm2d)
     return nn.Sequential(
         nn.Conv2d(3, width, KERNEL, padding=PADDING),
-        nn.ReLU(),
+        active(),
         nn.Conv2d(width, 2 * width, KERNEL, stride=2, padding=PADDING),
-        nn.BatchNorm2d(2 * width),
-        nn.ReLU(),
+        normalised(2 * width),
+        active(),
         nn.Conv2d(2 * width, 4 * width, KERNEL, stride=2, padding=PADDING),
-        nn.ReLU(),
+        active(),
         nn.Conv2d(4 * width, 4 * width, KERNEL, padding=PADDING),
-        nn.ReLU(),
+        active(),
     )
 
 
-def decoder(width: int, size: int) -> "nn.Sequential":
-    """A (N, 4 width, size/4, size/4) code back to (N, 3, size, size) images in [0, 1]."""
+def decoder(width: int, size: int, smooth: bool = False) -> "nn.Sequential":
+    """A (N, 4 width, size/4, size/4) code back to (N, 3, size, size) images in [0, 1]. smooth: as for `encoder`."""
+    active, normalised = (nn.GELU, nn.Identity) if smooth else (nn.ReLU, nn.BatchNorm2d)
     half = conv_size(size, stride=2)
     quarter = conv_size(half, stride=2)
     return nn.Sequential(
         layers.ConvTranspose2d(4 * width, 4 * width, KERNEL, padding=PADDING),
-        nn.ReLU(),
+        active(),
         _upwards(4 * width, 2 * width, quarter, half),
-        nn.BatchNorm2d(2 * width),
-        nn.ReLU(),
+        normalised(2 * width),
+        active(),
         _upwards(2 * width, width, half, size),
-        nn.ReLU(),
+        active(),
         layers.ConvTranspose2d(width, 3, KERNEL, padding=PADDING),
         nn.Sigmoid(),
     )

@@ -1,21 +1,36 @@
 """The fully connected autoencoder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar, cast
 
-from bench.core.lazy import nn
+from bench.core.lazy import nn, torch
 from bench.models.base import TrainableModel, Width, layers, models
+
+SPARE, ITERATIONS = 16, 4  # of the randomised decomposition: further components, and power iterations
+TINY = 1e-6  # the least deviation of a component
 
 
 @models.register("dense")
 @dataclass(frozen=True)
 class Dense(TrainableModel):
-    """Fully connected autoencoder with one hidden layer, batch-normalised, on each side of the code.
+    """Fully connected autoencoder: a linear map and one hidden layer beside it, to the code and back.
 
-    hidden: units of the hidden layers; nearly all parameters are 2 * 3 * size * size * hidden.
+    It starts from principal component analysis: the linear maps are those of the leading components of the training
+    images, each shrunk by how far the corrupted image tells it; the hidden layers start at 0.
+    hidden: units of each hidden layer; nearly all parameters are 2 * 3 * size * size * (hidden + code).
     code: units of the code.
     Source: Hinton & Salakhutdinov 2006, doi:10.1126/science.1127647; trained on corrupted input as Vincent et al. 2010.
     """
 
+    revision = 2
+    recipe: ClassVar[Mapping[str, Any]] = {
+        "optimizer": "adam",
+        "lr": 3e-4,
+        "batch_size": 64,
+        "schedule": "cosine",
+        "flips": True,
+    }
     hidden: Width = 128
     code: Width = 64
 
@@ -26,26 +41,39 @@ class Dense(TrainableModel):
     def build(self, size: int) -> "nn.Module":
         return layers.Autoencoder(encoder(self.hidden, self.code, size), decoder(self.hidden, self.code, size))
 
+    def start(self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor") -> None:
+        parts = cast("Any", network)
+        principal_components(parts.encoder[1].straight, parts.decoder[0].straight, inputs, targets)
+
 
 def encoder(hidden: int, code: int, size: int) -> "nn.Sequential":
-    """(N, 3, size, size) images to a (N, code) non-negative code."""
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(3 * size * size, hidden),
-        layers.BatchNorm1d(hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, code),
-        nn.ReLU(),
-    )
+    """(N, 3, size, size) images to a (N, code) code."""
+    return nn.Sequential(nn.Flatten(), layers.Beside(3 * size * size, hidden, code))
 
 
 def decoder(hidden: int, code: int, size: int) -> "nn.Sequential":
-    """A (N, code) code to (N, 3, size, size) images in [0, 1]."""
-    return nn.Sequential(
-        nn.Linear(code, hidden),
-        layers.BatchNorm1d(hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, 3 * size * size),
-        nn.Sigmoid(),
-        nn.Unflatten(1, (3, size, size)),
-    )
+    """A (N, code) code to (N, 3, size, size) images."""
+    return nn.Sequential(layers.Beside(code, hidden, 3 * size * size), nn.Unflatten(1, (3, size, size)))
+
+
+def principal_components(down: "nn.Linear", up: "nn.Linear", inputs: "torch.Tensor", targets: "torch.Tensor") -> None:
+    """Make two linear maps, to a code and back, those of the principal components of images.
+
+    inputs, targets: (N, 3, H, W), corrupted and clean. Each component of the code is scaled to variance 1 over clean
+    images, and shrunk by the regression of clean on corrupted ones, which is the best linear estimate of one component
+    where the noise is independent of the image. Components beyond the number of images keep their first weights.
+    Source: Jolliffe 2002, Principal Component Analysis.
+    """
+    clean, noisy = targets.flatten(1), inputs.flatten(1)
+    mean, shift = clean.mean(0), noisy.mean(0)
+    wanted = min(down.out_features, *clean.shape)
+    _, _, axes = torch.svd_lowrank(clean - mean, min(wanted + SPARE, *clean.shape), niter=ITERATIONS)
+    axes = axes[:, :wanted]
+    true, seen = (clean - mean) @ axes, (noisy - shift) @ axes
+    deviation = true.square().mean(0).sqrt().clamp(min=TINY)
+    gain = (true * seen).mean(0) / seen.square().mean(0).clamp(min=TINY**2) / deviation
+    with torch.no_grad():
+        down.weight[:wanted] = gain[:, None] * axes.T
+        down.bias[:wanted] = -down.weight[:wanted] @ shift
+        up.weight[:, :wanted] = axes * deviation
+        up.bias.copy_(mean)

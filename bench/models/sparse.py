@@ -8,19 +8,24 @@ from annotated_types import Ge, Le
 from bench.core.lazy import functional, nn, torch
 from bench.core.rng import Draw
 from bench.models._families import Bottleneck
-from bench.models.base import NonNegative, layers, models
+from bench.models.base import NonNegative, by_muon, layers, models
+
+FLOOR = 1e-3  # units weaker than this count as inactive; those of trained networks are of order 1
 
 
 @models.register("sparse")
 @dataclass(frozen=True)
 class Sparse(Bottleneck):
-    """Sparse autoencoder: the mean magnitude of the code (L1) is added to the loss.
+    """Sparse autoencoder: each unit of the code is active in few places, by a penalty that scaling cannot escape.
 
-    penalty: weight of that mean relative to the mean squared error, >= 0.
-    Source: Goodfellow, Bengio & Courville 2016, Deep Learning, section 14.2.1.
+    penalty: weight of `activity`, which lies between 0 and 1, relative to the mean squared error, >= 0.
+    The plain L1 penalty falls when the code shrinks and the decoder grows, without a zero more.
+    Source: Goodfellow, Bengio & Courville 2016, Deep Learning, section 14.2.1; the ratio of norms: Hoyer 2004, JMLR 5.
     """
 
-    penalty: NonNegative = 1e-3
+    revision = 2
+    recipe = by_muon(0.02)
+    penalty: NonNegative = 5e-3
 
     def build(self, size: int) -> "nn.Module":
         return layers.Autoencoder(*self.parts(size))
@@ -29,7 +34,17 @@ class Sparse(Bottleneck):
         parts = cast("layers.Autoencoder", network)
         code = parts.encoder(inputs)
         error = functional.mse_loss(parts.decoder(code).float(), targets)
-        return error + self.penalty * code.float().abs().mean()
+        return error + self.penalty * activity(code)
+
+
+def activity(code: "torch.Tensor") -> "torch.Tensor":
+    """The mean magnitude of each unit over the batch, divided by its root mean square; the mean over units, a scalar.
+
+    code: (N, units) or (N, units, H, W). A unit that is active in a share a of all places, with equal values, has
+    sqrt(a); one that never is has 1, so that no unit dies of it.
+    """
+    units = code.float().transpose(0, 1).flatten(1)
+    return ((units.abs().mean(1) + FLOOR) / (units.square().mean(1) + FLOOR**2).sqrt()).mean()
 
 
 @models.register("k_sparse")
@@ -41,6 +56,7 @@ class KSparse(Bottleneck):
     Source: Makhzani & Frey 2013, arXiv:1312.5663.
     """
 
+    recipe = by_muon(0.02)
     k: Annotated[int, Ge(1), Le(16384)] = 16
 
     def build(self, size: int) -> "nn.Module":

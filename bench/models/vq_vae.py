@@ -8,7 +8,7 @@ from annotated_types import Ge, Le, Lt
 from bench.core.lazy import functional, nn, torch
 from bench.core.rng import Draw
 from bench.models import conv
-from bench.models.base import NonNegative, TrainableModel, Width, layers, models
+from bench.models.base import NonNegative, TrainableModel, Width, by_muon, layers, models
 
 
 @models.register("vq_vae")
@@ -25,6 +25,7 @@ class VQVAE(TrainableModel):
     Source: van den Oord et al. 2017, Neural Discrete Representation Learning, arXiv:1711.00937.
     """
 
+    recipe = by_muon(0.02)
     width: Width = 16
     entries: Annotated[int, Ge(2), Le(65536)] = 256
     commitment: NonNegative = 0.25

@@ -11,8 +11,8 @@ from bench.datasets import Notes
 from bench.metrics import Average, Measure
 from bench.noises import Noise, noises
 from bench.results.metrics import StoredMetric
-from bench.spec import Experiment
-from bench.spec.cells import Cell, Work
+from bench.spec import Experiment, Train
+from bench.spec.cells import LATER, Cell, Work
 from bench.spec.protocol import fingerprint, score_id
 from bench.training.state import Epoch
 
@@ -283,7 +283,7 @@ class RunPlan:
             data=node["data"],
             metrics=tuple(map(StoredMetric.from_node, node["metrics"])),
             varied=tuple(dict.fromkeys(key.removeprefix("train.").removesuffix("_search") for key in node["varied"])),
-            train=node["train"],
+            train={**{key: getattr(Train, key) for key in LATER}, **node["train"]},
             seeds=tuple(node["seeds"]),
             chosen=tuple(node["chosen"]),
             cells=tuple(PlannedCell.from_node(cell) for cell in node["cells"]),

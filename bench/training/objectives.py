@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,8 +31,20 @@ TRAINING = "train"
 VALIDATION = Phase("validation", TEST_SEED, 0)  # the same noise in every epoch and for every seed
 
 
-def loss(cell: Cell, network: "nn.Module", images: np.ndarray, indices: np.ndarray, phase: Phase) -> "torch.Tensor":
-    """The loss of some images under a cell's objective, a float32 scalar.
+class Examples(NamedTuple):
+    """What a network gets and what it should give: (N, 3, H, W) float32.
+
+    hidden: (N, C or 1, H, W), which values count alone; None where all do. draw: for what the loss itself draws.
+    """
+
+    inputs: "torch.Tensor"
+    targets: "torch.Tensor"
+    hidden: "torch.Tensor | None"
+    draw: Draw
+
+
+def examples(cell: Cell, images: np.ndarray, indices: np.ndarray, phase: Phase) -> Examples:
+    """Some images as a cell's objective uses them.
 
     images: uint8 (M, 3, H, W), a whole split. indices: (N,) int64, which of them.
     """
@@ -50,7 +63,14 @@ def loss(cell: Cell, network: "nn.Module", images: np.ndarray, indices: np.ndarr
         targets = inputs
         assert cell.noise is not None
         inputs, hidden = blind(inputs, draw.fork("blind"), cell.noise.per_channel)
-    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    return Examples(inputs.contiguous(memory_format=torch.channels_last), targets, hidden, draw)
+
+
+def loss(cell: Cell, network: "nn.Module", images: np.ndarray, indices: np.ndarray, phase: Phase) -> "torch.Tensor":
+    """The loss of some images under a cell's objective, a float32 scalar; arguments as for `examples`."""
+    model, train = cell.model, cell.train
+    assert isinstance(model, TrainableModel) and train is not None
+    inputs, targets, hidden, draw = examples(cell, images, indices, phase)
     half = train.precision == "bfloat16"
     with torch.autocast(train.device, dtype=torch.bfloat16) if half else contextlib.nullcontext():
         if hidden is None:

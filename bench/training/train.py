@@ -8,6 +8,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -18,11 +19,12 @@ from bench.datasets import Data
 from bench.models import TrainableModel
 from bench.spec.cells import Cell
 from bench.training.budget import Budget
-from bench.training.objectives import TRAINING, VALIDATION, Phase, loss
+from bench.training.objectives import TRAINING, VALIDATION, Phase, examples, loss
 from bench.training.optimizers import Optimizer
 from bench.training.state import Epoch, State, as_arrays
 
 VALIDATED = 256  # validation images per forward pass
+STARTED_FROM, VALUES = 8192, 2**26  # training images, and values in them, that first weights may come from, at most
 
 
 class Diverged(Exception):
@@ -71,12 +73,23 @@ class _Training:
         self.network = build(cell.model, data.train.shape[-1], cell.seed)
         if state.epoch:
             load_weights(self.network, state.weights)
+        elif type(cell.model).start is not TrainableModel.start:
+            self._start(cell.model)
         self.network.to(torch.device(cell.train.device)).to(memory_format=torch.channels_last)
         self.optimizer = Optimizer(self.network, cell.train, state.optimizer)
         # Validation uses the network itself: its batches have other shapes, each of which would be compiled anew.
         compiles = cell.train.compile == "on"
         self.compiled = cast("nn.Module", torch.compile(self.network)) if compiles else self.network
         self.history, self.kept, self.kept_epoch = list(state.history), state.kept, state.kept_epoch
+
+    def _start(self, model: TrainableModel) -> None:
+        """Let the model take first weights from training images, on the CPU."""
+        most = min(STARTED_FROM, max(1, VALUES // self.data.train[0].size))
+        first = rng.permutation(len(self.data.train), self.seed, "start")[:most]
+        cell = replace(self.cell, train=replace(self.settings, device="cpu"))
+        with _seeded(self.seed, "start"):
+            shown = examples(cell, self.data.train, first, Phase(TRAINING, self.seed, 0))
+            model.start(self.network, shown.inputs, shown.targets)
 
     @property
     def seconds(self) -> float:

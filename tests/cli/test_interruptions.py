@@ -23,7 +23,9 @@ Run = subprocess.Popen[str]
 def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """A folder with a spec that takes seconds, and its uninterrupted run in `whole/tiny`."""
     folder = tmp_path_factory.mktemp("whole")
-    spec = write_spec(folder, ("epochs: 2", "epochs: 40"), ("{conv: {width: 4}}", "{unet: {width: 12}}"))
+    spec = write_spec(
+        folder, ("epochs: 2", "epochs: 40"), ("{conv: {width: 4}}", "{unet: {width: 12, train: {optimizer: muon}}}")
+    )
     found = run(spec, folder / "whole", "--workers", 1)
     assert found.exit_code == 0, found.output
     return folder

@@ -2,6 +2,7 @@
 
 import copy
 import importlib.util
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,8 +16,10 @@ from torch.nn import functional
 
 from bench.core.errors import BenchError
 from bench.models import Model, TrainableModel, models
-from bench.models.contractive import jacobian_norm
+from bench.models.base import layers
+from bench.models.contractive import sensitivity
 from bench.models.conv import conv_size, transposed_size
+from bench.models.sparse import activity
 from bench.training import complexity
 from tests.helpers.images import Node, corrupt, draw_for, images_of
 from tests.helpers.models import NODES
@@ -252,34 +255,72 @@ def test_k_sparse_codes_have_at_most_k_active_units(node: Node, half: bool, clea
     assert active.float().mean() > 2
 
 
-def test_sparse_adds_the_mean_magnitude_of_the_code(clean: torch.Tensor) -> None:
-    network = built("sparse").eval()
-    plain, weighted = (loss_of({"sparse": {"penalty": penalty}}, network, clean) for penalty in (0.0, 0.5))
-    noisy = corrupt({"gaussian": {"sigma": 0.1}}, clean)
-    torch.testing.assert_close(weighted - plain, 0.5 * network.encoder(noisy).abs().mean())
-    strong = trained({"sparse": {"penalty": 10.0}}, clean, 30, lr=3e-3)
-    weak = trained({"sparse": {"penalty": 0.0}}, clean, 30, lr=3e-3)
-    assert strong.encoder(clean).mean() < 0.5 * weak.encoder(clean).mean()
+def rescaled(encoder: nn.Sequential, factor: float) -> nn.Sequential:
+    """An encoder whose code is larger by a factor."""
+    return nn.Sequential(encoder, Scaled(factor))
+
+
+class Scaled(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.factor * features
+
+
+@pytest.mark.parametrize("share", [0.01, 0.25, 1.0])
+def test_a_unit_that_is_active_in_a_share_of_places_has_its_square_root(share: float) -> None:
+    code = torch.zeros(10, 3, 10, 10)
+    places = code.permute(1, 0, 2, 3).reshape(3, -1)
+    places[:, : round(share * 1000)] = 5.0
+    found = activity(places.reshape(3, 10, 10, 10).permute(1, 0, 2, 3))
+    assert found.item() == pytest.approx(share**0.5, rel=2e-3)
+    assert activity(torch.zeros(4, 6)).item() == 1
+
+
+@pytest.mark.parametrize("name", ["sparse", "contractive"])
+def test_penalties_do_not_change_when_code_and_decoder_are_scaled_against_each_other(
+    name: str, clean: torch.Tensor
+) -> None:
+    network = trained(name, clean, 3).eval()
+    plain, weighted = (loss_of({name: {"penalty": penalty}}, network, clean) for penalty in (0.0, 1.0))
+    larger = layers.Autoencoder(rescaled(network.encoder, 10), nn.Sequential(Scaled(0.1), network.decoder))
+    torch.testing.assert_close(loss_of({name: {"penalty": 1.0}}, larger, clean), weighted, rtol=2e-2, atol=0)
+    torch.testing.assert_close(loss_of({name: {"penalty": 0.0}}, larger, clean), plain, rtol=1e-4, atol=0)
+    assert weighted > 1.001 * plain
+
+
+@pytest.mark.parametrize("kind", ["conv", "dense"])
+def test_more_sparsity_penalty_gives_more_zeros_and_no_dead_unit(kind: str, clean: torch.Tensor) -> None:
+    networks = [trained({"sparse": {"penalty": p, "kind": kind}}, clean, 60, lr=3e-3).eval() for p in (0.0, 0.3)]
+    codes = [network.encoder(clean) for network in networks]
+    weak, strong = ((code == 0).float().mean() for code in codes)
+    assert strong > weak + 0.05
 
 
 # Contractive
 
 
-def test_jacobian_norm_is_the_exact_one_on_average() -> None:
+def test_sensitivity_is_the_exact_one_on_average() -> None:
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.Sigmoid())
-    images = torch.rand(2000, 3, 2, 2)[:1].expand(2000, -1, -1, -1).clone().requires_grad_()
-    estimate = jacobian_norm(images, encoder(images), draw_for(images)).item()
-    exact = torch.autograd.functional.jacobian(encoder, images[:1]).square().sum().item() / 6
-    assert estimate == pytest.approx(exact, rel=0.05)
+    images = torch.rand(40, 3, 2, 2)
+    code = encoder(images)
+    exact = torch.stack([torch.autograd.functional.jacobian(encoder, image[None])[0, :, 0] for image in images])
+    wanted = (exact.square().sum((2, 3, 4)) / code.var(0, correction=0)).mean().item()
+    many = images.repeat(200, 1, 1, 1).requires_grad_()
+    assert sensitivity(many, encoder(many), draw_for(many)).item() == pytest.approx(wanted, rel=0.05)
 
 
-def test_contractive_codes_change_less(clean: torch.Tensor) -> None:
-    loose, tight = (trained({"contractive": {"penalty": p}}, clean, 30, lr=3e-3).eval() for p in (0.0, 1.0))
+def test_contractive_codes_change_less_than_they_vary(clean: torch.Tensor) -> None:
+    loose, tight = (trained({"contractive": {"penalty": p}}, clean, 30, lr=3e-3).eval() for p in (0.0, 1e-2))
 
     def change(network: Any) -> torch.Tensor:
         nearby = clean + 0.01 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-        return (network.encoder(nearby) - network.encoder(clean)).square().mean()
+        code = network.encoder(clean)
+        moved = (network.encoder(nearby) - code).square().mean((0, 2, 3))
+        return (moved / code.var((0, 2, 3)).clamp(min=1e-6)).mean()
 
     assert change(tight) < 0.5 * change(loose)
 
@@ -288,35 +329,71 @@ def test_contractive_codes_change_less(clean: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("kind", ["conv", "dense"])
-def test_vae_without_beta_at_its_mean_is_the_plain_autoencoder(kind: str, clean: torch.Tensor) -> None:
-    node = {"vae": {"beta": 0.0, "kind": kind}}
-    network = built(node).eval()
-    noisy = corrupt({"gaussian": {"sigma": 0.1}}, clean)
-    code = network.head(network.encoder(noisy)).chunk(2, 1)[0]
-    plain = functional.mse_loss(network.decoder(code), clean)
-    torch.testing.assert_close(loss_of(node, network, clean), plain, rtol=0, atol=1e-7)
-
-
-def test_vae_draws_its_code_in_training_only(clean: torch.Tensor) -> None:
-    model = trainable("vae")
-    network = built("vae").train()
+def test_vae_decodes_the_mean_as_a_denoiser_and_a_drawn_code_in_its_loss(clean: torch.Tensor) -> None:
+    """In validation too, so that the checkpoint is chosen by the bound that is trained."""
+    model, network = trainable("vae"), built("vae").eval()
+    mean, _ = network.posterior(clean)
+    assert torch.equal(network(clean), network.decoder(mean))
     losses = [model.loss(network, clean, clean, draw_for(clean, seed)) for seed in (0, 0, 1)]
-    assert torch.equal(losses[0], losses[1])
-    assert not torch.equal(losses[0], losses[2])
-    network.eval()
-    losses = [model.loss(network, clean, clean, draw_for(clean, seed)) for seed in (0, 1)]
-    assert torch.equal(losses[0], losses[1])
+    assert torch.equal(losses[0], losses[1]) and not torch.equal(losses[0], losses[2])
 
 
-def test_vae_divergence_is_torchs(clean: torch.Tensor) -> None:
-    network = built("vae").eval()
+@pytest.mark.parametrize("kind", ["conv", "dense"])
+def test_vae_divergence_is_torchs(kind: str, clean: torch.Tensor) -> None:
+    network = built({"vae": {"kind": kind}}).eval()
     noisy = corrupt({"gaussian": {"sigma": 0.1}}, clean)
     mean, log_variance = network.posterior(noisy)
     code = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
-    exact = torch.distributions.kl_divergence(code, torch.distributions.Normal(0.0, 1.0)).sum() / len(clean)
-    difference = loss_of({"vae": {"beta": 3.0}}, network, clean) - loss_of({"vae": {"beta": 0.0}}, network, clean)
-    torch.testing.assert_close(difference, 3 * 2 * 0.1**2 / (3 * 32 * 32) * exact, rtol=1e-4, atol=0)
+    exact = torch.distributions.kl_divergence(code, torch.distributions.Normal(0.0, 1.0)).sum() / clean.numel()
+
+    def of(beta: float, deviation: float | None) -> torch.Tensor:
+        return loss_of({"vae": {"kind": kind, "beta": beta, "deviation": deviation}}, network, clean)
+
+    torch.testing.assert_close(of(3.0, None) - of(0.0, None), 3 * exact, rtol=1e-3, atol=0)
+    torch.testing.assert_close(of(3.0, 0.1) - of(0.0, 0.1), 3 * 2 * 0.1**2 * exact, rtol=1e-3, atol=0)
     assert loss_of("beta_vae", network, clean) > loss_of("vae", network, clean)
+
+
+def test_vae_with_the_best_deviation_has_the_highest_bound(clean: torch.Tensor) -> None:
+    """Of a normal distribution: log(2 pi s^2) / 2 + error / (2 s^2) a value, which is least at s^2 = error."""
+    network = built("vae").eval()
+    error = loss_of({"vae": {"beta": 0.0, "deviation": 1.0}}, network, clean).item()
+    best = loss_of({"vae": {"beta": 0.0}}, network, clean).item() + 0.5
+
+    def bound(deviation: float) -> float:
+        return math.log(deviation) + error / (2 * deviation**2)
+
+    assert best == pytest.approx(bound(error**0.5), abs=1e-4)
+    assert all(bound(error**0.5 * factor) > best for factor in (0.9, 1.1))
+
+
+# Fully connected
+
+
+def test_dense_starts_as_principal_component_analysis(photos: np.ndarray) -> None:
+    clean = torch.from_numpy(photos[:200].copy()).float() / 255
+    flat = clean.flatten(1).double()
+    _, _, axes = torch.linalg.svd(flat - flat.mean(0), full_matrices=False)
+    axes = axes[:16]
+    model, network = trainable({"dense": {"code": 16}}), built({"dense": {"code": 16}})
+    model.start(network, clean, clean)
+    wanted = (flat - flat.mean(0)) @ axes.T @ axes + flat.mean(0)
+    assert (network(clean).flatten(1) - wanted).abs().mean() < 2e-3
+    assert network.encoder(clean).var(0).tolist() == pytest.approx([1.0] * 16, abs=0.02)
+
+
+def test_dense_starts_by_shrinking_components_against_the_noise() -> None:
+    """Directions of known variances: a component of variance v under noise of variance s is shrunk by v / (v + s)."""
+    generator = torch.Generator().manual_seed(0)
+    deviations = torch.tensor([0.4, 0.2, 0.1])
+    axes, _ = torch.linalg.qr(torch.randn(192, 3, generator=generator))
+    clean = (torch.randn(6000, 3, generator=generator) * deviations @ axes.T + 0.5).view(-1, 3, 8, 8)
+    noisy = clean + 0.1 * torch.randn(clean.shape, generator=generator)
+    model, network = trainable({"dense": {"code": 3}}), built({"dense": {"code": 3}}, 8)
+    model.start(network, noisy, clean)
+    moved = (network((0.5 + axes.T).view(3, 3, 8, 8)).flatten(1) - 0.5) @ axes
+    gains = deviations**2 / (deviations**2 + 0.01)
+    assert moved.diagonal().tolist() == pytest.approx(gains.tolist(), rel=0.05)
 
 
 # Vector-quantised

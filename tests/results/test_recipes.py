@@ -84,6 +84,18 @@ def test_a_key_that_one_spec_varies_is_matched_where_the_other_gives_it(
         compare(stored(tmp_path, "c", alone), stored(tmp_path, "d", given, alone), 0.1)
 
 
+def test_a_folder_of_before_a_key_is_matched_by_its_default(tmp_path: Path) -> None:
+    sweep = ("lr: 2.0e-3, device", "lr: 2.0e-3, flips: [true, false], warmup: [0.0, 0.5], device")
+    old, new = stored(tmp_path, "old"), stored(tmp_path, "new", sweep)
+    path = old.root / "plan.json"
+    node = json.loads(path.read_text())
+    for key in ("flips", "warmup", "grad_clip", "muon_lr"):
+        node["train"].pop(key, None)
+    path.write_text(json.dumps(node))
+    matched = [row.key.contender for row in compare(old, new, 0.1).differences if row.key.contender.trained]
+    assert [dict(who.settings) for who in matched] == [{"flips": False, "warmup": 0.0}] * 2
+
+
 def test_plan_and_show_tell_the_recipe_and_what_was_trained_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
