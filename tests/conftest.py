@@ -10,6 +10,8 @@ from hypothesis import settings
 from PIL import Image
 from skimage import data
 
+from bench.models import models
+
 for name in [name for name in os.environ if name.startswith("NOISE_BENCH_")]:
     del os.environ[name]  # settings of whoever runs the tests
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for tensors this small a second thread only gets in the way
@@ -49,3 +51,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NOISE_BENCH_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture
+def no_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models without recipes, for tests that give them their own or have none in mind."""
+    for name in models:
+        monkeypatch.setattr(models[name], "recipe", {})

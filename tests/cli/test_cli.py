@@ -188,6 +188,7 @@ def test_schema_is_json_schema() -> None:
     Draft202012Validator.check_schema(json.loads(run("schema")))
 
 
+@pytest.mark.usefixtures("no_recipes")
 def test_plan_shows_each_cell_on_a_line() -> None:
     lines = run("plan", "spec.yaml", "--set", "seeds=[0, 1]", "--set", "train.lr=[1e-3, 1e-2]").splitlines()
     assert lines[0].split() == ["cell", "model", "trained", "on", "seed", "lr", "tests", "state"]

@@ -362,6 +362,7 @@ def test_a_raised_revision_is_named_wherever_its_results_are_met(
     assert "EARLIER" not in found.output
 
 
+@pytest.mark.usefixtures("no_recipes")
 def test_plan_tells_what_adams_decay_does_and_which_cells_the_older_default_made(tmp_path: Path) -> None:
     spec = write_spec(tmp_path)
     results = ("--results", tmp_path / "results")

@@ -328,7 +328,6 @@ def test_contractive_codes_change_less_than_they_vary(clean: torch.Tensor) -> No
 # Variational
 
 
-@pytest.mark.parametrize("kind", ["conv", "dense"])
 def test_vae_decodes_the_mean_as_a_denoiser_and_a_drawn_code_in_its_loss(clean: torch.Tensor) -> None:
     """In validation too, so that the checkpoint is chosen by the bound that is trained."""
     model, network = trainable("vae"), built("vae").eval()

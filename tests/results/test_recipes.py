@@ -20,7 +20,7 @@ from tests.helpers.cli import bench, run
 from tests.helpers.results import store_of
 from tests.helpers.specs import write_spec
 
-pytestmark = pytest.mark.usefixtures("cache")
+pytestmark = pytest.mark.usefixtures("cache", "no_recipes")
 RECIPE: dict[str, Any] = {"optimizer": "muon", "batch_size": 8, "lr": 1e-3, "schedule": "cosine"}
 DENSE = ("[{conv: {width: 4}}, identity]", "[{conv: {width: 4}}, {dense: {code: 8}}, identity]")
 SAID = "optimizer=muon"  # the spec gives batch size and rate, and its general schedule is that of the recipe

@@ -81,6 +81,7 @@ def test_rows_are_in_the_plans_order(tmp_path: Path) -> None:
     assert shown == [*trained, ("identity", "", GAUSSIAN, ""), ("identity", "", MASKING, "")]
 
 
+@pytest.mark.usefixtures("no_recipes")
 def test_columns_are_those_the_readme_names(tmp_path: Path) -> None:
     found = results_of(tmp_path, ("epochs: 2", "epochs: [2, 3]"))
     assert list(found.frame) == [
