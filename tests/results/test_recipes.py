@@ -27,7 +27,7 @@ SAID = "optimizer=muon"  # the spec gives batch size and rate, and its general s
 
 
 @pytest.fixture
-def recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+def recipe(no_recipes: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models["conv"], "recipe", RECIPE)
 
 
