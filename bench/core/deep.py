@@ -97,7 +97,7 @@ def _tags(info: Mapping[str, Any]) -> dict[str, Any]:
     exif = info.get("exif", {})
     return {
         "iccprofile": info.get("icc_profile"),
-        "resolution": info.get("dpi"),
+        "resolution": tuple(map(float, info["dpi"])) if info.get("dpi") else None,  # Pillow's are of a type of its own
         "resolutionunit": "INCH" if info.get("dpi") else None,
         "description": exif.get(DESCRIPTION),
         "software": exif.get(SOFTWARE),

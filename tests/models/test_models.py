@@ -256,7 +256,7 @@ def test_k_sparse_codes_have_at_most_k_active_units(node: Node, half: bool, clea
     assert active.float().mean() > 2
 
 
-def rescaled(encoder: nn.Sequential, factor: float) -> nn.Sequential:
+def rescaled(encoder: nn.Module, factor: float) -> nn.Sequential:
     """An encoder whose code is larger by a factor."""
     return nn.Sequential(encoder, Scaled(factor))
 
