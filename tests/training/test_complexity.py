@@ -25,7 +25,9 @@ def test_counts_are_torchs(node: Any, size: int) -> None:
     assert counted.parameters
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.rand(2, 3, size, size))
-    assert 2 * 2 * counted.macs == counter.get_total_flops()
+    # A mixture's means are multiplied by its matrices once per call, whatever the number of images.
+    shared = 24 * 108 * 108 if node == "patch_gmm" else 0
+    assert 2 * (2 * counted.macs - shared) == counter.get_total_flops()
 
 
 @pytest.mark.parametrize("node", NODES, ids=str)
