@@ -164,6 +164,14 @@ def choose(experiment: spec.Experiment, before: RunPlan | None, available: Calla
         return Chosen(experiment, other, experiment.dataset.label(), str(error), to_fetch)
 
 
+def looked_up(dataset: Dataset, screen: Console) -> str:
+    """What would have to be fetched of a dataset; one that is all here is made ready."""
+    to_fetch = dataset.to_fetch()
+    if not to_fetch:
+        _prepare(dataset, screen)
+    return to_fetch
+
+
 def prepared(experiment: spec.Experiment, before: RunPlan | None, screen: Console) -> Chosen:
     """The images that an experiment gets, ready to be used."""
 

@@ -1,11 +1,12 @@
 """`bench plan`: the cells of a spec, what is done, what is left, and how long that takes."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from bench import spec
 from bench.cli.catalogue import plugin_files
-from bench.cli.data import choose
+from bench.cli.data import choose, looked_up
 from bench.cli.progress import Measuring, duration
 from bench.cli.terminal import console, show_table
 from bench.core import machine
@@ -38,7 +39,7 @@ def plan(
     files = plugin_files(plugins)
     experiment = spec.load(spec_path, overrides)
     store = Store(results / experiment.name)
-    chosen = choose(experiment, store.earlier(), lambda dataset: dataset.to_fetch())
+    chosen = choose(experiment, store.earlier(), partial(looked_up, screen=screen))
     chosen.announce(screen, verbose)
     experiment = chosen.experiment
     known = forecast.remembered()

@@ -18,9 +18,10 @@ from bench.core import machine, pictures
 from bench.core.errors import DataError, FieldError, shorten
 from bench.datasets import cache
 from bench.datasets.base import Dataset, Listed, Pixels, Source, datasets
+from bench.datasets.download import Progress
 from bench.datasets.layout import File, absolute, short_name
 from bench.datasets.pools import Gathering, Pools, twins
-from bench.datasets.survey import Page
+from bench.datasets.survey import Page, Reading
 
 Text = Annotated[str, MinLen(1)]
 
@@ -74,9 +75,22 @@ class Folder(Dataset):
         )
 
     def source(self) -> Source:
+        return self._source()
+
+    def prepare(self, progress: Progress | None = None) -> None:
+        """Read, compare and resize the pictures, unless that is done. Raises as `load` does."""
+        source = self._source(progress)
+        if cache.made(self._identity(source)) is None:
+            self._entry(source)
+
+    def to_fetch(self) -> str:
+        return ""
+
+    def _source(self, progress: Progress | None = None) -> Source:
+        """The pools. progress: told of the bytes read, now and when the pictures are resized, where that takes long."""
         self._check_repeats()
         gathering = self._gathering()
-        pools = gathering.pools()
+        pools = gathering.pools(progress)
         whole = pools.validation is not None
         repeated = twins(pools.train) if self.validation and not whole else ()
         identity = self._defining(pools, _contents(gathering.folders, pools))
@@ -85,7 +99,7 @@ class Folder(Dataset):
             train=len(pools.train),
             validation=len(pools.validation) if pools.validation is not None else None,
             test=len(pools.test),
-            fill=partial(_fill, pools, self.size, self.white),
+            fill=partial(_fill, pools, self.size, self.white, progress),
             remarks=tuple(pools.facts),
             caveats=tuple(pools.caveats),
             twins=repeated,
@@ -189,15 +203,18 @@ def _digests(files: Sequence[File]) -> list[bytes]:
     return digests
 
 
-def _fill(pools: Pools, size: int, white: float | None, chosen: Pixels, out: Pixels) -> Counter[str]:
+def _fill(
+    pools: Pools, size: int, white: float | None, progress: Progress | None, chosen: Pixels, out: Pixels
+) -> Counter[str]:
     done: Counter[str] = Counter()
     parts = {"validation": pools.train, **pools.parts}
+    reading = Reading(progress, "resizing pictures", {parts[part][i].file for part in parts for i in chosen[part]})
 
-    def decode(path: str, places: Sequence[tuple[int, int]], target: np.ndarray) -> Counter[str]:
+    def decode(file: File, places: Sequence[tuple[int, int]], target: np.ndarray) -> Counter[str]:
         """Write pictures of one file. places: their pages, and where each goes."""
         kinds: Counter[str] = Counter()
         pages = sorted({page for page, _ in places})
-        for number, picture in pictures.each(Path(path), white, pages):
+        for number, picture in pictures.each(Path(file.path), white, pages):
             pixels, conversions = picture.square(size)
             for place in (place for page, place in places if page == number):
                 target[place] = pixels
@@ -208,9 +225,10 @@ def _fill(pools: Pools, size: int, white: float | None, chosen: Pixels, out: Pix
         for part, pages in parts.items():
             if not len(chosen[part]):
                 continue
-            wanted = sorted((pages[i].file.path, pages[i].seen.page, place) for place, i in enumerate(chosen[part]))
+            wanted = sorted((pages[i].file, pages[i].seen.page, place) for place, i in enumerate(chosen[part]))
             by_file = groupby(wanted, lambda one: one[0])
-            paths, places = zip(*((path, [one[1:] for one in of]) for path, of in by_file), strict=True)
-            for kinds in pool.map(partial(decode, target=out[part]), paths, places):
+            files, places = zip(*((file, [one[1:] for one in of]) for file, of in by_file), strict=True)
+            for file, kinds in zip(files, pool.map(partial(decode, target=out[part]), files, places), strict=True):
+                reading.add(file)
                 done.update(kinds)
     return done

@@ -10,6 +10,7 @@ from bench.core.errors import DataError
 from bench.core.rng import permutation
 from bench.core.words import counted
 from bench.datasets.base import SEED
+from bench.datasets.download import Progress
 from bench.datasets.layout import EXPECTED, PARTS, File, Layout, absolute, opened, short_name
 from bench.datasets.survey import Page, survey
 
@@ -60,13 +61,16 @@ class Gathering:
     def folders(self) -> list[str]:
         return [str(absolute(root)) for root in (*self.roots, *([self.test_root] if self.test_root else []))]
 
-    def pools(self) -> Pools:
-        """The pictures of each part. Raises DataError where there are none, or some can't be read or lie in two."""
+    def pools(self, progress: Progress | None = None) -> Pools:
+        """The pictures of each part. Raises DataError where there are none, or some can't be read or lie in two.
+
+        progress: told of the bytes read, where that takes long.
+        """
         pools = Pools()
         layouts = {root: Layout.of(opened(root)) for root in dict.fromkeys(self.roots)}
         files = [self._files(layouts[root], root, pools) for root in self.roots]
         tested = [] if self.test_root is None else self._tested(self.test_root, pools)
-        pages = self._seen([*chain.from_iterable(chain(*of.values()) for of in files), *tested], pools)
+        pages = self._seen([*chain.from_iterable(chain(*of.values()) for of in files), *tested], pools, progress)
         for root, of in zip(self.roots, files, strict=True):
             self._add(root, {part: list(chain(*map(pages.__getitem__, found))) for part, found in of.items()}, pools)
         pools.test += chain(*map(pages.__getitem__, tested))
@@ -97,11 +101,16 @@ class Gathering:
         layout = Layout.of(opened(root))
         name = short_name(root)
         pools.facts += [*layout.remarks(name), f"tested on the images of {name} only"]
-        return _required(layout, "test" if layout.split else "all", root)
+        pools.caveats += layout.caveats(name)
+        part = "test" if layout.split else "all"
+        for other, files in layout.parts.items():
+            if files and other != part:
+                pools.facts.append(f"{counted(len(files), f'{other} picture')} of {name} not used: it is the test_root")
+        return _required(layout, part, root)
 
-    def _seen(self, files: Sequence[File], pools: Pools) -> dict[File, list[Page]]:
+    def _seen(self, files: Sequence[File], pools: Pools, progress: Progress | None) -> dict[File, list[Page]]:
         """The pictures in each file. Raises DataError where one can't be read, unless those are passed over."""
-        seen = survey(self.folders, files, self.white)
+        seen = survey(self.folders, files, self.white, progress)
         if seen.faults and not self.skip_unreadable:
             raise DataError(_unreadable(sorted(seen.faults.values())))
         if seen.faults:

@@ -1,7 +1,8 @@
 """What is seen on pictures, whatever their files: digests of the decoded pixels, remembered between runs."""
 
 import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any, NamedTuple
 from bench.core import machine, pictures
 from bench.core.errors import DataError
 from bench.datasets import cache
+from bench.datasets.download import Progress
 from bench.datasets.layout import File
 
+SILENT = 2.0  # seconds of reading files before anything is said
 DECODING = 2  # raised when the pixels of a file come out otherwise, so that what was remembered is not used
 
 
@@ -55,23 +58,43 @@ class Survey(NamedTuple):
     faults: dict[File, str]
 
 
-def survey(folders: Sequence[str], files: Sequence[File], white: float | None = None) -> Survey:
+class Reading:
+    """Tells how far the reading of files is, by bytes, once it takes long enough for somebody to wonder."""
+
+    def __init__(self, progress: Progress | None, what: str, files: Iterable[File]) -> None:
+        self.progress, self.what, self.total = progress, what, sum(file.size for file in files)
+        self.done, self.started = 0, time.monotonic()
+
+    def add(self, file: File) -> None:
+        """One more file has been read."""
+        self.done += file.size
+        if self.progress and time.monotonic() - self.started > SILENT:
+            self.progress(self.done, self.total, self.what)
+
+
+def survey(
+    folders: Sequence[str], files: Sequence[File], white: float | None = None, progress: Progress | None = None
+) -> Survey:
     """What is seen on each picture; a file is decoded again only if its size or its times have changed.
 
-    white: as for `pictures.read`.
+    white: as for `pictures.read`. progress: told of the bytes read, where that takes long.
     """
-    return _survey(tuple(folders), tuple(dict.fromkeys(files)), white)
+    return _survey(tuple(folders), tuple(dict.fromkeys(files)), white, progress)
 
 
 @lru_cache(maxsize=8)  # a run asks several times
-def _survey(folders: tuple[str, ...], files: tuple[File, ...], white: float | None) -> Survey:
+def _survey(
+    folders: tuple[str, ...], files: tuple[File, ...], white: float | None, progress: Progress | None
+) -> Survey:
     place = [DECODING, white, *folders]
     known = {File(*row[0]): [_seen(one) for one in row[1]] for row in cache.recall("pixels", place) or ()}
     faults: dict[File, str] = {}
     new = [file for file in files if file not in known]
     if new:
+        reading = Reading(progress, "comparing pictures", new)
         with ThreadPoolExecutor(machine.cores()) as pool:
             for file, found in zip(new, pool.map(partial(_look, white=white), new), strict=True):
+                reading.add(file)
                 if isinstance(found, str):
                     faults[file] = found
                 else:

@@ -151,6 +151,19 @@ class Noise(Registered):
         return replace(self, **changes)
 
 
+@dataclass(frozen=True)
+class ZeroMean(Noise):
+    """Noise around each value, drawn for each on its own, whose mean is the value."""
+
+    @property
+    def unbiased(self) -> bool:
+        return True
+
+    @property
+    def per_channel(self) -> bool:
+        return True
+
+
 noises: Registry[Noise] = Registry("noise", Noise)
 
 

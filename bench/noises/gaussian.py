@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from bench.core.lazy import torch
 from bench.core.rng import Draw
-from bench.noises.base import Noise, Spread, noises
+from bench.noises.base import Spread, ZeroMean, noises
 
 
 @noises.register("gaussian")
 @dataclass(frozen=True)
-class Gaussian(Noise):
+class Gaussian(ZeroMean):
     """Additive white Gaussian noise, y = x + sigma * n with n ~ N(0, 1) per element.
 
     sigma: standard deviation on the [0, 1] scale, from 0 to 2; 25 of 255 is 0.098.
@@ -19,14 +19,6 @@ class Gaussian(Noise):
     level = "sigma"
     severities = (0.04, 0.06, 0.08, 0.09, 0.10)
     sigma: Spread = 0.1
-
-    @property
-    def unbiased(self) -> bool:
-        return True
-
-    @property
-    def per_channel(self) -> bool:
-        return True
 
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         return images + self.sigma * draw.normal()

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from bench.core.lazy import torch
 from bench.core.rng import Draw
-from bench.noises.base import Noise, Spread, noises
+from bench.noises.base import Spread, ZeroMean, noises
 
 
 @noises.register("uniform")
 @dataclass(frozen=True)
-class Uniform(Noise):
+class Uniform(ZeroMean):
     """Additive uniform noise, y = x + u with u uniform in [-amplitude, amplitude) per element.
 
     amplitude: half the width of the interval on the [0, 1] scale, from 0 to 2; the standard deviation is
@@ -19,14 +19,6 @@ class Uniform(Noise):
 
     level = "amplitude"
     amplitude: Spread = 0.2
-
-    @property
-    def unbiased(self) -> bool:
-        return True
-
-    @property
-    def per_channel(self) -> bool:
-        return True
 
     def corrupt(self, images: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         return images + self.amplitude * (2 * draw.uniform() - 1)

@@ -9,6 +9,8 @@ from PIL import Image
 from tests.datasets.test_datasets import noise, save
 from tests.helpers.cli import bench
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:

@@ -33,17 +33,8 @@ from tests.helpers.cli import bench
 from tests.helpers.specs import write_spec
 
 LOSSLESS = Path(__file__).parents[3] / "shared/data/cifar10-lossless"
+pytestmark = pytest.mark.usefixtures("own_cache")
 PER_BATCH = 6  # images in each of the stand-in archive's batches
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test reads or fills the user's cache, or reaches for the net."""
-    path = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("NOISE_BENCH_CACHE", str(path))
-    monkeypatch.setenv("NOISE_BENCH_OFFLINE", "1")
-    monkeypatch.delenv("NOISE_BENCH_DATA", raising=False)
-    return path
 
 
 def noise(seed: int, *shape: int) -> np.ndarray:

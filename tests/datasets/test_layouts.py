@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from bench.core.errors import DataError
-from bench.datasets import layout, survey
+from bench.datasets import cache, layout, survey
 from bench.datasets.folder import Folder
 from tests.datasets.test_datasets import noise, save
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 SIDE = 8
 
 
@@ -292,3 +293,30 @@ def test_the_same_scenes_are_the_same_data_in_every_format(tmp_path: Path) -> No
     for part in ("train", "validation", "test"):
         arrays = [getattr(data, part) for data in found.values()]
         assert len(arrays[0]) and all(np.array_equal(arrays[0], other) for other in arrays)
+
+
+def test_reading_that_takes_long_is_told_of(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw(tmp_path, "train/0.png train/1.png train/2.png test/3.png")
+    total = sum(path.stat().st_size for path in tmp_path.rglob("*.png"))
+    dataset = Folder(root=str(tmp_path), size=SIDE, validation=0)
+    told: list[tuple[int, int, str]] = []
+    dataset.prepare(lambda *facts: told.append(facts))
+    assert not told, "nothing where it takes no time"
+    shutil.rmtree(own_cache)
+    cache._open.cache_clear()
+    monkeypatch.setattr(survey, "SILENT", -1)
+    dataset.prepare(lambda *facts: told.append(facts))
+    for what in ("comparing pictures", "resizing pictures"):
+        done = [facts[0] for facts in told if facts[2] == what]
+        assert done == sorted(done) and done[-1] == total and {facts[1] for facts in told} == {total}
+    told.clear()
+    dataset.prepare(lambda *facts: told.append(facts))
+    assert not told, "nothing is read twice"
+
+
+def test_what_a_test_root_has_beside_its_test_pictures_is_said(tmp_path: Path) -> None:
+    draw(tmp_path / "own", "0.png 1.png")
+    draw(tmp_path / "other", "train/2.png train/3.png test/4.png loose.png", first=2)
+    facts, caveats = notes(tmp_path / "own", test_root=str(tmp_path / "other"))
+    assert "2 train pictures of other not used: it is the test_root" in facts
+    assert caveats == ("1 picture of other beside train/ and test/ not used",)
