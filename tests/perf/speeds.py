@@ -21,7 +21,7 @@ def training(bench: Bench) -> dict[str, Entry]:
     probes = {workers: max(float(probe[workers]["images_per_second"]) for probe in tries) for workers in LOADERS}
     best = max(probes, key=lambda workers: probes[workers])
     ours = {"model": "conv", "cells": chosen.cells, "workers": PROCESSES, "images": chosen.images}
-    settings = {"epochs": chosen.epochs, "threads": 1}
+    settings = {"optimizer": "adam", "epochs": chosen.epochs, "threads": 1}
     found = bench.rounds(
         "images_per_second",
         ours=lambda: bench.grid(**ours, recipe=settings),
