@@ -41,18 +41,28 @@ def conditions(
     plan: RunPlan, environment: Mapping[str, Any], rows: Sequence[ResultRow], summaries: Sequence[Summary]
 ) -> Conditions:
     """The conditions of a folder's numbers. environment: environment.json."""
-    data, seeds = plan.data, len(plan.seeds)
+    data = plan.data
     torch_version = environment.get("libraries", {}).get("torch")
     version = environment.get("noise-bench") or environment.get("git_commit")
     text = (
         f"Data: {plan.dataset}, {data['size']}x{data['size']} RGB, {data['train']:,} training, "
         f"{data['validation']:,} validation and {counted(data['test'], 'test image')}{_caveats(plan)}. "
-        f"Training: {_settings(plan.train)}{by_recipes(plan)}. {counted(seeds, 'seed')}. "
-        "Scores: means over the test images; outputs clipped to [0, 1], noise too unless its label says clip=false"
-        f"{_intervals(summaries)}.{_ceiling(plan.leading, summaries)} noise-bench {version}, torch {torch_version}, "
-        f"{environment.get('cpu')}."
+        f"{_training(plan)}Scores: means over the test images; outputs clipped to [0, 1], noise too unless its label "
+        f"says clip=false{_intervals(summaries)}.{_ceiling(plan.leading, summaries)} noise-bench {version}, "
+        f"torch {torch_version}, {environment.get('cpu')}."
     )
     return Conditions(plan.stand_in_for, text, missing(plan, rows))
+
+
+def trains(plan: RunPlan) -> bool:
+    """Whether a training of the plan has settings and a seed; filters and closed forms have none."""
+    return any(cell.seed is not None for cell in plan.cells)
+
+
+def _training(plan: RunPlan) -> str:
+    if not trains(plan):
+        return ""
+    return f"Training: {_settings(plan.train)}{by_recipes(plan)}. {counted(len(plan.seeds), 'seed')}. "
 
 
 def by_recipes(plan: RunPlan) -> str:

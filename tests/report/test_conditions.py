@@ -42,6 +42,12 @@ def test_nothing_is_said_of_intervals_where_there_are_none() -> None:
     assert "1 of 1 rows failed." in text(rows)
 
 
+def test_settings_and_seeds_are_named_only_where_something_is_trained() -> None:
+    assert "Training: epochs 10, lr 0.001. 1 seed. Scores" in text(made_up.rows())
+    untrained = text(made_up.rows(models=()))
+    assert "1,000 test images. Scores" in untrained and "seed" not in untrained
+
+
 def test_a_stand_in_comes_first() -> None:
     assert text(made_up.rows(), "cifar10").startswith("STAND-IN IMAGES, not cifar10. Data: ")
     assert "STAND-IN" not in text(made_up.rows())
