@@ -19,7 +19,7 @@ from bench.results.store import CellStore
 from bench.spec.cells import Cell
 from bench.spec.protocol import TEST_SEED
 from bench.training.state import State
-from bench.training.train import Diverged, advance, build
+from bench.training.train import Diverged, advance, build, load_weights
 from tests.helpers.images import Node, data_of, forbidden, smooth_pictures
 from tests.helpers.models import NODES
 from tests.helpers.specs import cell_of
@@ -315,3 +315,20 @@ def test_compiled_training_differs_by_rounding_only(name: str) -> None:
     for before, after in zip(plain.history, compiled.history, strict=True):
         assert after.train_loss == pytest.approx(before.train_loss, rel=1e-3)
         assert after.validation_loss == pytest.approx(before.validation_loss, rel=1e-3)
+
+
+def test_a_training_starts_from_what_a_model_takes_from_its_images() -> None:
+    """Without a step to speak of, an autoencoder of clean images has the error of principal component analysis."""
+    data = data_of()
+    node = {"dense": {"code": 8, "objective": "autoencode"}}
+    cell = cell_of(node, objective="autoencode", epochs=1, lr=1e-12)
+    assert isinstance(cell.model, TrainableModel)
+    state = advance(cell, data, State(), 1)
+    network = build(cell.model, 16, 0)
+    load_weights(network, state.weights)
+    clean = torch.from_numpy(data.train.copy()).float().flatten(1).double() / 255
+    values = torch.linalg.svdvals(clean - clean.mean(0))
+    best = values[8:].square().sum() / clean.numel()
+    error = (network(clean.float().view(-1, 3, 16, 16)).flatten(1) - clean).square().mean()
+    assert float(error) == pytest.approx(float(best), rel=1e-3)
+    assert state.history[0].train_loss == pytest.approx(float(best), rel=1e-3)
