@@ -16,11 +16,27 @@ if TYPE_CHECKING:
 else:
     layers = Lazy("bench.models._layers")
 
-__all__ = ["OBJECTIVE_REVISIONS", "Model", "NonNegative", "TrainableModel", "Width", "layers", "models"]
+__all__ = ["OBJECTIVE_REVISIONS", "Model", "NonNegative", "TrainableModel", "Width", "by_muon", "layers", "models"]
 
 Width = Annotated[int, Ge(1), Le(4096)]
 NonNegative = Annotated[float, Ge(0)]
 OBJECTIVE_REVISIONS = {"noise2void": 2}  # above 1; raised as that of a class, for cells of the objective alone
+
+
+def by_muon(rate: float) -> dict[str, Any]:
+    """The recipe that most networks share: Muon, small batches, flips.
+
+    rate: the learning rate of the matrices, `muon_lr`.
+    """
+    return {
+        "optimizer": "muon",
+        "lr": 2e-3,
+        "muon_lr": rate,
+        "batch_size": 16,
+        "schedule": "cosine",
+        "warmup": 0.03,
+        "flips": True,
+    }
 
 
 @dataclass(frozen=True)
