@@ -1,8 +1,7 @@
 """A residual U-Net whose output is its input with a gated change."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
 from annotated_types import Ge, Le
 
@@ -26,7 +25,7 @@ class ResUNet(TrainableModel):
     arXiv:1612.08083), branches that start at zero as in Fixup (Zhang et al. 2019, arXiv:1901.09321).
     """
 
-    recipe: ClassVar[Mapping[str, Any]] = by_muon(0.015)
+    recipe = by_muon(0.015)
     width: Width = 16
     depth: Annotated[int, Ge(1), Le(5)] = 2
     blocks: Annotated[int, Ge(1), Le(16)] = 1

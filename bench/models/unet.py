@@ -1,8 +1,7 @@
 """A small U-Net that predicts what to add to the corrupted image."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
 from annotated_types import Ge, Le
 
@@ -24,7 +23,7 @@ class UNet(Restorer):
     as in DRUNet (Zhang et al. 2021, arXiv:2008.13751).
     """
 
-    recipe: ClassVar[Mapping[str, Any]] = by_muon(0.015)
+    recipe = by_muon(0.015)
     width: Width = 16
     depth: Annotated[int, Ge(1), Le(5)] = 2
     blocks: Annotated[int, Ge(0), Le(16)] = 0
