@@ -71,7 +71,7 @@ def cells(folder: Path, count: int) -> dict[str, float]:
 
 def images(folder: Path, root: Path, train: int, test: int) -> dict[str, Any]:
     times = {"seconds": train / 100, "reading_seconds": 1.0, "scoring_seconds": 2.0, "training_seconds": {"conv": 3.0}}
-    return {**times, "images": train + test, "worker_peak_mb": 700.0, "batch_size": 32}
+    return {**times, "images": train + test, "worker_peak_mb": 700.0}
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ __all__ = [
     "Pairs",
     "TrainableModel",
     "Width",
+    "by_muon",
     "layers",
     "models",
 ]
@@ -34,7 +35,10 @@ OBJECTIVE_REVISIONS = {"noise2void": 2}  # above 1; raised as that of a class, f
 
 
 def by_muon(rate: float) -> Mapping[str, Any]:
-    """A recipe: training by Muon. rate: `muon_lr`, that of the matrices."""
+    """The recipe that most networks share: Muon, small batches, flips.
+
+    rate: the learning rate of the matrices, `muon_lr`.
+    """
     return {
         "optimizer": "muon",
         "lr": 2e-3,
