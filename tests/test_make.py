@@ -1,10 +1,12 @@
 """The commands of the Makefile, as `make --dry-run` prints them."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -56,10 +58,16 @@ def test_another_python_than_that_of_the_environment_makes_it_anew(checkout: Pat
 
 
 def test_the_lowest_versions_are_those_of_pyproject(checkout: Path) -> None:
-    (pick,) = [words for words in commands(checkout, "test", "VERSIONS=lowest") if words[0] == "sed"]
+    """Each requirement of the package and its tests is pinned to its minimum, and pip is held to the pins."""
+    found = commands(checkout, "test", "VERSIONS=lowest")
+    (pick,) = [words for words in found if words[0] == "sed"]
     lowest = subprocess.run(pick[:-2], cwd=checkout, capture_output=True, text=True, check=True).stdout.split()
-    assert "rich==14.3" in lowest and "click==8.2" in lowest and "safetensors==0.5" in lowest
-    assert not any(name.startswith(("bm3d", "deepinv")) for name in lowest)
+    project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+    required = project["dependencies"] + project["optional-dependencies"]["test"]
+    assert all(re.fullmatch(r"[\w-]+>=[\d.]+", one) for one in required)
+    assert lowest == [one.replace(">=", "==") for one in required]
+    (install,) = [words for words in found if "pip" in words]
+    assert install[install.index("--constraint") + 1] == pick[-1] and ".[test]" in install
 
 
 def test_what_takes_long_is_announced_and_shown(checkout: Path) -> None:

@@ -21,6 +21,7 @@ asyncio = Lazy("asyncio")
 dask = Lazy("dask")
 distributed = Lazy("distributed")
 distributed_gc = Lazy("distributed.gc")
+resource = Lazy("resource")
 
 COPIED = sys.platform == "linux"  # elsewhere copies of a process that has imported libraries are not safe
 # Imported before workers are forked; torch would import its compiler, for more than a second, with the first optimiser.
@@ -35,6 +36,7 @@ ALONE = {
     "MALLOC_ARENA_MAX": "1",
     "PYTHONSAFEPATH": "1",  # or a file in the current folder, called random.py, would be imported in place of Python's
 }
+FILES, FILES_EACH = 32, 12  # that a pool has open in this process, and for each of its own; 22 and 11 were measured
 LONGEST_TMPDIR = 60  # characters; the name of a socket in it may have 107 in all
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # what glibc's mallopt calls them
 SETTINGS = {
@@ -125,6 +127,7 @@ class Processes:
         self.cluster: Any = None
         self.client: Any = None
         try:
+            _allow_files(FILES + FILES_EACH * size)
             with interrupts_held():
                 if COPIED:
                     _start_server()
@@ -206,6 +209,17 @@ def _root_cause(error: BaseException) -> BaseException:
     while inner := error.__cause__ or error.__context__:
         error = inner
     return error
+
+
+def _allow_files(needed: int) -> None:
+    """Let this process have so many files open; raises OSError where it may not, since Dask would wait without end."""
+    if os.name != "posix":
+        return
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= limit < needed:  # negative: no limit
+        if 0 <= most < needed:
+            raise OSError(f"Too many open files: {needed} are needed, the limit is {most}")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
 
 
 def keep_memory() -> None:

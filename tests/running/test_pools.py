@@ -21,6 +21,7 @@ from tests.helpers.cli import environment
 from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
+NEEDED = pools.FILES + 2 * pools.FILES_EACH  # open files, for two processes
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs a fork server and limits")
 
 
@@ -191,15 +192,19 @@ def test_settings_for_other_clusters_are_left_aside(tmp_path: Path, cache: Path)
 
 
 @POSIX
-@pytest.mark.parametrize("limit", [35, 40, 50])
-def test_a_limit_on_open_files_never_ends_in_a_traceback(limit: int, tmp_path: Path, cache: Path) -> None:
+@pytest.mark.parametrize("limit", [30, 35, 40, NEEDED - 1])
+def test_a_limit_on_open_files_is_a_message(limit: int, tmp_path: Path, cache: Path) -> None:
     found = apart(tmp_path, cache, setup=f"ulimit -n {limit}")
-    assert found.returncode in (0, 2, 3) and "Traceback" not in found.stderr, found.stderr
-
-
-@POSIX
-def test_a_limit_on_open_files_is_a_message(tmp_path: Path, cache: Path) -> None:
-    found = apart(tmp_path, cache, setup="ulimit -n 30")
     assert found.returncode == 2
     assert "Traceback" not in found.stderr
     assert "Too many open files" in found.stderr and "--workers 1" in found.stderr
+    assert f"{NEEDED} are needed, the limit is {limit}" in found.stderr
+
+
+@POSIX
+@pytest.mark.parametrize("setup", [f"ulimit -n {NEEDED}", "ulimit -S -n 40"])
+def test_as_many_open_files_as_are_needed_are_enough(setup: str, tmp_path: Path, cache: Path) -> None:
+    """Within a limit that can be raised, too."""
+    found = apart(tmp_path, cache, setup=setup)
+    assert found.returncode == 0, found.stderr
+    assert "Traceback" not in found.stderr
