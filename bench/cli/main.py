@@ -349,6 +349,11 @@ def data(
     type=click.Path(path_type=Path),
     help="The picture without noise, or a folder of them: print PSNR and SSIM, and write all side by side.",
 )
+@click.option(
+    "--ensemble",
+    type=click.Choice(["1", "8"]),
+    help="Average over the 8 flips and rotations of the picture, or 1. Default: as it was scored.",
+)
 @click.option("--force", is_flag=True, help="Overwrite existing pictures.")
 @plugin_options
 def denoise(
@@ -358,11 +363,13 @@ def denoise(
     noise: str,
     output: Path | None,
     clean: Path | None,
+    ensemble: str | None,
     force: bool,
     plugins: tuple[str, ...],
 ) -> None:
     """Remove the noise from pictures, or folders of them, with a trained model."""
-    sys.exit(denoise_command.denoise(images, trained, (model, noise), output, clean, force, plugins))
+    count = int(ensemble) if ensemble else None
+    sys.exit(denoise_command.denoise(images, trained, (model, noise), output, clean, count, force, plugins))
 
 
 @main.command()

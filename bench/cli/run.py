@@ -55,7 +55,7 @@ def run(
     if store.earlier() is None:
         check_writable(store.root)
     store.begin(as_run(chosen.asked, works).node(), planned)
-    with Display(details, planned.cells) as display:
+    with Display(details, planned.distinct) as display:
         ended = _followed(engine.run(experiment, works, store, workers, files), display, experiment, store, files)
     if not ended.ran:
         details.print(f"nothing to run: {_finished(len(works), experiment.name)}")

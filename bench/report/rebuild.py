@@ -65,7 +65,7 @@ def rebuild(
         return found
     shown = {"results": digest, "conditions": str(found.conditions)}
     if force or read_json(store.root / "figures" / SHOWN) != shown:
-        found = replace(found, damaged=tuple(store.damaged(cell.id for cell in found.plan.cells)))
+        found = replace(found, damaged=tuple(store.damaged(cell.id for cell in found.plan.distinct)))
         for cell, text in cards.all_cards(store, found.plan, found.rows, str(found.conditions)):
             store.cell(cell).write_card(text)
         _figures_and_report(store, found, drawn)
@@ -133,7 +133,7 @@ def _facts(plan: RunPlan, environment: Mapping[str, Any], plugins: Sequence[Plug
 
 
 def _histories(store: Store, plan: RunPlan) -> Iterator[History]:
-    for cell in plan.cells:
+    for cell in plan.distinct:
         try:
             history = store.cell(cell.id).history()
         except DamagedResult:

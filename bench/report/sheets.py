@@ -8,7 +8,8 @@ import numpy as np
 from bench.report.figures import Column, Sheet
 from bench.results.files import DamagedResult
 from bench.results.names import contender_names, short_noises
-from bench.results.records import Contender, NoiseTest, RunPlan
+from bench.results.noise_tests import NoiseTest
+from bench.results.records import Contender, RunPlan
 from bench.results.store import SAMPLES_VERSION, CellStore, Store
 
 ROWS_SHOWN = 4  # test images per samples figure
@@ -34,7 +35,7 @@ def sheets(store: Store, plan: RunPlan) -> Iterator[Sheet]:
         missing: dict[Contender, str] = {}
         for cell in plan.cells:
             if test in cell.tests and cell.contender not in found:
-                sample = _sample(store.cell(cell.id), test.id, plan.leading.column)
+                sample = _sample(store.cell(cell.id), test.stored_as(cell.ensemble), plan.leading.column)
                 if isinstance(sample, Sample):
                     found[cell.contender] = sample
                 else:
