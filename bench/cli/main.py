@@ -209,11 +209,18 @@ def plan(
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--without",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Leave out the test images that FILE names, a name a line or a CSV with a column `test`, and write to "
+    "FOLDER/without-FILE.",
+)
 @quiet_option
 @plugin_options
-def report(folder: Path, plugins: tuple[str, ...], quiet: bool) -> None:
+def report(folder: Path, without: Path | None, plugins: tuple[str, ...], quiet: bool) -> None:
     """Rebuild tables, figures and report.html of a results FOLDER from what is stored."""
-    results_command.report(folder, plugins, quiet)
+    results_command.report(folder, plugins, quiet, without)
 
 
 @main.command("open")

@@ -179,6 +179,7 @@ class RunPlan:
     data: the identity of the images. notes: what to know of them. note: the spec's own.
     train: the general training settings as the spec has them, those that have an effect. varied: those that vary.
     chosen: the columns of what validation images chose, `chosen_lr` and `fitted`, where something was left to choose.
+    digests: checksums of the images of each part, whatever files they came from; none in older folders.
     """
 
     name: str
@@ -193,10 +194,16 @@ class RunPlan:
     cells: tuple[PlannedCell, ...]
     notes: Notes = NONE
     note: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, experiment: Experiment, works: Sequence[Work], stand_in_for: str = "", notes: Notes = NONE
+        cls,
+        experiment: Experiment,
+        works: Sequence[Work],
+        stand_in_for: str = "",
+        notes: Notes = NONE,
+        digests: Mapping[str, str] | None = None,
     ) -> "RunPlan":
         """The plan of an experiment about to be run."""
         searched = any(work.cell.trials() for work in works)
@@ -214,6 +221,7 @@ class RunPlan:
             cells=tuple(PlannedCell.of(work, experiment.varied, count) for work in works for count in work.ensembles),
             notes=notes,
             note=experiment.note,
+            digests=digests or {},
         )
 
     @classmethod
@@ -231,6 +239,7 @@ class RunPlan:
             chosen=tuple(node["chosen"]),
             cells=tuple(PlannedCell.from_node(cell) for cell in node["cells"]),
             note=node.get("note", ""),
+            digests=node.get("digests", {}),
             notes=Notes(**{kind: tuple(notes) for kind, notes in node.get("notes", {}).items()}),
         )
 
@@ -248,6 +257,7 @@ class RunPlan:
             "chosen": list(self.chosen),
             "cells": [cell.node() for cell in self.cells],
             "note": self.note,
+            "digests": dict(self.digests),
             "notes": {kind: list(notes) for kind, notes in asdict(self.notes).items()},
         }
 
@@ -260,6 +270,10 @@ class RunPlan:
     def distinct(self) -> tuple[PlannedCell, ...]:
         """Every cell once, as it is planned with its smallest ensemble."""
         return tuple({cell.id: cell for cell in reversed(self.cells)}.values())[::-1]
+
+    def same_images(self, other: "RunPlan") -> bool:
+        """Whether both are of the same images, as far as that is recorded, whatever files they came from."""
+        return bool(self.digests) and self.digests == other.digests
 
     @property
     def rows(self) -> int:

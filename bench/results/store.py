@@ -1,6 +1,6 @@
 """The results folder, and the only module that writes results: every file whole, a unit's marker last.
 
-experiment.yaml, environment.json, plan.json
+experiment.yaml, environment.json, plan.json, images.json
 cells/ID/cell.json (marker), weights.safetensors, history.csv, card.md
 cells/ID/scores/TEST.json (marker), TEST.parquet, TEST.samples.safetensors
 tables/, figures/, report.html: derived, rebuilt at any time
@@ -38,6 +38,7 @@ FORMAT = 1  # of plan.json; raised when older folders can no longer be read
 WEIGHTS = "weights.safetensors"
 HISTORY = "history.csv"
 STATE = "state.safetensors"
+IMAGES = "images.json"
 FAILURE = "error.json"
 OLD_AVERAGES = ("means", "deviations", "perfect")  # in the marker of a test, before `averages`
 SAMPLES_VERSION = 2  # in a test's marker; raised to have the samples of older folders made again from their weights
@@ -61,6 +62,14 @@ class Store:
         """Write under which conditions something is run."""
         loaded = [asdict(plugin) for plugin in plugins]
         update(self.root / "environment.json", as_json({**environment, "plugins": loaded}))
+
+    def name_images(self, names: Sequence[str]) -> None:
+        """Write what the test images are called, in their order."""
+        update(self.root / IMAGES, as_json({"test": list(names)}))
+
+    def image_names(self) -> list[str] | None:
+        """What the test images are called; None in folders of before that was written."""
+        return (read_json(self.root / IMAGES) or {}).get("test")
 
     def plan(self) -> RunPlan:
         """What this folder was run for. Raises BenchError where nothing was run, or by another version."""
