@@ -209,11 +209,18 @@ def plan(
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--without",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Leave out the test images that FILE names, a name a line or a CSV with a column `test`, and write to "
+    "FOLDER/without-FILE.",
+)
 @quiet_option
 @plugin_options
-def report(folder: Path, plugins: tuple[str, ...], quiet: bool) -> None:
+def report(folder: Path, without: Path | None, plugins: tuple[str, ...], quiet: bool) -> None:
     """Rebuild tables, figures and report.html of a results FOLDER from what is stored."""
-    results_command.report(folder, plugins, quiet)
+    results_command.report(folder, plugins, quiet, without)
 
 
 @main.command("open")
@@ -349,6 +356,11 @@ def data(
     type=click.Path(path_type=Path),
     help="The picture without noise, or a folder of them: print PSNR and SSIM, and write all side by side.",
 )
+@click.option(
+    "--ensemble",
+    type=click.Choice(["1", "8"]),
+    help="Average over the 8 flips and rotations of the picture, or 1. Default: as it was scored.",
+)
 @click.option("--force", is_flag=True, help="Overwrite existing pictures.")
 @plugin_options
 def denoise(
@@ -358,11 +370,13 @@ def denoise(
     noise: str,
     output: Path | None,
     clean: Path | None,
+    ensemble: str | None,
     force: bool,
     plugins: tuple[str, ...],
 ) -> None:
     """Remove the noise from pictures, or folders of them, with a trained model."""
-    sys.exit(denoise_command.denoise(images, trained, (model, noise), output, clean, force, plugins))
+    count = int(ensemble) if ensemble else None
+    sys.exit(denoise_command.denoise(images, trained, (model, noise), output, clean, count, force, plugins))
 
 
 @main.command()

@@ -50,12 +50,14 @@ def run(
     for note in filter(None, (*made_before(works, store), *able.notes(experiment, works, store), outside)):
         screen.print(note)
     with experiment.at_dataset():
-        notes = experiment.dataset.notes()
-    planned = RunPlan.of(as_run(experiment, works), works, chosen.stand_in_for, notes)
+        notes, digests = experiment.dataset.notes(), experiment.dataset.digests()
+        names = experiment.dataset.test_names()
+    planned = RunPlan.of(as_run(experiment, works), works, chosen.stand_in_for, notes, digests)
     if store.earlier() is None:
         check_writable(store.root)
     store.begin(as_run(chosen.asked, works).node(), planned)
-    with Display(details, planned.cells) as display:
+    store.name_images(names)
+    with Display(details, planned.distinct) as display:
         ended = _followed(engine.run(experiment, works, store, workers, files), display, experiment, store, files)
     if not ended.ran:
         details.print(f"nothing to run: {_finished(len(works), experiment.name)}")

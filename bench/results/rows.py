@@ -21,14 +21,17 @@ def _of_cell(folder: CellStore, cell: PlannedCell, metrics: Sequence[Measure], k
     record = folder.record() or {}
     facts: dict[str, Any] = {key: record.get(key) for key in ("parameters", "macs", "train_seconds")}
     facts["chosen_lr"] = record.get("lr")
+    if facts["macs"]:
+        facts["macs"] *= cell.ensemble
     for test in cell.tests:
-        score = folder.score(test.id)
+        stored = test.stored_as(cell.ensemble)
+        score = folder.score(stored)
         try:
-            averages = folder.averages(test.id, metrics, keep) if score else {}
+            averages = folder.averages(stored, metrics, keep) if score else {}
         except DamagedResult:
             score = None
         if score is None:
-            error = folder.failure(test.id)
+            error = folder.failure(stored)
             yield ResultRow(cell, test, "failed" if error else "open", error, **facts)
         else:
             measured = {key: score[key] for key in ("n_images", "evaluate_seconds", "latency_ms", "fitted")}

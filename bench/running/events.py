@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.running.pending import Pending
-from bench.spec.cells import Cell, Work
+from bench.spec.cells import Cell, Scoring, Work
 from bench.training.state import Epoch
 
 
@@ -53,11 +53,11 @@ class Trained:
 class Scored:
     """A test of a cell is stored.
 
-    test: the noise's label. means: over the images, by metric column; infinite where all are exact.
+    means: over the images, by metric column; infinite where all are exact.
     """
 
     work: Work
-    test: str
+    test: Scoring
     means: Mapping[str, float]
 
 

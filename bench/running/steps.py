@@ -15,7 +15,6 @@ from bench.running.pending import Pending
 from bench.running.pools import Unit, WorkerDied
 from bench.spec import Experiment
 from bench.spec.cells import Cell, Work
-from bench.spec.protocol import score_id
 from bench.training.complexity import Complexity
 from bench.training.state import Epoch, State
 from bench.training.train import Diverged, finished
@@ -141,20 +140,21 @@ class CellRun:
         """Score every test, or only make its samples where no metric is missing. One that fails leaves the others."""
         cell, weights = self.work.cell, self.folder.weights()
         reasons: dict[str, str] = {}
-        for noise in self.work.tests:
-            test = score_id(noise, cell.data)
-            metrics = tuple(metric.node() for metric in self.folder.lacking(test, self.experiment.metrics))
+        for test in self.work.tests:
+            noise, known = test.noise, test.id(cell.data)
+            metrics = tuple(metric.node() for metric in self.folder.lacking(known, self.experiment.metrics))
             try:
-                score = yield Unit(score_step, (self.context, cell.node(), weights, noise.node(), metrics))
+                step = (self.context, cell.node(), weights, noise.node(), test.ensemble, metrics)
+                score = yield Unit(score_step, step)
             except CellFailed as failure:
-                reasons[test] = str(failure)
+                reasons[known] = str(failure)
                 continue
             if metrics:
-                averages = self.folder.finish_score(noise, cell.data, score, self.experiment.metrics)
+                averages = self.folder.finish_score(noise, cell.data, score, self.experiment.metrics, test.ensemble)
             else:
-                self.folder.renew_samples(test, score.samples)
-                averages = self.folder.averages(test, self.experiment.metrics)
-            yield Scored(self.work, noise.label(), {column: average.mean for column, average in averages.items()})
+                self.folder.renew_samples(known, score.samples)
+                averages = self.folder.averages(known, self.experiment.metrics)
+            yield Scored(self.work, test, {column: average.mean for column, average in averages.items()})
         if reasons:
             others = f" (and {counted(len(reasons) - 1, 'more test')} failed)" if len(reasons) > 1 else ""
             raise CellFailed(next(iter(reasons.values())) + others, reasons)

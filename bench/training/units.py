@@ -54,13 +54,15 @@ def measure_scoring(
     context: Context,
     model: Mapping[str, Any],
     noise: Mapping[str, Any],
+    ensemble: int,
     chosen: tuple[Mapping[str, Any], ...],
     size: int,
 ) -> Cost:
     """Measure a model's scoring per image, under one test noise."""
     load_plugins(context.plugins)
     torch.set_num_threads(1)
-    return measure.scoring(models.parse(model), noises.parse(noise), [metrics.parse(node) for node in chosen], size)
+    parsed = [metrics.parse(node) for node in chosen]
+    return measure.scoring(models.parse(model), noises.parse(noise), parsed, size, ensemble)
 
 
 def train_step(context: Context, cell: Mapping[str, Any], state: State, epochs: int) -> State:
@@ -80,6 +82,7 @@ def score_step(
     cell: Mapping[str, Any],
     weights: Mapping[str, np.ndarray] | None,
     noise: Mapping[str, Any],
+    ensemble: int,
     chosen: tuple[Mapping[str, Any], ...],
 ) -> Score:
     """A cell's denoiser under one test noise, its null keys tuned on validation images first.
@@ -93,7 +96,7 @@ def score_step(
     model = fit_to_validation(subject.model, data, test_noise)
     network = network_of(replace(subject, model=model), data.test.shape[-1], weights)
     device = subject.train.device if subject.train else "cpu"
-    found = score(network, data, test_noise, [metrics.parse(node) for node in chosen], device)
+    found = score(network, data, test_noise, [metrics.parse(node) for node in chosen], device, ensemble)
     if not subject.model.fits:
         return found
     assumed = f", treated as {model.assumes.capitalize()}" if model.assumes not in ("", test_noise.name) else ""

@@ -10,8 +10,9 @@ from bench.core.lazy import pandas
 from bench.core.words import counted
 from bench.metrics import Measure
 from bench.results.names import contender_names, crossed, short_noises
+from bench.results.noise_tests import NoiseTest
 from bench.results.ranking import Ranking, counted_text, disputes, rank
-from bench.results.records import Contender, NoiseTest
+from bench.results.records import Contender
 from bench.results.statistics import Interval
 from bench.results.summary import Summary
 
