@@ -8,7 +8,8 @@ import numpy as np
 from bench.report.figures import Column, Sheet
 from bench.results.files import DamagedResult
 from bench.results.names import contender_names, short_noises
-from bench.results.records import Contender, NoiseTest, RunPlan
+from bench.results.noise_tests import NoiseTest
+from bench.results.records import Contender, RunPlan
 from bench.results.store import SAMPLES_VERSION, CellStore, Store
 
 ROWS_SHOWN = 4  # test images per samples figure

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from bench.core.labels import Label, shortened
-from bench.results.records import Contender, NoiseTest, PlannedCell, setting, title
+from bench.results.noise_tests import NoiseTest
+from bench.results.records import Contender, PlannedCell, setting, title
 from bench.results.summary import Summary
 
 

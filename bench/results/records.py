@@ -9,16 +9,14 @@ from typing import Any, Literal
 from bench.core.labels import Label
 from bench.datasets import Notes
 from bench.metrics import Average, Measure
-from bench.noises import Noise, noises
 from bench.results.metrics import StoredMetric
+from bench.results.noise_tests import PROTOCOL, NoiseTest
 from bench.spec import Experiment, Train
 from bench.spec.cells import LATER, Cell, Work
-from bench.spec.protocol import fingerprint, score_id
 from bench.training.state import Epoch
 
 LEADING = "psnr"
 NONE = Notes()
-PROTOCOL = ("clip", "quantize", "fresh")  # keys of a noise that belong to the protocol, not to what is compared
 
 
 @dataclass(frozen=True)
@@ -106,73 +104,11 @@ def setting_value(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class NoiseTest:
-    """A test noise of a run.
-
-    id: under which its scores are stored. match: its label without what belongs to the protocol.
-    level: the value of the noise's level key; None, and level_key empty, where it has none or draws one for each image.
-    protocol: the fingerprint of its scores.
-    """
-
-    id: str
-    label: Label
-    match: str
-    protocol: Mapping[str, Any] = field(compare=False, repr=False)
-    level: float | None = None
-    level_key: str = ""
-
-    @classmethod
-    def of(cls, noise: Noise, data: Mapping[str, Any]) -> "NoiseTest":
-        """What a noise is as a test on such data."""
-        return cls(
-            id=score_id(noise, data),
-            label=Label.parse(noise.label()),
-            match=noise.label(without=PROTOCOL),
-            protocol=fingerprint(noise, data),
-            level=noise.level_value,
-            level_key="" if noise.level_value is None else noise.level,
-        )
-
-    @classmethod
-    def from_node(cls, node: Mapping[str, Any]) -> "NoiseTest":
-        """What `node()` gave; older folders lack the level."""
-        label = Label.parse(node["label"])
-        level = node["level"] if "level" in node else _level_of(label)
-        found = level or {"key": "", "value": None}
-        return cls(node["id"], label, node["match"], node["protocol"], found["value"], found["key"])
-
-    def node(self) -> dict[str, Any]:
-        """This as plain JSON values."""
-        level = None if self.level is None else {"key": self.level_key, "value": self.level}
-        return {
-            "id": self.id,
-            "label": str(self.label),
-            "match": self.match,
-            "protocol": dict(self.protocol),
-            "level": level,
-        }
-
-    @property
-    def family(self) -> Label:
-        """The noise whatever its level: tests of one family differ in nothing else."""
-        params = tuple(pair for pair in self.label.params if pair[0] != self.level_key)
-        return Label(self.label.name, params, self.label.rest)
-
-
-def _level_of(label: Label) -> dict[str, Any] | None:
-    """The level in a label, for folders written before plans held it."""
-    key = noises[label.name].level if label.name in noises else ""
-    try:
-        return {"key": key, "value": float(dict(label.params)[key])}
-    except (KeyError, ValueError):
-        return None
-
-
-@dataclass(frozen=True)
 class PlannedCell:
     """A cell of a run and the tests it is scored on.
 
     match: its training noise without what belongs to the protocol. recipe: the settings that its model's recipe gives.
+    assumes: the noise that its model takes every other for; empty for most.
     """
 
     id: str
@@ -181,6 +117,7 @@ class PlannedCell:
     match: str
     tests: tuple[NoiseTest, ...]
     recipe: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    assumes: str = ""
 
     @classmethod
     def of(cls, work: Work, varied: Sequence[str]) -> "PlannedCell":
@@ -193,6 +130,7 @@ class PlannedCell:
             match=cell.noise.label(without=PROTOCOL) if cell.noise else "",
             tests=tuple(NoiseTest.of(noise, cell.data) for noise in work.tests),
             recipe={key: cell.train.node()[key] for key in cell.recipe} if cell.train else {},
+            assumes=cell.model.assumes,
         )
 
     @classmethod
@@ -208,6 +146,7 @@ class PlannedCell:
             match=node["match"],
             tests=tuple(NoiseTest.from_node(test) for test in node["tests"]),
             recipe=node.get("recipe", {}),
+            assumes=node.get("assumes", ""),
         )
 
     def node(self) -> dict[str, Any]:
@@ -225,6 +164,7 @@ class PlannedCell:
             "match": self.match,
             "tests": [test.node() for test in self.tests],
             **({"recipe": dict(self.recipe)} if self.recipe else {}),
+            **({"assumes": self.assumes} if self.assumes else {}),
         }
 
 
@@ -345,6 +285,7 @@ class ResultRow:
 
     state: `scored`, `failed` (error says why), or `open`: still to be run.
     averages: over the test images, by metric column. fitted: the denoiser with what was chosen on validation images.
+    diagnostics: what was found out about a network when its training was finished, by name.
     """
 
     cell: PlannedCell
@@ -360,6 +301,7 @@ class ResultRow:
     latency_ms: float | None = None
     chosen_lr: float | None = None
     fitted: str = ""
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def contender(self) -> Contender:
