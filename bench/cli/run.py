@@ -18,6 +18,7 @@ from bench.core.plugins import load_plugins
 from bench.core.words import counted
 from bench.results.files import NotWritable, check_writable
 from bench.results.records import RunPlan
+from bench.results.remarks import collapse
 from bench.results.revisions import made_before
 from bench.results.store import Store
 from bench.results.strays import left_out, strays
@@ -100,6 +101,9 @@ def _followed(
             display.expected = forecast.expected(experiment, event.left, forecast.remembered(), event.workers)
             store.describe_environment(machine.environment(), load_plugins(files).plugins)
             ended = _Ended(ran=True)
+        if isinstance(event, events.Collapsed):
+            name = display.names[event.work.cell.id]
+            click.echo(f"Warning: {name}: {collapse(event.diagnostics)}", err=True)
         if isinstance(event, events.Failed):
             ended = ended._replace(failed=True, fault=ended.fault or event.error)
         display.show(event)

@@ -112,6 +112,7 @@ class PlannedCell:
     """A cell of a run and the tests it is scored on, with one ensemble: one with two of them is there twice.
 
     match: its training noise without what belongs to the protocol. recipe: the settings that its model's recipe gives.
+    assumes: the noise that its model takes every other for; empty for most.
     """
 
     id: str
@@ -121,6 +122,7 @@ class PlannedCell:
     tests: tuple[NoiseTest, ...]
     recipe: Mapping[str, Any] = field(default_factory=dict, hash=False)
     ensemble: int = 1
+    assumes: str = ""
 
     @classmethod
     def of(cls, work: Work, varied: Sequence[str], ensemble: int = 1) -> "PlannedCell":
@@ -134,6 +136,7 @@ class PlannedCell:
             tests=tuple(NoiseTest.of(test.noise, cell.data) for test in work.tests if test.ensemble == ensemble),
             recipe={key: cell.train.node()[key] for key in cell.recipe} if cell.train else {},
             ensemble=ensemble,
+            assumes=cell.model.assumes,
         )
 
     @classmethod
@@ -150,6 +153,7 @@ class PlannedCell:
             tests=tuple(NoiseTest.from_node(test) for test in node["tests"]),
             recipe=node.get("recipe", {}),
             ensemble=node.get(ENSEMBLE, 1),
+            assumes=node.get("assumes", ""),
         )
 
     def node(self) -> dict[str, Any]:
@@ -168,6 +172,7 @@ class PlannedCell:
             "tests": [test.node() for test in self.tests],
             **({"recipe": dict(self.recipe)} if self.recipe else {}),
             **({ENSEMBLE: self.ensemble} if self.ensemble > 1 else {}),
+            **({"assumes": self.assumes} if self.assumes else {}),
         }
 
 
@@ -307,6 +312,7 @@ class ResultRow:
 
     state: `scored`, `failed` (error says why), or `open`: still to be run.
     averages: over the test images, by metric column. fitted: the denoiser with what was chosen on validation images.
+    diagnostics: what was found out about a network when its training was finished, by name.
     """
 
     cell: PlannedCell
@@ -322,6 +328,7 @@ class ResultRow:
     latency_ms: float | None = None
     chosen_lr: float | None = None
     fitted: str = ""
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def contender(self) -> Contender:

@@ -20,7 +20,7 @@ def read_rows(store: Store, plan: RunPlan, keep: bool = False) -> list[ResultRow
 def _of_cell(folder: CellStore, cell: PlannedCell, metrics: Sequence[Measure], keep: bool) -> Iterator[ResultRow]:
     record = folder.record() or {}
     facts: dict[str, Any] = {key: record.get(key) for key in ("parameters", "macs", "train_seconds")}
-    facts["chosen_lr"] = record.get("lr")
+    facts |= {"chosen_lr": record.get("lr"), "diagnostics": record.get("diagnostics", {})}
     if facts["macs"]:
         facts["macs"] *= cell.ensemble
     for test in cell.tests:

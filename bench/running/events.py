@@ -50,6 +50,14 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class Collapsed:
+    """A cell is trained and has learnt nothing. diagnostics: what was found out about it."""
+
+    work: Work
+    diagnostics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Scored:
     """A test of a cell is stored.
 
@@ -80,4 +88,4 @@ class Failed:
     error: Exception | None = None
 
 
-Event = Started | Begun | Trained | Scored | Done | Failed
+Event = Started | Begun | Trained | Collapsed | Scored | Done | Failed

@@ -9,8 +9,9 @@ from typing import Any
 from bench.core.errors import BenchError
 from bench.core.words import counted
 from bench.models import ClosedForm
+from bench.results.remarks import collapsed
 from bench.results.store import CellStore
-from bench.running.events import Begun, Event, Scored, Trained
+from bench.running.events import Begun, Collapsed, Event, Scored, Trained
 from bench.running.pending import Pending
 from bench.running.pools import Unit, WorkerDied
 from bench.spec import Experiment
@@ -18,7 +19,7 @@ from bench.spec.cells import Cell, Work
 from bench.training.complexity import Complexity
 from bench.training.state import Epoch, State
 from bench.training.train import Diverged, finished
-from bench.training.units import Context, score_step, solve_step, train_step
+from bench.training.units import Context, diagnose_step, score_step, solve_step, train_step
 
 STEP_SECONDS = 3.0  # how long one unit of training should take: what an interruption may lose, how often progress shows
 SAVING_SHARE = 40  # a unit takes at least this many times as long as saving its state
@@ -80,9 +81,18 @@ class CellRun:
         elif isinstance(cell.model, ClosedForm):
             state, seconds = yield Unit(solve_step, (self.context, cell.node()))
             self.folder.finish(cell, state, {**facts, "train_seconds": seconds})
+        elif cell.train:
+            yield from self._finish((yield from self._training(cell, self.folder)), facts)
         else:
-            state = (yield from self._training(cell, self.folder)) if cell.train else None
-            self.folder.finish(cell, state, facts)
+            self.folder.finish(cell, None, facts)
+
+    def _finish(self, state: State, facts: Mapping[str, Any]) -> Steps:
+        """Store a training that is over with what is found out about its network, and say so if it learnt nothing."""
+        cell = self.work.cell
+        found = yield Unit(diagnose_step, (self.context, cell.node(), state.kept))
+        self.folder.finish(cell, state, {**facts, "diagnostics": found})
+        if collapsed(found):
+            yield Collapsed(self.work, found)
 
     def _facts(self) -> dict[str, Any]:
         """What a cell's marker holds of its surroundings. Raises CellFailed for a model that can't be built."""
@@ -118,7 +128,7 @@ class CellRun:
             raise CellFailed(f"every learning rate failed: {tried[0]['error']}")
         best = min(done, key=lambda trial: trial["validation_loss"])
         spent = {"lr": best["lr"], "search": tried, "train_seconds": sum(trial["seconds"] for trial in done)}
-        self.folder.finish(self.work.cell, self.folder.beside(best["cell"]).last_state(), {**facts, **spent})
+        yield from self._finish(self.folder.beside(best["cell"]).last_state(), {**facts, **spent})
 
     def _training(self, cell: Cell, folder: CellStore) -> Generator[Unit | Event, Any, State]:
         """The last state of the cell, or of one trial of its search; the ones before it are saved to go on from."""

@@ -15,7 +15,7 @@ from bench.metrics import metrics
 from bench.models import models
 from bench.noises import noises
 from bench.spec.cells import Cell
-from bench.training import closed_form, complexity, measure, train
+from bench.training import closed_form, complexity, diagnose, measure, train
 from bench.training.complexity import Complexity
 from bench.training.costs import Cost
 from bench.training.score import Score, fit_to_validation, network_of, score
@@ -77,6 +77,12 @@ def solve_step(context: Context, cell: Mapping[str, Any]) -> tuple[State, float]
     return closed_form.solve(Cell.from_node(cell), data)
 
 
+def diagnose_step(context: Context, cell: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """What is found out about a cell's network, trained to these weights."""
+    data = context.data()
+    return diagnose.diagnose(Cell.from_node(cell), data, weights)
+
+
 def score_step(
     context: Context,
     cell: Mapping[str, Any],
@@ -97,10 +103,7 @@ def score_step(
     network = network_of(replace(subject, model=model), data.test.shape[-1], weights)
     device = subject.train.device if subject.train else "cpu"
     found = score(network, data, test_noise, [metrics.parse(node) for node in chosen], device, ensemble)
-    if not subject.model.fits:
-        return found
-    assumed = f", treated as {model.assumes.capitalize()}" if model.assumes not in ("", test_noise.name) else ""
-    return replace(found, fitted=model.label() + assumed)
+    return replace(found, fitted=model.label()) if subject.model.fits else found
 
 
 @lru_cache(maxsize=2)
