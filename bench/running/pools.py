@@ -135,6 +135,8 @@ class Processes:
                     memory_limit=None,  # Dask's own would end processes that the system still has room for
                     dashboard_address="127.0.0.1:0",  # any free port: Dask warns where its own is taken
                     scheduler_kwargs={"dashboard": False},
+                    # Without keys of its own the scheduler would run whatever any user of this machine sends it.
+                    security=distributed.Security.temporary(),
                     silence_logs=logging.CRITICAL,
                 )
                 self.client = distributed.Client(self.cluster)

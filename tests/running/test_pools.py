@@ -49,6 +49,29 @@ def test_processes_give_each_result_with_its_tag(processes: Processes) -> None:
     assert isinstance(outcomes[6][1], ValueError)
 
 
+@pytest.mark.parametrize("part", ["scheduler", "worker", "nanny"])
+@pytest.mark.parametrize("keys", [None, "its own"])
+def test_no_other_client_is_let_in(processes: Processes, part: str, keys: str | None) -> None:
+    """Whoever can reach the ports of a run, as any user of the machine can, may send it nothing."""
+    import distributed
+    from distributed.core import connect
+
+    nanny = next(iter(processes.cluster.workers.values()))
+    address = {"scheduler": processes.cluster.scheduler_address, "worker": nanny.worker_address, "nanny": nanny.address}
+    place = address[part].partition("://")[2]
+    other = distributed.Security.temporary() if keys else distributed.Security()
+
+    async def ask() -> None:
+        stream = await connect(
+            ("tls://" if keys else "tcp://") + place, timeout=5, **other.get_connection_args("worker")
+        )
+        await stream.write({"op": "identity", "reply": True})
+        await stream.read()
+
+    with pytest.raises(OSError):
+        processes.client.sync(ask)
+
+
 @pytest.mark.long
 def test_a_process_that_dies_is_a_reason_and_is_replaced(processes: Processes) -> None:
     """None but the cause is blamed, however many run beside it or wait behind it."""
