@@ -29,9 +29,9 @@ def holder(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_who_holds_a_folder_is_named(holder: "subprocess.Popen[str]", tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match=f"process {holder.pid} on {platform.node()} has run a spec there since 20"):
-        with held(tmp_path):
-            pass
+    said = f"process {holder.pid} on {platform.node()} has run a spec there since 20"
+    with pytest.raises(BenchError, match=said), held(tmp_path):
+        pass
 
 
 def test_a_holder_that_is_killed_holds_nothing(holder: "subprocess.Popen[str]", tmp_path: Path) -> None:
