@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from bench.cli import completion
+from bench.core import interrupts
 from bench.core.errors import BenchError, DataError, nearest, unknown
 from bench.core.lazy import Lazy
 from bench.core.plugins import SKIPPED
@@ -31,7 +32,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 KINDS = ("noises", "models", "datasets", "metrics")
 INTERNAL = 70  # what sysexits.h calls an internal software error
-INTERRUPTED = 130
+SIGNALLED = 128  # and the number of a signal, as shells have it
 
 
 class Group(click.Group):
@@ -50,11 +51,11 @@ class Group(click.Group):
         except BenchError as error:
             click.echo(f"Error: {error}", err=True)
             context.exit(error.exit_code)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             click.echo(
                 "Interrupted: everything that was finished is kept; the same command goes on from there.", err=True
             )
-            context.exit(INTERRUPTED)
+            context.exit(SIGNALLED + getattr(error, "number", signal.SIGINT))
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -392,8 +393,9 @@ def entry() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that lacks a plus-minus sign is no reason to fail.
             stream.reconfigure(errors="replace")
+    interrupts.heed()
     try:
         main(prog_name="bench")
     finally:
         # The work is over and its end has been told: a second Ctrl-C has nothing left to interrupt.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        interrupts.ignore()

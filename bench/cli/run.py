@@ -17,6 +17,7 @@ from bench.core import machine
 from bench.core.plugins import load_plugins
 from bench.core.words import counted
 from bench.results.files import NotWritable, check_writable
+from bench.results.lock import held
 from bench.results.records import RunPlan
 from bench.results.remarks import collapse
 from bench.results.revisions import made_before
@@ -56,14 +57,17 @@ def run(
     planned = RunPlan.of(as_run(experiment, works), works, chosen.stand_in_for, notes, digests)
     if store.earlier() is None:
         check_writable(store.root)
-    store.begin(as_run(chosen.asked, works).node(), planned)
-    store.name_images(names)
-    with Display(details, planned.distinct) as display:
-        ended = _followed(engine.run(experiment, works, store, workers, files), display, experiment, store, files)
-    if not ended.ran:
-        details.print(f"nothing to run: {_finished(len(works), experiment.name)}")
-    if not _shown(store, (screen, details), ended.ran, figures, ended.failed):
-        return 1
+    with held(store.root) as note:
+        if note:
+            screen.print(note)
+        store.begin(as_run(chosen.asked, works).node(), planned)
+        store.name_images(names)
+        with Display(details, planned.distinct) as display:
+            ended = _followed(engine.run(experiment, works, store, workers, files), display, experiment, store, files)
+        if not ended.ran:
+            details.print(f"nothing to run: {_finished(len(works), experiment.name)}")
+        if not _shown(store, (screen, details), ended.ran, figures, ended.failed):
+            return 1
     if chosen.stand_in_for:
         screen.print(
             f"\nSTAND-IN IMAGES: these numbers are for {experiment.dataset.label()}, not {chosen.stand_in_for}.",
