@@ -26,6 +26,8 @@ DOORS = {"bench", "bench.errors", "bench.__main__"}  # the only modules outside 
 WRITERS = {
     "bench.results.files": "files that are whole or not there",
     "bench.results.store": "results, by way of bench.results.files",
+    "bench.results.lock": "who holds a results folder",
+    "bench.running.sockets": "a folder for sockets, while a run lasts",
     "bench.datasets.cache": "arrays built once",
     "bench.datasets.download": "archives",
     "bench.datasets.cifar10": "an archive unpacked into the cache for a moment",
@@ -33,6 +35,7 @@ WRITERS = {
 # Who may ask bench.results.files to write: the store for results, commands for what the user named on the command line.
 ASKING = {
     "bench.cli.data",
+    "bench.results.lock",
     "bench.results.store",
     "bench.cli.run",
     "bench.cli.plan",

@@ -4,20 +4,18 @@ import contextlib
 import ctypes
 import logging
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing import forkserver, resource_tracker, util
-from pathlib import Path
+from multiprocessing import forkserver, resource_tracker
 from typing import Any, NamedTuple, Protocol
 
 from bench.core import interrupts
 from bench.core.errors import BenchError
 from bench.core.lazy import Lazy
+from bench.running import sockets
 
 asyncio = Lazy("asyncio")
 dask = Lazy("dask")
@@ -39,9 +37,6 @@ ALONE = {
     "PYTHONSAFEPATH": "1",  # or a file in the current folder, called random.py, would be imported in place of Python's
 }
 FILES, FILES_EACH = 32, 12  # that a pool has open in this process, and for each of its own; 22 and 11 were measured
-SOCKETS = "noise-bench-"  # how the folder of a run's sockets is called, before the number of its process
-LONGEST_TMPDIR = 40  # characters; the name of a socket, two folders further in, may have 107 in all
-AFTER_MULTIPROCESSING = -101  # when its folder is removed at the end of a process; multiprocessing's own goes at -100
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # what glibc's mallopt calls them
 SETTINGS = {
     "distributed.worker.multiprocessing-method": "forkserver" if COPIED else "spawn",
@@ -241,7 +236,7 @@ def keep_memory() -> None:
 def _start_server() -> None:
     """Start the fork server: workers are forks of it, share the memory of its libraries and start at once."""
     with _alone():
-        _place_sockets()
+        sockets.place()
         forkserver.set_forkserver_preload(SHARED)
         forkserver.ensure_running()
 
@@ -259,26 +254,6 @@ def _alone() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _place_sockets() -> None:
-    """Give multiprocessing's sockets a folder named after this process, and remove those of runs that were killed.
-
-    It lies in /tmp where the folder for temporary files has too long a name.
-    """
-    place = tempfile.gettempdir()
-    if len(place) > LONGEST_TMPDIR and os.access("/tmp", os.W_OK):
-        place = "/tmp"
-    for left in Path(place).glob(f"{SOCKETS}*"):
-        owner = left.name.removeprefix(SOCKETS).partition("-")[0]
-        if owner.isdigit() and not Path("/proc", owner).exists():
-            shutil.rmtree(left, ignore_errors=True)  # another user's stays
-    usual, tempfile.tempdir = tempfile.tempdir, tempfile.mkdtemp(prefix=f"{SOCKETS}{os.getpid()}-", dir=place)
-    try:
-        util.get_temp_dir()  # chosen once and for all
-        util.Finalize(None, shutil.rmtree, (tempfile.tempdir, True), exitpriority=AFTER_MULTIPROCESSING)
-    finally:
-        tempfile.tempdir = usual
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.running import pools, steps
+from bench.running import pools, sockets, steps
 from bench.running.pools import Inline, Processes, Unit
 from bench.training.state import State
 from tests.helpers.cli import environment
@@ -208,13 +208,13 @@ def test_a_long_name_of_the_folder_for_temporary_files_is_no_obstacle(tmp_path: 
 @POSIX
 @POSIX
 def test_what_a_killed_run_left_is_removed_by_the_next_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(pools.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(pools.util, "get_temp_dir", lambda: "")
+    monkeypatch.setattr(sockets.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(sockets.util, "get_temp_dir", lambda: "")
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     for name in (f"noise-bench-{ended.pid}-x", f"noise-bench-{os.getpid()}-x", "noise-bench-figures"):
         (tmp_path / name / "pymp-y").mkdir(parents=True)
-    pools._place_sockets()
+    sockets.place.__wrapped__()
     names = {path.name for path in tmp_path.iterdir()}
     assert {f"noise-bench-{os.getpid()}-x", "noise-bench-figures"} < names and len(names) == 3
 
