@@ -34,17 +34,20 @@ def denoise(
     named: tuple[str, str],
     output: Path | None,
     clean: Path | None,
+    ensemble: int | None,
     force: bool,
     plugins: tuple[str, ...],
 ) -> int:
     """Write pictures without their noise. named: model and noise, to find a cell in a results folder.
+
+    ensemble: how many flips and rotations to average over; None for as many as it was scored with.
 
     Exit code 0, or 3 where one of several pictures can't be read or written.
     """
     plugin_files(plugins)
     jobs = jobs_of(images, output, clean, force)
     first = _read(jobs[0].source) if len(jobs) == 1 else None
-    chosen = find(trained, *named)
+    chosen = find(trained, *named, ensemble)
     denoiser = Denoiser.of(chosen)
     console().print(f"{chosen.label}\n{NOTE}")
     for folder in filter(Path.is_dir, images):

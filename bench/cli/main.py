@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from bench.cli import completion
+from bench.core import interrupts
 from bench.core.errors import BenchError, DataError, nearest, unknown
 from bench.core.lazy import Lazy
 from bench.core.plugins import SKIPPED
@@ -31,7 +32,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 KINDS = ("noises", "models", "datasets", "metrics")
 INTERNAL = 70  # what sysexits.h calls an internal software error
-INTERRUPTED = 130
+SIGNALLED = 128  # and the number of a signal, as shells have it
 
 
 class Group(click.Group):
@@ -50,11 +51,11 @@ class Group(click.Group):
         except BenchError as error:
             click.echo(f"Error: {error}", err=True)
             context.exit(error.exit_code)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             click.echo(
                 "Interrupted: everything that was finished is kept; the same command goes on from there.", err=True
             )
-            context.exit(INTERRUPTED)
+            context.exit(SIGNALLED + getattr(error, "number", signal.SIGINT))
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -209,11 +210,18 @@ def plan(
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--without",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Leave out the test images that FILE names, a name a line or a CSV with a column `test`, and write to "
+    "FOLDER/without-FILE.",
+)
 @quiet_option
 @plugin_options
-def report(folder: Path, plugins: tuple[str, ...], quiet: bool) -> None:
+def report(folder: Path, without: Path | None, plugins: tuple[str, ...], quiet: bool) -> None:
     """Rebuild tables, figures and report.html of a results FOLDER from what is stored."""
-    results_command.report(folder, plugins, quiet)
+    results_command.report(folder, plugins, quiet, without)
 
 
 @main.command("open")
@@ -349,6 +357,11 @@ def data(
     type=click.Path(path_type=Path),
     help="The picture without noise, or a folder of them: print PSNR and SSIM, and write all side by side.",
 )
+@click.option(
+    "--ensemble",
+    type=click.Choice(["1", "8"]),
+    help="Average over the 8 flips and rotations of the picture, or 1. Default: as it was scored.",
+)
 @click.option("--force", is_flag=True, help="Overwrite existing pictures.")
 @plugin_options
 def denoise(
@@ -358,11 +371,13 @@ def denoise(
     noise: str,
     output: Path | None,
     clean: Path | None,
+    ensemble: str | None,
     force: bool,
     plugins: tuple[str, ...],
 ) -> None:
     """Remove the noise from pictures, or folders of them, with a trained model."""
-    sys.exit(denoise_command.denoise(images, trained, (model, noise), output, clean, force, plugins))
+    count = int(ensemble) if ensemble else None
+    sys.exit(denoise_command.denoise(images, trained, (model, noise), output, clean, count, force, plugins))
 
 
 @main.command()
@@ -378,8 +393,9 @@ def entry() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that lacks a plus-minus sign is no reason to fail.
             stream.reconfigure(errors="replace")
+    interrupts.heed()
     try:
         main(prog_name="bench")
     finally:
         # The work is over and its end has been told: a second Ctrl-C has nothing left to interrupt.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        interrupts.ignore()

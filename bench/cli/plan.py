@@ -113,13 +113,14 @@ def _remarks(experiment: spec.Experiment) -> Iterator[str]:
 def _planned(work: Work, varied: Sequence[str], state: str) -> dict[str, str]:
     """A row of the plan."""
     contender, seed = Contender.of(work.cell, varied), work.cell.seed
+    averaged = sum(test.ensemble > 1 for test in work.tests)
     return {
         "cell": work.cell.id,
         "model": contender.title,
         "trained on": str(contender.train_noise or ""),
         "seed": "" if seed is None else str(seed),
         **{key: "" if value is None else setting(value) for key, value in contender.settings},
-        "tests": str(len(work.tests)),
+        "tests": str(len(work.tests)) + (f", {averaged} by ensemble" if averaged else ""),
         "state": state,
     }
 

@@ -29,7 +29,7 @@ from bench.results.records import PlannedCell
 from bench.running.events import Begun, Done, Event, Failed, Scored, Started, Trained
 from bench.running.forecast import Expected
 from bench.running.pending import Pending
-from bench.spec.cells import Work
+from bench.spec.cells import Scoring, Work
 
 LINE_SECONDS = 10.0  # off a terminal, a cell in training says where it is this often
 ROOMY = 100  # columns of a terminal from which on bars are wide
@@ -203,14 +203,16 @@ class Display:
         under_way = sum(self.expected.busy[key] * cell.share for key, cell in self.running.items())
         return self.expected.left(self.behind + under_way, time.monotonic() - self.started)
 
-    def _scored(self, work: Work, test: str, means: Mapping[str, float]) -> None:
+    def _scored(self, work: Work, test: Scoring, means: Mapping[str, float]) -> None:
         cell = self.running[work.cell.id]
         self.tested += 1
         cell.tested, cell.speed = cell.tested + 1, 0.0
         tests = len(cell.left.work.tests)
         done = cell.done if cell.left.epochs else cell.tested
         self.live.update(cell.bar, completed=done, count=f"{cell.tested}/{tests} tests", speed="")
-        on = "" if work.cell.noise and test == work.cell.noise.label() else f", tested on {self.tests.get(test, test)}"
+        label = test.noise.label()
+        on = "" if test.noise == work.cell.noise else f", tested on {self.tests.get(label, label)}"
+        on += f", ensemble of {test.ensemble}" if test.ensemble > 1 else ""
         found = ", ".join(f"{key} {'perfect' if math.isinf(mean) else f'{mean:.4g}'}" for key, mean in means.items())
         self._line(f"scored {self._name(work)}{on}: {found}")
 

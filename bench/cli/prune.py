@@ -10,6 +10,7 @@ from bench.cli.catalogue import plugin_files
 from bench.cli.terminal import console, show_table
 from bench.core.errors import BenchError, SpecError
 from bench.core.words import counted
+from bench.results.lock import held
 from bench.results.store import Store
 from bench.results.strays import strays
 from bench.results.taken import taken
@@ -36,6 +37,7 @@ def prune(folder: Path, yes: bool, plugins: tuple[str, ...]) -> None:
         if not sys.stdin.isatty():
             raise SpecError(f"{what}: not removed, since there is nobody to ask here; --yes removes them")
         click.confirm(f"Remove {what}? They can't be brought back", abort=True)
-    for one in found:
-        store.remove(one.id)
+    with held(folder):
+        for one in found:
+            store.remove(one.id)
     screen.print(f"removed {what}")

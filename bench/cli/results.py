@@ -24,18 +24,22 @@ from bench.results.files import write
 from bench.results.readable import for_readers, to_markdown
 from bench.results.revisions import outdated_cells
 from bench.results.store import Store
+from bench.results.without import LeftOut, left_out
 
 STATES = {"failed": "failed", "open": "still to be run"}  # of rows without a result
 LISTED = 6  # test noises whose best stands in the first line
 
 
-def report(folder: Path, plugins: tuple[str, ...], quiet: bool = False) -> None:
-    """Rebuild everything that is derived."""
+def report(folder: Path, plugins: tuple[str, ...], quiet: bool = False, without: Path | None = None) -> None:
+    """Rebuild everything that is derived. without: a file that names test images, to do so without them elsewhere."""
     plugin_files(plugins)
     store = Store(folder)
     screen = console()
-    found = rebuilt(store, console(quiet))
-    if note := outdated_cells(store, found.plan):
+    if without:
+        store, found = _rebuilt_without(store, left_out(store, without), console(quiet))
+    else:
+        found = rebuilt(store, console(quiet))
+    if note := outdated_cells(Store(folder), found.plan):
         screen.print(note, style="bold")
     print_summary(screen, found, quiet)
     screen.print(written(store))
@@ -95,6 +99,14 @@ def rebuilt(store: Store, screen: Console, force: bool = True, draw: bool = True
     drawing = Drawing(screen)
     try:
         return rebuild.rebuild(store, force, draw, drawing)
+    finally:
+        drawing.close()
+
+
+def _rebuilt_without(store: Store, without: LeftOut, screen: Console) -> tuple[Store, Results]:
+    drawing = Drawing(screen)
+    try:
+        return rebuild.rebuild_without(store, without, drawing)
     finally:
         drawing.close()
 

@@ -17,7 +17,9 @@ from bench.core import machine
 from bench.core.plugins import load_plugins
 from bench.core.words import counted
 from bench.results.files import NotWritable, check_writable
+from bench.results.lock import held
 from bench.results.records import RunPlan
+from bench.results.remarks import collapse
 from bench.results.revisions import made_before
 from bench.results.store import Store
 from bench.results.strays import left_out, strays
@@ -50,17 +52,22 @@ def run(
     for note in filter(None, (*made_before(works, store), *able.notes(experiment, works, store), outside)):
         screen.print(note)
     with experiment.at_dataset():
-        notes = experiment.dataset.notes()
-    planned = RunPlan.of(as_run(experiment, works), works, chosen.stand_in_for, notes)
+        notes, digests = experiment.dataset.notes(), experiment.dataset.digests()
+        names = experiment.dataset.test_names()
+    planned = RunPlan.of(as_run(experiment, works), works, chosen.stand_in_for, notes, digests)
     if store.earlier() is None:
         check_writable(store.root)
-    store.begin(as_run(chosen.asked, works).node(), planned)
-    with Display(details, planned.cells) as display:
-        ended = _followed(engine.run(experiment, works, store, workers, files), display, experiment, store, files)
-    if not ended.ran:
-        details.print(f"nothing to run: {_finished(len(works), experiment.name)}")
-    if not _shown(store, (screen, details), ended.ran, figures, ended.failed):
-        return 1
+    with held(store.root) as note:
+        if note:
+            screen.print(note)
+        store.begin(as_run(chosen.asked, works).node(), planned)
+        store.name_images(names)
+        with Display(details, planned.distinct) as display:
+            ended = _followed(engine.run(experiment, works, store, workers, files), display, experiment, store, files)
+        if not ended.ran:
+            details.print(f"nothing to run: {_finished(len(works), experiment.name)}")
+        if not _shown(store, (screen, details), ended.ran, figures, ended.failed):
+            return 1
     if chosen.stand_in_for:
         screen.print(
             f"\nSTAND-IN IMAGES: these numbers are for {experiment.dataset.label()}, not {chosen.stand_in_for}.",
@@ -98,6 +105,9 @@ def _followed(
             display.expected = forecast.expected(experiment, event.left, forecast.remembered(), event.workers)
             store.describe_environment(machine.environment(), load_plugins(files).plugins)
             ended = _Ended(ran=True)
+        if isinstance(event, events.Collapsed):
+            name = display.names[event.work.cell.id]
+            click.echo(f"Warning: {name}: {collapse(event.diagnostics)}", err=True)
         if isinstance(event, events.Failed):
             ended = ended._replace(failed=True, fault=ended.fault or event.error)
         display.show(event)

@@ -11,6 +11,7 @@ from bench.core.lazy import functional, nn, torch
 from bench.core.pictures import Picture
 from bench.models.base import layers
 from bench.spec.cells import Cell
+from bench.training.ensemble import restore
 from bench.training.score import network_of
 
 TILE = 512  # side of a tile for networks that take any size, in pixels
@@ -24,12 +25,13 @@ ALIGNED = 32  # tiles start at multiples of this, so that networks that halve th
 class Denoiser:
     """The network of a stored cell, for pictures of any size.
 
-    size: side of the images it takes, in pixels; TILE if it takes any size.
+    size: side of the images it takes, in pixels; TILE if it takes any size. ensemble: as for `restore`.
     """
 
     cell: Cell
     network: "nn.Module"
     size: int
+    ensemble: int = 1
 
     @classmethod
     def of(cls, trained: Trained) -> "Denoiser":
@@ -43,7 +45,7 @@ class Denoiser:
                 f"{trained.folder.folder}: the weights don't fit model {cell.model.name}, whose code has changed: "
                 f"{str(error).splitlines()[0]} Run its spec again with a raised `revision` of the class"
             ) from None
-        return cls(cell, network.to(memory_format=torch.channels_last), size)
+        return cls(cell, network.to(memory_format=torch.channels_last), size, trained.ensemble)
 
     def pooled(self, picture: Picture) -> list[str]:
         """What averages over each tile in place of the picture; nothing where one tile holds the picture."""
@@ -65,8 +67,8 @@ class Denoiser:
                 for columns in across:
                     part = np.s_[:, rows.start : rows.end, columns.start : columns.end]
                     window = rows.window[:, None] * columns.window
-                    tile = padded[part].unsqueeze(0).contiguous(memory_format=torch.channels_last)
-                    total[part] += self.network(tile)[0].float() * window
+                    tile = restore(self.network, padded[part].unsqueeze(0), self.ensemble)[0]
+                    total[part] += tile.float() * window
                     weight[part] += window
         return (total / weight).clamp(0, 1)[:, : image.shape[1], : image.shape[2]]
 

@@ -26,12 +26,14 @@ class Trained:
 
     cell: without its training noise; its model with what was fitted in place of null.
     label: what it is and what it was trained on, in words. noise: what it is made for; None where that is unknown.
+    ensemble: the smallest with which it was scored, or what was asked for.
     """
 
     folder: CellStore
     cell: Cell
     label: str
     noise: Noise | None = None
+    ensemble: int = 1
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,12 @@ class _Candidate:
         return self.name + (how + " or ".join(self.made_for) if self.made_for else "")
 
 
-def find(path: Path, model: str = "", noise: str = "") -> Trained:
+def find(path: Path, model: str = "", noise: str = "", ensemble: int | None = None) -> Trained:
     """The finished cell that is meant.
 
     path: a cell's folder, or a results folder, of which `model` and `noise` name a cell.
     model, noise: as tables have them, or the name and any of the values: `unet`, `gaussian 0.1`.
+    ensemble: how many flips and rotations to average over; None for as many as it was scored with.
     Raises SpecError with the candidates where several are left, or none; BenchError where nothing is finished.
     """
     found = _finished(path)
@@ -77,14 +80,17 @@ def find(path: Path, model: str = "", noise: str = "") -> Trained:
         more = [f"  and {len(found) - MOST_LISTED} more"] if len(found) > MOST_LISTED else []
         how = "narrow it down with --model and --noise, or name a folder"
         raise SpecError("\n".join([f"{path} holds {len(found)} denoisers like that; {how}:", *listed, *more]))
-    return _loaded(found[0], noise)
+    chosen = _loaded(found[0], noise)
+    count = ensemble or next(iter(chosen.folder.ensembles()), 1)
+    label = f"{chosen.label}; mean over {count} flips and rotations" if count > 1 else chosen.label
+    return dataclasses.replace(chosen, label=label, ensemble=count)
 
 
 def _finished(path: Path) -> list[_Candidate]:
     """The finished cells of a results folder in its plan's order, or the one whose folder it is."""
     store = Store(path)
     is_run = (path / "plan.json").exists()
-    folders = [store.cell(cell.id) for cell in store.plan().cells] if is_run else [CellStore(path)]
+    folders = [store.cell(cell.id) for cell in store.plan().distinct] if is_run else [CellStore(path)]
     found = [_Candidate.of(folder) for folder in folders if folder.finished]
     if not found:
         what = "give a folder like results/NAME/cells/ID, or results/NAME with --model and --noise"

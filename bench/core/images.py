@@ -1,5 +1,7 @@
 """Batches of images: uint8 in storage, float32 in [0, 1] in computations; contact sheets to look at."""
 
+import hashlib
+
 import numpy as np
 
 from bench.core.lazy import torch
@@ -13,6 +15,11 @@ def to_float(images: "torch.Tensor") -> "torch.Tensor":
 def to_uint8(images: "torch.Tensor") -> "torch.Tensor":
     """float32 in [0, 1], clipped and rounded to uint8."""
     return images.clamp(0, 1).mul(255).round_().to(torch.uint8)
+
+
+def digest(pixels: np.ndarray) -> str:
+    """A checksum of an image, uint8 (height, width, channels), whatever file it came from: 32 hexadecimal digits."""
+    return hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest()
 
 
 def contact_sheet(rows: list[np.ndarray], gap: int = 2) -> np.ndarray:

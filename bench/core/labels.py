@@ -38,21 +38,22 @@ class Label:
         return f"{self.name}({shown}){self.rest}" if shown else f"{self.name}{self.rest}"
 
 
-def shortened(labels: Iterable[Label], keep: int = 0) -> dict[Label, Label]:
+def shortened(labels: Iterable[Label], keep: int = 0, always: str = "") -> dict[Label, Label]:
     """Each label without the parameters that all labels of its name share.
 
     >>> labels = [Label.parse("conv(width=8, depth=2)"), Label.parse("conv(width=9, depth=2)")]
     >>> [str(label) for label in shortened(labels).values()]
     ['conv(width=8)', 'conv(width=9)']
 
-    keep: how many leading parameters stay in any case. The results differ from one another wherever the labels do.
+    keep: how many leading parameters stay in any case. always: a parameter that does.
+    The results differ from one another wherever the labels do.
     """
     given = list(dict.fromkeys(labels))
     varying = {name: _varying([label for label in given if label.name == name]) for name in {g.name for g in given}}
     brief = {
         label: Label(
             label.name,
-            tuple(pair for i, pair in enumerate(label.params) if i < keep or pair[0] in varying[label.name]),
+            tuple(pair for i, pair in enumerate(label.params) if i < keep or pair[0] in {always, *varying[label.name]}),
             label.rest,
         )
         for label in given

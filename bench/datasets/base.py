@@ -1,8 +1,10 @@
 """The base of datasets: pools of images, from which train, validation and test are chosen by a fixed shuffle."""
 
+import hashlib
 from bisect import bisect
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Annotated, Any, NamedTuple, Self
@@ -10,7 +12,8 @@ from typing import Annotated, Any, NamedTuple, Self
 import numpy as np
 from annotated_types import Ge, Le, Lt
 
-from bench.core.errors import SpecError
+from bench.core.errors import DataError, SpecError
+from bench.core.images import digest
 from bench.core.registry import Registered, Registry
 from bench.core.rng import permutation
 from bench.core.validation import PERCENT, Meant
@@ -77,6 +80,7 @@ class Source:
     twins: groups of positions in the training pool that show one picture; validation images split off it share none
         with the training images.
     whole: whether all of the validation pool is taken, beside as many training images as are asked for.
+    names: what the images of the test pool are called, in its order; None where their positions do.
     """
 
     identity: Mapping[str, Any]
@@ -88,6 +92,7 @@ class Source:
     caveats: tuple[str, ...] = ()
     twins: tuple[tuple[int, ...], ...] = ()
     whole: bool = False
+    names: Callable[[], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,27 @@ class Dataset(Registered):
         Raises DataError where they are unavailable or unreadable, SpecError where there are too few.
         """
         return Data(**self._entry(self.source()).arrays, label=self.label())
+
+    def digests(self) -> dict[str, str]:
+        """A checksum of the images of each part in their order, by the part: what is seen, wherever it comes from.
+
+        Part of no identity. Builds the cache if need be. Raises as `load` does.
+        """
+        identity = self.identity()
+        known: dict[str, str] | None = cache.recall("digests", identity)
+        if known is None:
+            data = self.load()
+            images = {part: [digest(image.transpose(1, 2, 0)) for image in getattr(data, part)] for part in PARTS}
+            known = {part: hashlib.sha256("".join(each).encode()).hexdigest() for part, each in images.items()}
+            with suppress(DataError):  # what is only read may lie where nothing can be written
+                cache.remember("digests", identity, known)
+        return known
+
+    def test_names(self) -> list[str]:
+        """What each test image is called, in the order of the test images. Raises as `load` does."""
+        source = self.source()
+        names = source.names() if source.names else range(source.test)
+        return [str(names[position]) for position in self._choice(source)["test"]]
 
     def notes(self) -> Notes:
         """What people should know of the images, of these folders even where the cache has the same images of others.

@@ -5,11 +5,11 @@ import os
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 from bench.core.errors import DataError
 from bench.core.lazy import torchvision_datasets
@@ -24,6 +24,8 @@ from bench.datasets.download import Archive, Progress, answering, download, faul
 class Cifar10(Dataset):
     """CIFAR-10: 50,000 + 10,000 photographs of 32x32 pixels, fetched once (170 MB) and verified.
 
+    part: null for all of it, or `exact`, a named list of its images, sorted by class, batch and number: the first 3,000
+        of data_batch_1, the first 1,017 of data_batch_2 to 5, and to test the first 1,000 of test_batch.
     root: a folder that may hold cifar-10-python.tar.gz, or cifar-10-batches-py, which is what it holds; searched before
         NOISE_BENCH_DATA, the cache and the internet.
     Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images; read by torchvision.
@@ -42,12 +44,47 @@ class Cifar10(Dataset):
     )
     batches: ClassVar[str] = "cifar-10-batches-py"  # the folder in the archive
     images: ClassVar[tuple[int, int]] = (50_000, 10_000)
+    exact: ClassVar[tuple[tuple[int, ...], int]] = ((3000, 1017, 1017, 1017, 1017), 1000)  # of each batch, and to test
 
+    part: Literal["exact"] | None = None
     root: str | None = None
 
+    def label(self, without: tuple[str, ...] = ()) -> str:
+        """`cifar10`, with its part."""
+        return f"{self.name}:{self.part}" if self.part else self.name
+
     def source(self) -> Source:
+        train, test = (len(pool) for pool in self._pools())
+        identity = {"sha256": self.archive.sha256, **({"part": self.part} if self.part else {})}
+        names = self._names if self.part else None
+        return Source(identity, train=train, validation=None, test=test, fill=self._fill, names=names)
+
+    def _pools(self) -> tuple[Sequence[int], Sequence[int]]:
+        """The positions of its images among the training and the test images of the archive, in their order there."""
         train, test = self.images
-        return Source({"sha256": self.archive.sha256}, train=train, validation=None, test=test, fill=self._fill)
+        if not self.part:
+            return range(train), range(test)
+        batches, tested = self.exact
+        each = train // len(batches)
+        return [batch * each + i for batch, count in enumerate(batches) for i in range(count)], range(tested)
+
+    def _ordered(self, train: bool, labels: Sequence[int]) -> Sequence[int]:
+        """Those positions in the order of the pool. labels: the class of each image in the archive."""
+        pool = self._pools()[not train]
+        return sorted(pool, key=lambda position: (labels[position], position)) if self.part else pool
+
+    def _names(self) -> list[str]:
+        """What the test images of a part are called: their class, and their position in the archive."""
+        known: list[str] | None = cache.recall("names", self.source().identity)
+        if known is None:
+            with _extracted(self.find()) as folder:
+                known = self._remembered(torchvision_datasets.CIFAR10(folder, train=False, download=False))
+        return known
+
+    def _remembered(self, tests: Any) -> list[str]:
+        names = [f"{tests.classes[tests.targets[i]]}/{i:04d}.png" for i in self._ordered(False, tests.targets)]
+        cache.remember("names", self.source().identity, names)
+        return names
 
     def prepare(self, progress: Progress | None = None) -> None:
         """Fetch and verify the archive, unless the arrays made from it are cached. Raises DataError."""
@@ -112,11 +149,15 @@ class Cifar10(Dataset):
         done: Counter[str] = Counter()
         with _extracted(self.find()) as folder:
             for train in (True, False):
-                pixels = torchvision_datasets.CIFAR10(folder, train=train, download=False).data
+                found = torchvision_datasets.CIFAR10(folder, train=train, download=False)
+                ordered = self._ordered(train, found.targets)
                 for part in ("train", "validation") if train else ("test",):
                     for position, index in enumerate(chosen[part]):
-                        out[part][position], conversions = Picture.from_array(pixels[index]).square(self.size)
+                        pixels = found.data[ordered[index]]
+                        out[part][position], conversions = Picture.from_array(pixels).square(self.size)
                         done.update(conversions)
+                if self.part and not train:
+                    self._remembered(found)
         return done
 
 

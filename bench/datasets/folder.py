@@ -19,7 +19,7 @@ from bench.core.errors import DataError, FieldError, shorten
 from bench.datasets import cache
 from bench.datasets.base import Dataset, Listed, Pixels, Source, datasets
 from bench.datasets.download import Progress
-from bench.datasets.layout import File, absolute, short_name
+from bench.datasets.layout import PART_OF, File, absolute, short_name
 from bench.datasets.pools import Gathering, Pools, twins
 from bench.datasets.survey import Page, Reading
 
@@ -104,6 +104,7 @@ class Folder(Dataset):
             caveats=tuple(pools.caveats),
             twins=repeated,
             whole=whole,
+            names=partial(self._names, pools.test),
         )
 
     def listing(self) -> list[Listed]:
@@ -112,6 +113,15 @@ class Folder(Dataset):
         return [
             Listed(part, _below(gathering.folders, str(page)), str(page.seen)) for part in parts for page in parts[part]
         ]
+
+    def _names(self, pages: Sequence[Page]) -> list[str]:
+        """The paths of test pictures below their root, or below its folder of test pictures."""
+        roots = self._roots() if self.test_root is None else (self.test_root,)
+        folders = list(dict.fromkeys(str(absolute(root)) for root in roots))
+        paths = [Path(_below(folders, str(page))).parts for page in pages]
+        first = len(folders) > 1  # behind the name of the root
+        is_part = [PART_OF.get(parts[first].casefold()) == "test" for parts in paths]
+        return ["/".join(parts[:first] + parts[first + is_in :]) for parts, is_in in zip(paths, is_part, strict=True)]
 
     def _gathering(self) -> Gathering:
         return Gathering(

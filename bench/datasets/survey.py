@@ -1,6 +1,5 @@
 """What is seen on pictures, whatever their files: digests of the decoded pixels, remembered between runs."""
 
-import hashlib
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 from bench.core import machine, pictures
 from bench.core.errors import DataError
+from bench.core.images import digest
 from bench.datasets import cache
 from bench.datasets.download import Progress
 from bench.datasets.layout import File
@@ -117,6 +117,5 @@ def _look(file: File, white: float | None) -> list[Seen] | str:
 
 def _digested(page: int, picture: pictures.Picture) -> Seen:
     pixels = picture.rgb()
-    digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest()
     constant = bool((pixels == pixels[0, 0]).all())
-    return Seen(page, digest, constant, picture.rescaled, picture.width, picture.height, picture.conversions)
+    return Seen(page, digest(pixels), constant, picture.rescaled, picture.width, picture.height, picture.conversions)

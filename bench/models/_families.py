@@ -5,6 +5,7 @@ from typing import Literal
 
 from bench.core.lazy import nn
 from bench.models import conv, dense
+from bench.models._codes import Coded
 from bench.models.base import TrainableModel, Width, layers
 
 
@@ -29,7 +30,7 @@ class Restorer(TrainableModel):
 
 
 @dataclass(frozen=True)
-class Bottleneck(TrainableModel):
+class Bottleneck(Coded):
     """An autoencoder without skips: everything it puts out passes through its code.
 
     kind: `conv`, the layers of the model `conv`, or `dense`, those of `dense`.

@@ -17,6 +17,7 @@ else:
     layers = Lazy("bench.models._layers")
 
 __all__ = [
+    "DIAGNOSTICS",
     "OBJECTIVE_REVISIONS",
     "ClosedForm",
     "Model",
@@ -24,6 +25,7 @@ __all__ = [
     "Pairs",
     "TrainableModel",
     "Width",
+    "by_muon",
     "layers",
     "models",
 ]
@@ -32,9 +34,26 @@ Width = Annotated[int, Ge(1), Le(4096)]
 NonNegative = Annotated[float, Ge(0)]
 OBJECTIVE_REVISIONS = {"noise2void": 2}  # above 1; raised as that of a class, for cells of the objective alone
 
+# What is found out about a network once its training is finished, on validation images with the noise it trained on.
+DIAGNOSTICS = {
+    "unexplained": "mean squared error, divided by that of the mean of the training images: 1 where nothing was learnt",
+    "units": "units of the code; channels, where it has a height and a width",
+    "dead_units": "units whose value is the same in all places of all images",
+    "zeros": "share of the code's values that are 0",
+    "sensitivity": "squared norm of a unit's gradient by the image, divided by its variance; the mean over units",
+    "active_units": "units whose divergence from N(0, 1) is more than 0.01 nats at a place, on average",
+    "divergence": "of a unit from N(0, 1) at a place, in nats; the mean over units",
+    "dead_entries": "entries of the codebook that no place of any image uses",
+    "perplexity": "of the use of the codebook: as many entries, used alike, would say as much",
+    "effective_dimension": "number of directions in which the code's vectors vary",
+}
+
 
 def by_muon(rate: float) -> Mapping[str, Any]:
-    """A recipe: training by Muon. rate: `muon_lr`, that of the matrices."""
+    """The recipe that most networks share: Muon, small batches, flips.
+
+    rate: the learning rate of the matrices, `muon_lr`.
+    """
     return {
         "optimizer": "muon",
         "lr": 2e-3,
@@ -137,6 +156,13 @@ class TrainableModel(Model):
         inputs, targets: (N, 3, H, W) float32. draw: the batch's randomness for what the loss itself draws.
         """
         return functional.mse_loss(network(inputs).float(), targets)
+
+    def diagnose(self, network: "nn.Module", images: "torch.Tensor", draw: Draw) -> dict[str, float]:
+        """What reviewers ask of a trained network, by names of DIAGNOSTICS or others; by default nothing.
+
+        images: (N, C, H, W) float32, as the network gets them. draw: for what the measures themselves draw.
+        """
+        return {}
 
 
 class Pairs(Protocol):

@@ -5,10 +5,9 @@ from typing import cast
 
 from bench.core.lazy import functional, nn, torch
 from bench.core.rng import Draw
+from bench.models._codes import sensitivity
 from bench.models._families import Bottleneck
 from bench.models.base import NonNegative, by_muon, layers, models
-
-TINY = 1e-6  # added to variances: units that hardly vary are not compared with nothing
 
 
 @models.register("contractive")
@@ -36,19 +35,3 @@ class Contractive(Bottleneck):
             code = parts.encoder(images)
             error = functional.mse_loss(parts.decoder(code).float(), targets)
             return error + self.penalty * sensitivity(images, code, draw)
-
-
-def sensitivity(images: "torch.Tensor", code: "torch.Tensor", draw: Draw) -> "torch.Tensor":
-    """An estimate of each unit's squared gradient norm by the image, over its variance; the mean over units, a scalar.
-
-    images: (N, 3, H, W), requiring gradients. code: (N, units) or (N, units, H, W), computed from them; its variance is
-    that over the batch, and 1 where there is one value. draw: for the random directions.
-    The norm is estimated, without bias, as ||J^T u||^2 with one random direction u ~ N(0, 1) of the code per image
-    (Hutchinson 1990, doi:10.1080/03610919008812866), which costs one backward pass through the encoder.
-    """
-    units = code.float().transpose(0, 1).flatten(1)
-    variance = units.var(1, correction=0) + TINY if units.shape[1] > 1 else torch.ones_like(units[:, 0])
-    deviation = variance.sqrt().view(-1, *[1] * (code.ndim - 2))
-    direction = (draw.normal(tuple(code.shape[1:])) / deviation).to(code.dtype)
-    (gradient,) = torch.autograd.grad(code, images, direction.expand_as(code), create_graph=True)
-    return gradient.float().square().sum() / code.numel()

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from bench.core.lazy import nn
-from bench.models.base import TrainableModel, Width, by_muon, layers, models
+from bench.models._codes import Coded
+from bench.models.base import Width, by_muon, layers, models
 
 KERNEL = 3
 PADDING = 1
@@ -12,7 +13,7 @@ MULTIPLE = 4  # what sides must be multiples of, to be halved twice and doubled 
 
 @models.register("conv")
 @dataclass(frozen=True)
-class Conv(TrainableModel):
+class Conv(Coded):
     """Convolutional autoencoder without skips: four convolutions to a quarter of the side, four transposed ones back.
 
     width: channels of the first layer; the code has four times as many.

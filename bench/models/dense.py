@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from bench.core.lazy import nn, torch
-from bench.models.base import TrainableModel, Width, layers, models
+from bench.models._codes import Coded
+from bench.models.base import Width, layers, models
 
 SPARE, ITERATIONS = 16, 4  # of the randomised decomposition: further components, and power iterations
 TINY = 1e-6  # the least deviation of a component
@@ -13,7 +14,7 @@ TINY = 1e-6  # the least deviation of a component
 
 @models.register("dense")
 @dataclass(frozen=True)
-class Dense(TrainableModel):
+class Dense(Coded):
     """Fully connected autoencoder: a linear map and one hidden layer beside it, to the code and back.
 
     It starts from principal component analysis: the linear maps are those of the leading components of the training

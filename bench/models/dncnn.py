@@ -7,7 +7,7 @@ from annotated_types import Ge, Le
 
 from bench.core.lazy import nn
 from bench.models._families import Restorer
-from bench.models.base import Width, layers, models
+from bench.models.base import Width, by_muon, layers, models
 
 
 @models.register("dncnn")
@@ -22,6 +22,7 @@ class DnCNN(Restorer):
     """
 
     revision = 2
+    recipe = by_muon(0.015)
     width: Width = 32
     depth: Annotated[int, Ge(3), Le(32)] = 8
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from bench.core.lazy import nn
-from bench.models.base import TrainableModel, Width, layers, models
+from bench.models.base import TrainableModel, Width, by_muon, layers, models
 
 
 @models.register("nafnet")
@@ -20,6 +20,7 @@ class NAFNet(TrainableModel):
     Source: Chen et al. 2022, Simple Baselines for Image Restoration, arXiv:2204.04676.
     """
 
+    recipe = by_muon(0.015)
     width: Width = 16
     depth: Annotated[int, Ge(1), Le(5)] = 2
     blocks: Annotated[int, Ge(1), Le(16)] = 1

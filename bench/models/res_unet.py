@@ -1,13 +1,12 @@
 """A residual U-Net whose output is its input with a gated change."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
 from annotated_types import Ge, Le
 
 from bench.core.lazy import nn
-from bench.models.base import TrainableModel, Width, layers, models
+from bench.models.base import TrainableModel, Width, by_muon, layers, models
 
 CHANNELS = 3  # of the images that networks are built for
 
@@ -26,15 +25,7 @@ class ResUNet(TrainableModel):
     arXiv:1612.08083), branches that start at zero as in Fixup (Zhang et al. 2019, arXiv:1901.09321).
     """
 
-    recipe: ClassVar[Mapping[str, Any]] = {
-        "optimizer": "muon",
-        "lr": 2e-3,
-        "muon_lr": 0.015,
-        "batch_size": 16,
-        "schedule": "cosine",
-        "warmup": 0.03,
-        "flips": True,
-    }
+    recipe = by_muon(0.015)
     width: Width = 16
     depth: Annotated[int, Ge(1), Le(5)] = 2
     blocks: Annotated[int, Ge(1), Le(16)] = 1

@@ -7,6 +7,7 @@ from annotated_types import Ge, Le
 
 from bench.core.lazy import functional, nn, torch
 from bench.core.rng import Draw
+from bench.models._codes import by_unit
 from bench.models._families import Bottleneck
 from bench.models.base import NonNegative, by_muon, layers, models
 
@@ -43,7 +44,7 @@ def activity(code: "torch.Tensor") -> "torch.Tensor":
     code: (N, units) or (N, units, H, W). A unit that is active in a share a of all places, with equal values, has
     sqrt(a); one that never is has 1, so that no unit dies of it.
     """
-    units = code.float().transpose(0, 1).flatten(1)
+    units = by_unit(code)
     return ((units.abs().mean(1) + FLOOR) / (units.square().mean(1) + FLOOR**2).sqrt()).mean()
 
 

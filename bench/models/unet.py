@@ -7,7 +7,7 @@ from annotated_types import Ge, Le
 
 from bench.core.lazy import nn
 from bench.models._families import Restorer
-from bench.models.base import Width, layers, models
+from bench.models.base import Width, by_muon, layers, models
 
 
 @models.register("unet")
@@ -23,6 +23,7 @@ class UNet(Restorer):
     as in DRUNet (Zhang et al. 2021, arXiv:2008.13751).
     """
 
+    recipe = by_muon(0.015)
     width: Width = 16
     depth: Annotated[int, Ge(1), Le(5)] = 2
     blocks: Annotated[int, Ge(0), Le(16)] = 0

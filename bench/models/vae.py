@@ -8,9 +8,11 @@ from annotated_types import Gt, Le
 from bench.core.lazy import functional, nn, torch
 from bench.core.rng import Draw
 from bench.core.validation import EIGHT_BITS
+from bench.models._codes import by_unit, change
 from bench.models._families import Bottleneck
 from bench.models.base import NonNegative, by_muon, layers, models
 
+ACTIVE = 0.01  # nats at a place, from which on a unit is active
 TINY = 1e-8  # an error of 0 has no logarithm
 
 
@@ -45,10 +47,26 @@ class VAE(Bottleneck):
         mean, log_variance = parts.posterior(inputs)
         code = mean + torch.exp(0.5 * log_variance) * draw.normal(tuple(mean.shape[1:]))
         error = functional.mse_loss(parts.decoder(code).float(), targets)
-        divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum() / targets.numel()
+        divergence = _divergence(mean, log_variance).sum() / targets.numel()
         if self.deviation is None:
             return 0.5 * torch.log(error + TINY) + self.beta * divergence
         return error + self.beta * 2 * self.deviation**2 * divergence
+
+    def diagnose(self, network: "nn.Module", images: "torch.Tensor", draw: Draw) -> dict[str, float]:
+        parts = cast("layers.Variational", network)
+        with torch.no_grad():
+            nats = by_unit(_divergence(*parts.posterior(images))).mean(1)
+        return {
+            "units": len(nats),
+            "active_units": int((nats > ACTIVE).sum()),
+            "divergence": float(nats.mean()),
+            "sensitivity": change(lambda given: parts.posterior(given)[0], images, draw),
+        }
+
+
+def _divergence(mean: "torch.Tensor", log_variance: "torch.Tensor") -> "torch.Tensor":
+    """Of a normal distribution from N(0, 1), in nats; the shape of both."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
 
 
 @models.register("beta_vae")

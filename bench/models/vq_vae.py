@@ -8,6 +8,7 @@ from annotated_types import Ge, Le, Lt
 from bench.core.lazy import functional, nn, torch
 from bench.core.rng import Draw
 from bench.models import conv
+from bench.models._codes import by_unit, effective_dimension
 from bench.models.base import NonNegative, TrainableModel, Width, by_muon, layers, models
 
 
@@ -49,3 +50,16 @@ class VQVAE(TrainableModel):
         passed = code + (entries - code).detach()
         error = functional.mse_loss(parts.decoder(passed).float(), targets)
         return error + self.commitment * functional.mse_loss(code, entries)
+
+    def diagnose(self, network: "nn.Module", images: "torch.Tensor", draw: Draw) -> dict[str, float]:
+        parts = cast("layers.Quantized", network)
+        book = parts.quantizer.codebook
+        with torch.no_grad():
+            chosen = parts.quantizer.nearest(by_unit(parts.encoder(images)).T)
+        shares = torch.bincount(chosen, minlength=len(book)).double() / len(chosen)
+        return {
+            "units": book.shape[1],
+            "dead_entries": int((shares == 0).sum()),
+            "perplexity": float(torch.special.entr(shares).sum().exp()),
+            "effective_dimension": effective_dimension(book[chosen]),
+        }

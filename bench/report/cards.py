@@ -6,7 +6,8 @@ from typing import Any
 from bench.core.lazy import pandas
 from bench.results.ranking import counted_text
 from bench.results.readable import to_markdown
-from bench.results.records import PlannedCell, ResultRow, RunPlan
+from bench.results.records import ENSEMBLE, PlannedCell, ResultRow, RunPlan
+from bench.results.remarks import collapse, collapsed, marks
 from bench.results.store import WEIGHTS, Store
 
 
@@ -16,20 +17,20 @@ def all_cards(store: Store, plan: RunPlan, rows: Sequence[ResultRow], conditions
     for row in rows:
         if row.state == "scored":
             scored.setdefault(row.cell.id, []).append(row)
-    for cell in plan.cells:
+    for cell in plan.distinct:
         record = store.cell(cell.id).record()
         if record is not None and WEIGHTS in record["checksums"] and cell.id in scored:
             yield cell.id, _card(cell, record, plan) + to_markdown(_scores(scored[cell.id], plan), conditions)
 
 
 def _card(cell: PlannedCell, record: Mapping[str, Any], plan: RunPlan) -> str:
-    contender = cell.contender
     lines = [
-        f"# {contender.model}",
+        f"# {record['labels']['model']}",
         "",
         *_training(cell, record),
         *([f"- Recipe: {recipe}"] if (recipe := plan.by_recipe(cell)) else []),
         *_search(record),
+        *_diagnostics(record.get("diagnostics", {})),
         f"- Cost: {record['parameters']:,} parameters, {record['macs']:,} multiply-accumulates per image",
         f"- Weights: {WEIGHTS}, SHA-256 {record['checksums'][WEIGHTS]}",
         *([f"- Images: {'; '.join(plan.notes)}"] if tuple(plan.notes) else []),
@@ -57,10 +58,19 @@ def _search(record: Mapping[str, Any]) -> list[str]:
     return [f"- Learning rate: {record['lr']:g}, the best on validation images of {tried}"]
 
 
+def _diagnostics(found: Mapping[str, float]) -> list[str]:
+    """What was found out about the network, and whether it learnt anything."""
+    lines = [f"- Warning: {collapse(found)}"] if collapsed(found) else []
+    named = ", ".join(f"{name.replace('_', ' ')} {value:,.4g}" for name, value in found.items())
+    return [*lines, f"- On validation images: {named}"] if named else lines
+
+
 def _scores(rows: Sequence[ResultRow], plan: RunPlan) -> "pandas.DataFrame":
     table = {"test_noise": [str(row.test.label) for row in rows], "n_images": [str(row.n_images) for row in rows]}
+    if any(row.cell.ensemble > 1 for row in rows):
+        table[ENSEMBLE] = [str(row.cell.ensemble) for row in rows]
     for metric in plan.metrics:
-        table[metric.column] = [metric.format(row.mean(metric)) for row in rows]
+        table[metric.column] = [metric.format(row.mean(metric)) + marks([row]) for row in rows]
         counted = [counted_text(row.averages.get(metric.column), metric) for row in rows]
         if any(counted):
             table[f"exact ({metric.column})"] = counted

@@ -9,6 +9,7 @@ from bench.metrics import Measure
 from bench.results.names import contender_names, crossed, short_noises
 from bench.results.ranking import disputes
 from bench.results.records import ResultRow, RunPlan
+from bench.results.remarks import notes
 from bench.results.summary import Summary
 
 NAMED = 6  # damaged files, and test noises without a single best; the others are counted
@@ -48,8 +49,8 @@ def conditions(
         f"Data: {plan.dataset}, {data['size']}x{data['size']} RGB, {data['train']:,} training, "
         f"{data['validation']:,} validation and {counted(data['test'], 'test image')}{_caveats(plan)}. "
         f"{_training(plan)}Scores: means over the test images; outputs clipped to [0, 1], noise too unless its label "
-        f"says clip=false{_intervals(summaries)}.{_ceiling(plan.leading, summaries)} noise-bench {version}, "
-        f"torch {torch_version}, {environment.get('cpu')}."
+        f"says clip=false{_intervals(summaries)}.{_ceiling(plan.leading, summaries)}{_notes(rows)} "
+        f"noise-bench {version}, torch {torch_version}, {environment.get('cpu')}."
     )
     return Conditions(plan.stand_in_for, text, missing(plan, rows))
 
@@ -80,7 +81,7 @@ def caption(plan: RunPlan, rows: Sequence[ResultRow], summaries: Sequence[Summar
     data = plan.data
     text = (
         f"Denoising {plan.dataset}, {data['size']}x{data['size']}: means over {data['test']:,} test images"
-        f"{_intervals(summaries)}. Bold: best of its test noise.{_ceiling(plan.leading, summaries)} "
+        f"{_intervals(summaries)}. Bold: best of its test noise.{_ceiling(plan.leading, summaries)}{_notes(rows)} "
         f"{missing(plan, rows)}"
     )
     return (f"STAND-IN IMAGES, not {plan.stand_in_for}. " if plan.stand_in_for else "") + text.rstrip()
@@ -115,6 +116,12 @@ def _given(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"the best on validation images of {value['search']}"
     return f"[{', '.join(map(_given, value))}]" if isinstance(value, list) else str(value)
+
+
+def _notes(rows: Sequence[ResultRow]) -> str:
+    """What the marks behind values mean."""
+    found = notes(rows)
+    return f" {found}" if found else ""
 
 
 def _ceiling(metric: Measure, summaries: Sequence[Summary]) -> str:

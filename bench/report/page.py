@@ -16,6 +16,7 @@ from bench.report.conditions import Conditions, damage
 from bench.report.figures.view import Point, View
 from bench.results.names import short_noises
 from bench.results.records import ResultRow, RunPlan
+from bench.results.remarks import notes
 from bench.results.summary import Summary
 from bench.results.tables import results_frame, summary_frame
 
@@ -187,7 +188,7 @@ def _headline(view: View) -> Headline | None:
         top=top,
         cells=cells,
         wins=[_win(view, noise) for noise in noises[:LISTED]],
-        note=view.remarks(bars=False),
+        note=" ".join(filter(None, (view.remarks(bars=False), notes(row for s in view.summaries for row in s.scored)))),
     )
 
 
@@ -199,7 +200,7 @@ def _cell(view: View, model: str, noise: str) -> Cell:
     value = points[0].value.mean
     gain = _difference(points[0], idle[0], view.metric) if idle and model != view.idle else math.nan
     return Cell(
-        _value(value, view.metric),
+        _value(value, view.metric) + view.marks[model, noise],
         _value(gain, view.metric, signed=True) if math.isfinite(gain) else "",
         points[0] in view.best(noise),
     )

@@ -4,6 +4,7 @@ import hashlib
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.plugins import Plugin
@@ -19,6 +20,7 @@ from bench.results.rows import read_rows
 from bench.results.store import Store
 from bench.results.summary import Summary, summarise
 from bench.results.tables import results_frame, summary_frame
+from bench.results.without import LeftOut
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,12 +42,31 @@ class Results:
     damaged: tuple[str, ...] = ()
 
 
-def read(store: Store) -> Results:
-    """What a folder holds, its markers brought up to date. Raises BenchError where nothing was run."""
+def read(store: Store, without: LeftOut | None = None) -> Results:
+    """What a folder holds, its markers brought up to date. Raises BenchError where nothing was run.
+
+    without: test images to leave out.
+    """
     plan = store.plan()
     rows = read_rows(store, plan, keep=True)
+    if without:
+        plan, rows = without.of_plan(plan), list(without.of_rows(rows, store))
     summaries = summarise(rows, plan.metrics)
     return Results(plan, rows, summaries, conditions(plan, store.environment(), rows, summaries))
+
+
+def rebuild_without(
+    store: Store, without: LeftOut, drawn: Callable[[int], None] = lambda count: None
+) -> tuple[Store, Results]:
+    """Write tables, figures and the report without some test images into a folder of their own; returns both."""
+    found = read(store, without)
+    found = replace(found, damaged=tuple(store.damaged(cell.id for cell in found.plan.distinct)))
+    target = Store(store.root / f"without-{Path(without.file).stem}")
+    _write_tables(target, found)
+    command = shlex.join(["bench", "report", "..", "--without", without.file])
+    facts = replace(_facts(found.plan, store.environment(), store.plugins()), command=command)
+    _figures_and_report(store, target, found, facts, drawn, without)
+    return target, found
 
 
 def rebuild(
@@ -65,10 +86,11 @@ def rebuild(
         return found
     shown = {"results": digest, "conditions": str(found.conditions)}
     if force or read_json(store.root / "figures" / SHOWN) != shown:
-        found = replace(found, damaged=tuple(store.damaged(cell.id for cell in found.plan.cells)))
+        found = replace(found, damaged=tuple(store.damaged(cell.id for cell in found.plan.distinct)))
         for cell, text in cards.all_cards(store, found.plan, found.rows, str(found.conditions)):
             store.cell(cell).write_card(text)
-        _figures_and_report(store, found, drawn)
+        facts = _facts(found.plan, store.environment(), store.plugins())
+        _figures_and_report(store, store, found, facts, drawn)
         store.write_figure(SHOWN, as_json(shown).encode())
     return found
 
@@ -87,21 +109,30 @@ def _write_tables(store: Store, found: Results) -> str:
     return hashlib.sha256(results.encode()).hexdigest()
 
 
-def _figures_and_report(store: Store, found: Results, drawn: Callable[[int], None]) -> None:
+def _figures_and_report(
+    store: Store,
+    target: Store,
+    found: Results,
+    facts: Facts,
+    drawn: Callable[[int], None],
+    without: LeftOut | None = None,
+) -> None:
+    """Draw what was found in one folder into another, or the same. without: test images that are left out."""
     drawn(0)
     plan, leading = found.plan, found.plan.leading
     metrics = [leading, *(metric for metric in plan.metrics if metric != leading)]
     histories = list(_histories(store, plan))
     pictures: list[Picture] = []
-    for name, figure in figures.everything(found.summaries, histories, sheets(store, plan), metrics, found.conditions):
+    for name, figure in figures.everything(
+        found.summaries, histories, sheets(store, plan, without), metrics, found.conditions
+    ):
         picture = figures.encoded(figure, "png")
-        store.write_figure(f"{name}.png", picture)
-        store.write_figure(f"{name}.svg", figures.encoded(figure, "svg"))
+        target.write_figure(f"{name}.png", picture)
+        target.write_figure(f"{name}.svg", figures.encoded(figure, "svg"))
         pictures.append(Picture(name, picture, _in_dark_mode(figure)))
         drawn(len(pictures))
-    store.keep_figures([SHOWN, *(f"{name}.{kind}" for name, *_ in pictures for kind in ("png", "svg"))])
-    facts = _facts(plan, store.environment(), store.plugins())
-    store.write_report(page(plan, found.rows, found.summaries, pictures, found.conditions, facts, found.damaged))
+    target.keep_figures([SHOWN, *(f"{name}.{kind}" for name, *_ in pictures for kind in ("png", "svg"))])
+    target.write_report(page(plan, found.rows, found.summaries, pictures, found.conditions, facts, found.damaged))
 
 
 def _in_dark_mode(figure: "Figure") -> bytes:
@@ -133,7 +164,7 @@ def _facts(plan: RunPlan, environment: Mapping[str, Any], plugins: Sequence[Plug
 
 
 def _histories(store: Store, plan: RunPlan) -> Iterator[History]:
-    for cell in plan.cells:
+    for cell in plan.distinct:
         try:
             history = store.cell(cell.id).history()
         except DamagedResult:

@@ -1,6 +1,6 @@
 """The sample pictures of a results folder, as they are stored."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +8,10 @@ import numpy as np
 from bench.report.figures import Column, Sheet
 from bench.results.files import DamagedResult
 from bench.results.names import contender_names, short_noises
-from bench.results.records import Contender, NoiseTest, RunPlan
+from bench.results.noise_tests import NoiseTest
+from bench.results.records import Contender, RunPlan
 from bench.results.store import SAMPLES_VERSION, CellStore, Store
+from bench.results.without import LeftOut, on_test_images
 
 ROWS_SHOWN = 4  # test images per samples figure
 OLDER = "older: run the spec again to draw them anew"  # an earlier version stored pictures out of order
@@ -27,14 +29,18 @@ class Sample:
     values: np.ndarray | None
 
 
-def sheets(store: Store, plan: RunPlan) -> Iterator[Sheet]:
-    """For each test noise, the first test images as each contender restored them: with the first seed there is."""
+def sheets(store: Store, plan: RunPlan, without: LeftOut | None = None) -> Iterator[Sheet]:
+    """For each test noise, the first test images as each contender restored them: with the first seed there is.
+
+    without: test images to leave out.
+    """
     for test in plan.tests:
+        hidden = without.positions if without and on_test_images(test) else ()
         found: dict[Contender, Sample] = {}
         missing: dict[Contender, str] = {}
         for cell in plan.cells:
             if test in cell.tests and cell.contender not in found:
-                sample = _sample(store.cell(cell.id), test.id, plan.leading.column)
+                sample = _sample(store.cell(cell.id), test.stored_as(cell.ensemble), plan.leading.column, hidden)
                 if isinstance(sample, Sample):
                     found[cell.contender] = sample
                 else:
@@ -43,18 +49,24 @@ def sheets(store: Store, plan: RunPlan) -> Iterator[Sheet]:
             yield _sheet(plan, test, found, {who: why for who, why in missing.items() if who not in found})
 
 
-def _sample(folder: CellStore, test: str, column: str) -> Sample | str:
-    """What is stored of a test, or why there is nothing to show: `to run`, `failed`, `damaged` or OLDER."""
+def _sample(folder: CellStore, test: str, column: str, hidden: Collection[int]) -> Sample | str:
+    """What is stored of a test, or why there is nothing to show: `to run`, `failed`, `damaged` or OLDER.
+
+    hidden: positions of images that are not shown.
+    """
     score = folder.score(test)
     if score is None:
         return "failed" if folder.failure(test) else "to run"
     if score.get("samples") != SAMPLES_VERSION:
         return OLDER
     try:
-        stored = {part: pictures[:ROWS_SHOWN] for part, pictures in folder.samples(test).items()}
+        stored = folder.samples(test)
     except DamagedResult:
         return "damaged"
-    return Sample(stored["original"], stored["noisy"], stored["output"], _values(folder, test, column))
+    shown = [place for place in range(len(stored["original"])) if place not in hidden][:ROWS_SHOWN]
+    values = _values(folder, test, column)
+    original, noisy, output = (stored[part][shown] for part in ("original", "noisy", "output"))
+    return Sample(original, noisy, output, None if values is None else values[shown])
 
 
 def _values(folder: CellStore, test: str, column: str) -> np.ndarray | None:
@@ -62,7 +74,7 @@ def _values(folder: CellStore, test: str, column: str) -> np.ndarray | None:
         values = folder.values(test).get(column)
     except DamagedResult:
         return None
-    return None if values is None else values.to_numpy()[:ROWS_SHOWN]
+    return None if values is None else values.to_numpy()
 
 
 def _sheet(plan: RunPlan, test: NoiseTest, found: dict[Contender, Sample], missing: dict[Contender, str]) -> Sheet:

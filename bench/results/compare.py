@@ -123,7 +123,7 @@ def compare(before: Store, after: Store, max_drop: float, allow_missing: bool = 
         _Result(store, plan, _grouped(store, plan, varied)) for store, plan in zip((before, after), plans, strict=True)
     )
     matched = [key for key in a.groups if key in b.groups]
-    _check_protocols(matched, a.groups, b.groups)
+    _check_protocols(matched, a.groups, b.groups, a.plan.same_images(b.plan))
     if not matched:
         first, other = (next(iter(result.groups), "nothing") for result in (a, b))
         raise NotComparable(
@@ -173,15 +173,23 @@ def _check_finished(result: _Result, metrics: Sequence[Measure]) -> None:
 
 
 def _check_protocols(
-    matched: Sequence[Key], a: Mapping[Key, Sequence[ResultRow]], b: Mapping[Key, Sequence[ResultRow]]
+    matched: Sequence[Key],
+    a: Mapping[Key, Sequence[ResultRow]],
+    b: Mapping[Key, Sequence[ResultRow]],
+    same_images: bool,
 ) -> None:
-    """Rows that match must be measured alike, and so must rows whose noises differ in nothing but clip or the like."""
+    """Rows that match must be measured alike, and so must rows whose noises differ in nothing but clip or the like.
+
+    same_images: whether the data are the same, however they are called.
+    """
     pairs = [(key, key) for key in matched]
     rest = {_bare(key, rows[0]): key for key, rows in b.items() if key not in a}
     pairs += [(key, rest[bare]) for key, rows in a.items() if key not in b and (bare := _bare(key, rows[0])) in rest]
     parts: dict[str, str] = {}
     for first, second in pairs:
         for part, given_a, given_b in _differing(a[first][0].test.protocol, b[second][0].test.protocol):
+            if same_images and part.startswith("data."):
+                continue
             parts.setdefault(part, f"{part}: {shorten(given_a)} in A, {shorten(given_b)} in B ({first})")
     if parts:
         more = f"\n  and {len(parts) - SHOWN_PARTS} more" if len(parts) > SHOWN_PARTS else ""

@@ -6,13 +6,15 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialize
 
 from bench.core.lazy import Lazy
-from bench.training.state import Epoch
+from bench.training.state import Epoch, State
 
 pyarrow = Lazy("pyarrow")
 parquet = Lazy("pyarrow.parquet")
@@ -22,6 +24,30 @@ def to_safetensors(arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | 
     """Arrays as the content of a safetensors file."""
     # The format takes an array's memory as it lies, whatever its strides.
     return serialize({name: np.asarray(value, order="C") for name, value in arrays.items()}, metadata=metadata)
+
+
+def from_state(state: State) -> bytes:
+    """An unfinished training as the content of a safetensors file."""
+    history = [asdict(epoch) for epoch in state.history]
+    facts = {"epoch": state.epoch, "best_epoch": state.kept_epoch, "history": history}
+    arrays = state.flat()
+    return to_safetensors(arrays, {"state": json.dumps({**facts, "sha256": digest_of(facts, arrays)})})
+
+
+def to_state(path: Path) -> State | None:
+    """The training in a file as `from_state` wrote it; None where there is none or it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            facts = json.loads(opened.metadata()["state"])
+            arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
+        if facts.pop("sha256") != digest_of(facts, arrays):
+            return None
+        history = tuple(Epoch(**epoch) for epoch in facts["history"])
+        return State.from_flat(arrays, history, facts["best_epoch"])
+    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def digest_of(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:

@@ -125,6 +125,8 @@ LATEX = {
     "±": r"$\pm$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
+    "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
     SIGMA: r"$\sigma$",
 }
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from bench.core.labels import Label, shortened
-from bench.results.records import Contender, NoiseTest, PlannedCell, setting, title
+from bench.results.noise_tests import NoiseTest
+from bench.results.records import ENSEMBLE, Contender, PlannedCell, setting, title
 from bench.results.summary import Summary
 
 
@@ -16,7 +17,7 @@ def contender_names(
     a name. noises: what the noises of their training are called, from `short_noises`.
     """
     given = list(dict.fromkeys(contenders))
-    models = shortened(contender.model for contender in given)
+    models = shortened((contender.model for contender in given), always=ENSEMBLE)
     short = short_noises(given, ()) if noises is None else noises
 
     def name(contender: Contender) -> str:

@@ -7,6 +7,7 @@ from bench.core.lazy import pandas
 from bench.metrics import Measure
 from bench.results.ranking import counted_text, rank
 from bench.results.records import RunPlan
+from bench.results.remarks import marks
 from bench.results.summary import Summary
 
 ARROWS = {"higher": "↑", "lower": "↓"}
@@ -45,7 +46,7 @@ def headings(metrics: Sequence[Measure]) -> list[str]:
 
 
 def marked_column(summaries: Sequence[Summary], metric: Measure, mark: str = BOLD) -> list[str]:
-    """A metric of summaries as text, the best of each test noise marked."""
+    """A metric of summaries as text, the best of each test noise marked, and what has a remark."""
     means = [summary.mean(metric) for summary in summaries]
     marked = {summary for ranking in rank(summaries, metric).values() for summary in ranking.marked}
     cells = [_cell(summary, metric, means) for summary in summaries]
@@ -57,7 +58,8 @@ def _cell(summary: Summary, metric: Measure, among: Sequence[float]) -> str:
         return empty
     interval = summary.intervals[metric.column]
     value = metric.format(interval.mean, among)
-    return value if math.isnan(interval.half) else f"{value} ± {metric.format(interval.half, among)}"
+    half = "" if math.isnan(interval.half) else f" ± {metric.format(interval.half, among)}"
+    return value + half + marks(summary.scored)
 
 
 def _seeds(summary: Summary) -> str:

@@ -2,23 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from bench.core.labels import Label
 from bench.datasets import Notes
 from bench.metrics import Average, Measure
-from bench.noises import Noise, noises
 from bench.results.metrics import StoredMetric
+from bench.results.noise_tests import PROTOCOL, NoiseTest
 from bench.spec import Experiment, Train
 from bench.spec.cells import LATER, Cell, Work
-from bench.spec.protocol import fingerprint, score_id
 from bench.training.state import Epoch
 
 LEADING = "psnr"
 NONE = Notes()
-PROTOCOL = ("clip", "quantize", "fresh")  # keys of a noise that belong to the protocol, not to what is compared
+ENSEMBLE = "ensemble"  # key in the label of a model whose outputs are averaged over flips and rotations
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,12 @@ class Contender:
     settings: tuple[tuple[str, Any], ...] = ()
 
     @classmethod
-    def of(cls, cell: Cell, varied: Sequence[str] = ()) -> "Contender":
-        """The contender that a cell belongs to, whatever its seed. varied: keys of `train`."""
+    def of(cls, cell: Cell, varied: Sequence[str] = (), ensemble: int = 1) -> "Contender":
+        """The contender that a cell with an ensemble belongs to, whatever its seed. varied: keys of `train`."""
         labels = cell.labels()
+        model = Label.parse(labels["model"])
+        if ensemble > 1:
+            labels["model"] = str(replace(model, params=(*model.params, (ENSEMBLE, str(ensemble)))))
         given = cell.train if cell.train else None
         settings = {key: given.in_effect(key) if given and key not in cell.recipe else None for key in varied}
         return cls._from_labels(labels, settings)
@@ -106,73 +108,11 @@ def setting_value(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class NoiseTest:
-    """A test noise of a run.
-
-    id: under which its scores are stored. match: its label without what belongs to the protocol.
-    level: the value of the noise's level key; None, and level_key empty, where it has none or draws one for each image.
-    protocol: the fingerprint of its scores.
-    """
-
-    id: str
-    label: Label
-    match: str
-    protocol: Mapping[str, Any] = field(compare=False, repr=False)
-    level: float | None = None
-    level_key: str = ""
-
-    @classmethod
-    def of(cls, noise: Noise, data: Mapping[str, Any]) -> "NoiseTest":
-        """What a noise is as a test on such data."""
-        return cls(
-            id=score_id(noise, data),
-            label=Label.parse(noise.label()),
-            match=noise.label(without=PROTOCOL),
-            protocol=fingerprint(noise, data),
-            level=noise.level_value,
-            level_key="" if noise.level_value is None else noise.level,
-        )
-
-    @classmethod
-    def from_node(cls, node: Mapping[str, Any]) -> "NoiseTest":
-        """What `node()` gave; older folders lack the level."""
-        label = Label.parse(node["label"])
-        level = node["level"] if "level" in node else _level_of(label)
-        found = level or {"key": "", "value": None}
-        return cls(node["id"], label, node["match"], node["protocol"], found["value"], found["key"])
-
-    def node(self) -> dict[str, Any]:
-        """This as plain JSON values."""
-        level = None if self.level is None else {"key": self.level_key, "value": self.level}
-        return {
-            "id": self.id,
-            "label": str(self.label),
-            "match": self.match,
-            "protocol": dict(self.protocol),
-            "level": level,
-        }
-
-    @property
-    def family(self) -> Label:
-        """The noise whatever its level: tests of one family differ in nothing else."""
-        params = tuple(pair for pair in self.label.params if pair[0] != self.level_key)
-        return Label(self.label.name, params, self.label.rest)
-
-
-def _level_of(label: Label) -> dict[str, Any] | None:
-    """The level in a label, for folders written before plans held it."""
-    key = noises[label.name].level if label.name in noises else ""
-    try:
-        return {"key": key, "value": float(dict(label.params)[key])}
-    except (KeyError, ValueError):
-        return None
-
-
-@dataclass(frozen=True)
 class PlannedCell:
-    """A cell of a run and the tests it is scored on.
+    """A cell of a run and the tests it is scored on, with one ensemble: one with two of them is there twice.
 
     match: its training noise without what belongs to the protocol. recipe: the settings that its model's recipe gives.
+    assumes: the noise that its model takes every other for; empty for most.
     """
 
     id: str
@@ -181,18 +121,22 @@ class PlannedCell:
     match: str
     tests: tuple[NoiseTest, ...]
     recipe: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    ensemble: int = 1
+    assumes: str = ""
 
     @classmethod
-    def of(cls, work: Work, varied: Sequence[str]) -> "PlannedCell":
+    def of(cls, work: Work, varied: Sequence[str], ensemble: int = 1) -> "PlannedCell":
         """A cell about to be run."""
         cell = work.cell
         return cls(
             id=cell.id,
-            contender=Contender.of(cell, varied),
+            contender=Contender.of(cell, varied, ensemble),
             seed=cell.seed,
             match=cell.noise.label(without=PROTOCOL) if cell.noise else "",
-            tests=tuple(NoiseTest.of(noise, cell.data) for noise in work.tests),
+            tests=tuple(NoiseTest.of(test.noise, cell.data) for test in work.tests if test.ensemble == ensemble),
             recipe={key: cell.train.node()[key] for key in cell.recipe} if cell.train else {},
+            ensemble=ensemble,
+            assumes=cell.model.assumes,
         )
 
     @classmethod
@@ -208,6 +152,8 @@ class PlannedCell:
             match=node["match"],
             tests=tuple(NoiseTest.from_node(test) for test in node["tests"]),
             recipe=node.get("recipe", {}),
+            ensemble=node.get(ENSEMBLE, 1),
+            assumes=node.get("assumes", ""),
         )
 
     def node(self) -> dict[str, Any]:
@@ -225,6 +171,8 @@ class PlannedCell:
             "match": self.match,
             "tests": [test.node() for test in self.tests],
             **({"recipe": dict(self.recipe)} if self.recipe else {}),
+            **({ENSEMBLE: self.ensemble} if self.ensemble > 1 else {}),
+            **({"assumes": self.assumes} if self.assumes else {}),
         }
 
 
@@ -236,6 +184,7 @@ class RunPlan:
     data: the identity of the images. notes: what to know of them. note: the spec's own.
     train: the general training settings as the spec has them, those that have an effect. varied: those that vary.
     chosen: the columns of what validation images chose, `chosen_lr` and `fitted`, where something was left to choose.
+    digests: checksums of the images of each part, whatever files they came from; none in older folders.
     """
 
     name: str
@@ -250,10 +199,16 @@ class RunPlan:
     cells: tuple[PlannedCell, ...]
     notes: Notes = NONE
     note: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, experiment: Experiment, works: Sequence[Work], stand_in_for: str = "", notes: Notes = NONE
+        cls,
+        experiment: Experiment,
+        works: Sequence[Work],
+        stand_in_for: str = "",
+        notes: Notes = NONE,
+        digests: Mapping[str, str] | None = None,
     ) -> "RunPlan":
         """The plan of an experiment about to be run."""
         searched = any(work.cell.trials() for work in works)
@@ -268,9 +223,10 @@ class RunPlan:
             train={key: value for key, value in experiment.node()["train"].items() if experiment.uses(key)},
             seeds=experiment.seeds,
             chosen=(*(["chosen_lr"] if searched else []), *(["fitted"] if fits else [])),
-            cells=tuple(PlannedCell.of(work, experiment.varied) for work in works),
+            cells=tuple(PlannedCell.of(work, experiment.varied, count) for work in works for count in work.ensembles),
             notes=notes,
             note=experiment.note,
+            digests=digests or {},
         )
 
     @classmethod
@@ -288,6 +244,7 @@ class RunPlan:
             chosen=tuple(node["chosen"]),
             cells=tuple(PlannedCell.from_node(cell) for cell in node["cells"]),
             note=node.get("note", ""),
+            digests=node.get("digests", {}),
             notes=Notes(**{kind: tuple(notes) for kind, notes in node.get("notes", {}).items()}),
         )
 
@@ -305,6 +262,7 @@ class RunPlan:
             "chosen": list(self.chosen),
             "cells": [cell.node() for cell in self.cells],
             "note": self.note,
+            "digests": dict(self.digests),
             "notes": {kind: list(notes) for kind, notes in asdict(self.notes).items()},
         }
 
@@ -312,6 +270,15 @@ class RunPlan:
     def tests(self) -> tuple[NoiseTest, ...]:
         """Every test noise once, in the order in which cells are scored on them."""
         return tuple({test.id: test for cell in self.cells for test in cell.tests}.values())
+
+    @cached_property
+    def distinct(self) -> tuple[PlannedCell, ...]:
+        """Every cell once, as it is planned with its smallest ensemble."""
+        return tuple({cell.id: cell for cell in reversed(self.cells)}.values())[::-1]
+
+    def same_images(self, other: "RunPlan") -> bool:
+        """Whether both are of the same images, as far as that is recorded, whatever files they came from."""
+        return bool(self.digests) and self.digests == other.digests
 
     @property
     def rows(self) -> int:
@@ -345,6 +312,7 @@ class ResultRow:
 
     state: `scored`, `failed` (error says why), or `open`: still to be run.
     averages: over the test images, by metric column. fitted: the denoiser with what was chosen on validation images.
+    diagnostics: what was found out about a network when its training was finished, by name.
     """
 
     cell: PlannedCell
@@ -360,6 +328,7 @@ class ResultRow:
     latency_ms: float | None = None
     chosen_lr: float | None = None
     fitted: str = ""
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def contender(self) -> Contender:

@@ -35,7 +35,7 @@ def outdated(node: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
 
 def outdated_cells(store: Store, plan: RunPlan) -> str:
     """That a folder's results are of other revisions, and what to do; empty where they are not."""
-    records = [store.cell(cell.id).record() or {} for cell in plan.cells]
+    records = [store.cell(cell.id).record() or {} for cell in plan.distinct]
     parts = [part for record in records if record for part in outdated(record["cell"]).items()]
     if not parts:
         return ""

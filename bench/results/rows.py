@@ -20,15 +20,18 @@ def read_rows(store: Store, plan: RunPlan, keep: bool = False) -> list[ResultRow
 def _of_cell(folder: CellStore, cell: PlannedCell, metrics: Sequence[Measure], keep: bool) -> Iterator[ResultRow]:
     record = folder.record() or {}
     facts: dict[str, Any] = {key: record.get(key) for key in ("parameters", "macs", "train_seconds")}
-    facts["chosen_lr"] = record.get("lr")
+    facts |= {"chosen_lr": record.get("lr"), "diagnostics": record.get("diagnostics", {})}
+    if facts["macs"]:
+        facts["macs"] *= cell.ensemble
     for test in cell.tests:
-        score = folder.score(test.id)
+        stored = test.stored_as(cell.ensemble)
+        score = folder.score(stored)
         try:
-            averages = folder.averages(test.id, metrics, keep) if score else {}
+            averages = folder.averages(stored, metrics, keep) if score else {}
         except DamagedResult:
             score = None
         if score is None:
-            error = folder.failure(test.id)
+            error = folder.failure(stored)
             yield ResultRow(cell, test, "failed" if error else "open", error, **facts)
         else:
             measured = {key: score[key] for key in ("n_images", "evaluate_seconds", "latency_ms", "fitted")}

@@ -1,6 +1,6 @@
 """The results folder, and the only module that writes results: every file whole, a unit's marker last.
 
-experiment.yaml, environment.json, plan.json
+experiment.yaml, environment.json, plan.json, images.json
 cells/ID/cell.json (marker), weights.safetensors, history.csv, card.md
 cells/ID/scores/TEST.json (marker), TEST.parquet, TEST.samples.safetensors
 tables/, figures/, report.html: derived, rebuilt at any time
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load
 
 from bench.core.errors import BenchError, FieldError
@@ -25,10 +24,10 @@ from bench.core.plugins import Plugin
 from bench.metrics import Average, Measure, Metric
 from bench.noises import Noise
 from bench.results.files import as_json, damage, marker, read_json, sums, update, verified, whole, write
-from bench.results.formats import digest_of, from_csv, to_csv, to_parquet, to_safetensors
+from bench.results.formats import from_csv, from_state, to_csv, to_parquet, to_safetensors, to_state
 from bench.results.records import RunPlan
 from bench.spec.cells import Cell
-from bench.spec.protocol import fingerprint, score_id
+from bench.spec.protocol import fingerprint, score_id, with_ensemble
 from bench.spec.yaml12 import dump
 from bench.training.score import Score
 from bench.training.state import Epoch, State
@@ -39,6 +38,7 @@ FORMAT = 1  # of plan.json; raised when older folders can no longer be read
 WEIGHTS = "weights.safetensors"
 HISTORY = "history.csv"
 STATE = "state.safetensors"
+IMAGES = "images.json"
 FAILURE = "error.json"
 OLD_AVERAGES = ("means", "deviations", "perfect")  # in the marker of a test, before `averages`
 SAMPLES_VERSION = 2  # in a test's marker; raised to have the samples of older folders made again from their weights
@@ -62,6 +62,14 @@ class Store:
         """Write under which conditions something is run."""
         loaded = [asdict(plugin) for plugin in plugins]
         update(self.root / "environment.json", as_json({**environment, "plugins": loaded}))
+
+    def name_images(self, names: Sequence[str]) -> None:
+        """Write what the test images are called, in their order."""
+        update(self.root / IMAGES, as_json({"test": list(names)}))
+
+    def image_names(self) -> list[str] | None:
+        """What the test images are called; None in folders of before that was written."""
+        return (read_json(self.root / IMAGES) or {}).get("test")
 
     def plan(self) -> RunPlan:
         """What this folder was run for. Raises BenchError where nothing was run, or by another version."""
@@ -218,27 +226,11 @@ class CellStore:
 
     def save_state(self, state: State) -> None:
         """Store an unfinished training, to resume it after an interruption."""
-        history = [asdict(epoch) for epoch in state.history]
-        facts = {"epoch": state.epoch, "best_epoch": state.kept_epoch, "history": history}
-        arrays = state.flat()
-        metadata = {"state": json.dumps({**facts, "sha256": digest_of(facts, arrays)})}
-        write(self.folder / STATE, to_safetensors(arrays, metadata))
+        write(self.folder / STATE, from_state(state))
 
     def state(self) -> State:
         """The stored unfinished training; a new one where there is none or it is damaged."""
-        path = self.folder / STATE
-        if not path.exists():
-            return State()
-        try:
-            with safe_open(path, framework="numpy") as opened:
-                facts = json.loads(opened.metadata()["state"])
-                arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
-            if facts.pop("sha256") != digest_of(facts, arrays):
-                return State()
-            history = tuple(Epoch(**epoch) for epoch in facts["history"])
-            return State.from_flat(arrays, history, facts["best_epoch"])
-        except (SafetensorError, AttributeError, KeyError, TypeError, ValueError):
-            return State()
+        return to_state(self.folder / STATE) or State()
 
     def fail(self, reason: str, tests: Mapping[str, str] | None = None) -> None:
         """Keep why this cell, or why some of its tests (by id), have no result; the next run tries again."""
@@ -266,8 +258,14 @@ class CellStore:
 
     def fitted(self) -> dict[str, str]:
         """For each test noise that a null key was fitted to, by its label, the label of the denoiser as fitted."""
-        scores = [self.score(path.stem) or {} for path in sorted(self._scores.glob("*.json"))]
-        return {score["label"]: score["fitted"] for score in scores if score.get("fitted")}
+        return {score["label"]: score["fitted"] for score in self._finished_scores() if score.get("fitted")}
+
+    def ensembles(self) -> list[int]:
+        """The ensembles with which it was scored, the smallest first."""
+        return sorted({score["protocol"].get("ensemble", 1) for score in self._finished_scores()})
+
+    def _finished_scores(self) -> list[dict[str, Any]]:
+        return [found for path in sorted(self._scores.glob("*.json")) if (found := self.score(path.stem))]
 
     def scored(self, test: str, metrics: Sequence[Metric]) -> bool:
         """Whether a test is finished: every metric is stored, and samples of the present version."""
@@ -305,13 +303,13 @@ class CellStore:
         return found
 
     def finish_score(
-        self, noise: Noise, data: Mapping[str, Any], score: Score, metrics: Sequence[Metric]
+        self, noise: Noise, data: Mapping[str, Any], score: Score, metrics: Sequence[Metric], ensemble: int = 1
     ) -> dict[str, Average]:
         """Store a test: its per-image values and samples, then the marker with what they come to, which is returned.
 
         metrics: of the whole run. Values computed before are kept.
         """
-        test, cell = score_id(noise, data), self.record()
+        test, cell = score_id(noise, data, ensemble), self.record()
         assert cell is not None
         before = self.score(test)
         values = {**(self._values(test, before) if before and whole(self._scores, before) else {}), **score.values}
@@ -321,7 +319,7 @@ class CellStore:
         averages = _averages(values, metrics)
         older = (before or {}).get("averages", {})
         record = {
-            "protocol": fingerprint(noise, data),
+            "protocol": with_ensemble(fingerprint(noise, data), ensemble),
             "label": noise.label(),
             "weights": cell["checksums"].get(WEIGHTS),
             "n_images": len(next(iter(values.values()))),

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bench.metrics import Average, Measure
-from bench.results.records import Contender, NoiseTest, ResultRow
+from bench.results.noise_tests import NoiseTest
+from bench.results.records import Contender, ResultRow
 from bench.results.statistics import Interval, Over, interval, mean_of
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from bench.core.lazy import pandas
 from bench.metrics import Measure
 from bench.results.records import ResultRow, RunPlan
+from bench.results.remarks import remarks
 from bench.results.summary import Summary
 
 WHAT = ["dataset", "model", "objective", "train_noise", "test_noise"]
@@ -19,14 +20,17 @@ def results_frame(rows: Iterable[ResultRow], plan: RunPlan) -> "pandas.DataFrame
     """results.csv: one row per cell and test noise, in the plan's order; rows still to be run are left out.
 
     Metrics are means over the test images, `inf` where every one is exact; `X_sd` is their standard deviation over
-    images. `chosen_lr` and `fitted` are there only where validation images had something to choose.
+    images. `chosen_lr` and `fitted` are there only where validation images had something to choose, `remark` and each
+    diagnostic only where a row has one.
     """
+    rows = [row for row in rows if row.state != "open"]
+    diagnostics = list(dict.fromkeys(name for row in rows for name in row.diagnostics))
     spread = [f"{metric.column}_sd" for metric in plan.metrics]
     measured = [metric.column for metric in plan.metrics]
     columns = ["cell", *WHAT, "seed", *_settings(plan), *plan.chosen, "n_images"]
-    columns += [*measured, *spread, "perfect_images", *COSTS, *VOLATILE, "error"]
-    found = pandas.DataFrame([_result(row, plan) for row in rows if row.state != "open"], columns=columns)
-    numbers = [*measured, *spread, *VOLATILE]
+    columns += [*measured, *spread, "perfect_images", *COSTS, *diagnostics, *VOLATILE, *_remark(rows), "error"]
+    found = pandas.DataFrame([_result(row, plan) for row in rows], columns=columns)
+    numbers = [*measured, *spread, *diagnostics, *VOLATILE]
     return found.astype({**dict.fromkeys(WHOLE, "Int64"), **dict.fromkeys(numbers, "float64")})
 
 
@@ -37,9 +41,10 @@ def summary_frame(summaries: Iterable[Summary], plan: RunPlan) -> "pandas.DataFr
     interval_over: `seeds`, or `images` where there is one training or none: such an interval speaks of these weights.
     """
     spans = [f"{metric.column}{end}" for metric in plan.metrics for end in ("", "_low", "_high")]
-    ends = ["perfect_images", "parameters", "train_seconds"]
+    summaries = [summary for summary in summaries if summary.scored or summary.failed]
+    ends = ["perfect_images", "parameters", "train_seconds", *_remark(row for s in summaries for row in s.scored)]
     columns = [*WHAT, *_settings(plan), "seeds", "failed", "interval_over", "n_images", *spans, *ends]
-    found = [_summary(summary, plan) for summary in summaries if summary.scored or summary.failed]
+    found = [_summary(summary, plan) for summary in summaries]
     table = pandas.DataFrame(found, columns=columns)
     whole = dict.fromkeys(["seeds", "failed", "n_images", "parameters"], "Int64")
     return table.astype({**whole, **dict.fromkeys([*spans, "perfect_images", "train_seconds"], "float64")})
@@ -48,6 +53,15 @@ def summary_frame(summaries: Iterable[Summary], plan: RunPlan) -> "pandas.DataFr
 def _settings(plan: RunPlan) -> list[str]:
     """The columns of what a spec varies and, where some differ from the general settings by it, of the recipes."""
     return [*(f"train.{key}" for key in plan.varied), *(["recipe"] if plan.recipes else [])]
+
+
+def _remark(rows: Iterable[ResultRow]) -> list[str]:
+    """The column of what a value must not be read without, where any must not."""
+    return ["remark"] if any(map(remarks, rows)) else []
+
+
+def _meanings(rows: Iterable[ResultRow]) -> str:
+    return "; ".join(dict.fromkeys(remark.meaning for row in rows for remark in remarks(row)))
 
 
 def _what(row: ResultRow, plan: RunPlan) -> dict[str, Any]:
@@ -75,6 +89,8 @@ def _result(row: ResultRow, plan: RunPlan) -> dict[str, Any]:
         **{f"{metric.column}_sd": row.deviation(metric) for metric in plan.metrics},
         "perfect_images": row.exact,
         **{key: getattr(row, key) for key in (*COSTS, *VOLATILE)},
+        **row.diagnostics,
+        "remark": _meanings([row]),
         "error": row.error,
     }
 
@@ -90,6 +106,7 @@ def _summary(summary: Summary, plan: RunPlan) -> dict[str, Any]:
         "perfect_images": summary.exact,
         "parameters": summary.parameters,
         "train_seconds": summary.train_seconds,
+        "remark": _meanings(summary.scored),
     }
 
 

@@ -73,7 +73,7 @@ def default_workers(experiment: Experiment, left: Sequence[Pending]) -> int:
     On a GPU they share its memory, so there are no more than fit into it.
     """
     trained = sum(one.work.cell.images * max(1, len(one.work.cell.trials())) for one in left if one.epochs)
-    scored = sum(one.work.cell.data[noise.split] for one in left for noise in one.work.tests)
+    scored = sum(one.work.cell.data[test.noise.split] * test.ensemble for one in left for test in one.work.tests)
     if 3 * trained + scored < LITTLE:
         return 1
     fitting = machine.cores() // max(train.threads for train in experiment.trainings)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.running.pending import Pending
-from bench.spec.cells import Cell, Work
+from bench.spec.cells import Cell, Scoring, Work
 from bench.training.state import Epoch
 
 
@@ -50,14 +50,22 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class Collapsed:
+    """A cell is trained and has learnt nothing. diagnostics: what was found out about it."""
+
+    work: Work
+    diagnostics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Scored:
     """A test of a cell is stored.
 
-    test: the noise's label. means: over the images, by metric column; infinite where all are exact.
+    means: over the images, by metric column; infinite where all are exact.
     """
 
     work: Work
-    test: str
+    test: Scoring
     means: Mapping[str, float]
 
 
@@ -80,4 +88,4 @@ class Failed:
     error: Exception | None = None
 
 
-Event = Started | Begun | Trained | Scored | Done | Failed
+Event = Started | Begun | Trained | Collapsed | Scored | Done | Failed

@@ -51,10 +51,11 @@ def measure(
         if cell.train:
             kind = training_kind(cell.model, cell.noise, cell.train, size)
             units.setdefault(kind, Unit(measure_training, (context, cell.node(), size, compiled)))
-        for noise in work.tests:
+        for test in work.tests:
             nodes = tuple(metric.node() for metric in experiment.metrics)
-            kind = scoring_kind(cell.model, noise, experiment.metrics, size)
-            units.setdefault(kind, Unit(measure_scoring, (context, cell.model.node(), noise.node(), nodes, size)))
+            kind = scoring_kind(cell.model, test, experiment.metrics, size)
+            measured = (context, cell.model.node(), test.noise.node(), test.ensemble, nodes, size)
+            units.setdefault(kind, Unit(measure_scoring, measured))
     tell(0, len(units))
     started = time.perf_counter()
     pool = open_pool(workers)
@@ -85,11 +86,11 @@ def seconds(experiment: Experiment, left: Pending, costs: Costs) -> float | None
         if cell.train.compile == "on":
             once -= cost.gain(cell.images)
         total += min(once, cell.train.seconds or once) * (left.epochs - left.done) / cell.epochs
-    for noise in left.work.tests:
-        cost = costs.scoring(cell.model, noise, experiment.metrics, size)
+    for test in left.work.tests:
+        cost = costs.scoring(cell.model, test, experiment.metrics, size)
         if cost is None:
             return None
-        count = cell.data[noise.split]
+        count = cell.data[test.noise.split]
         chunks = -(-count // CHUNK) * CHUNK if cell.model.trains else count  # filters aren't padded
         total += cost.seconds * (chunks + cell.model.fitting(cell.data["validation"]))
     return total

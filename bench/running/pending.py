@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from bench.metrics import Metric
 from bench.results.store import CellStore, Store
 from bench.spec.cells import Cell, Work
-from bench.spec.protocol import score_id
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ def pending(works: Sequence[Work], store: Store, metrics: Sequence[Metric]) -> l
     found = []
     for work in works:
         folder = store.cell(work.cell.id)
-        tests = tuple(noise for noise in work.tests if not folder.scored(score_id(noise, work.cell.data), metrics))
+        tests = tuple(test for test in work.tests if not folder.scored(test.id(work.cell.data), metrics))
         if not tests and folder.finished:
             continue
         if folder.intact():

@@ -4,16 +4,18 @@ import contextlib
 import ctypes
 import logging
 import os
+import shutil
 import signal
 import sys
 import tempfile
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker, util
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from bench.core import interrupts
 from bench.core.errors import BenchError
 from bench.core.lazy import Lazy
 
@@ -37,7 +39,9 @@ ALONE = {
     "PYTHONSAFEPATH": "1",  # or a file in the current folder, called random.py, would be imported in place of Python's
 }
 FILES, FILES_EACH = 32, 12  # that a pool has open in this process, and for each of its own; 22 and 11 were measured
-LONGEST_TMPDIR = 60  # characters; the name of a socket in it may have 107 in all
+SOCKETS = "noise-bench-"  # how the folder of a run's sockets is called, before the number of its process
+LONGEST_TMPDIR = 40  # characters; the name of a socket, two folders further in, may have 107 in all
+AFTER_MULTIPROCESSING = -101  # when its folder is removed at the end of a process; multiprocessing's own goes at -100
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # what glibc's mallopt calls them
 SETTINGS = {
     "distributed.worker.multiprocessing-method": "forkserver" if COPIED else "spawn",
@@ -138,6 +142,8 @@ class Processes:
                     memory_limit=None,  # Dask's own would end processes that the system still has room for
                     dashboard_address="127.0.0.1:0",  # any free port: Dask warns where its own is taken
                     scheduler_kwargs={"dashboard": False},
+                    # Without keys of its own the scheduler would run whatever any user of this machine sends it.
+                    security=distributed.Security.temporary(),
                     silence_logs=logging.CRITICAL,
                 )
                 self.client = distributed.Client(self.cluster)
@@ -235,7 +241,7 @@ def keep_memory() -> None:
 def _start_server() -> None:
     """Start the fork server: workers are forks of it, share the memory of its libraries and start at once."""
     with _alone():
-        _shorten_sockets()
+        _place_sockets()
         forkserver.set_forkserver_preload(SHARED)
         forkserver.ensure_running()
 
@@ -255,37 +261,39 @@ def _alone() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _shorten_sockets() -> None:
-    """Let multiprocessing put its sockets into /tmp where the folder for temporary files has too long a name."""
-    if len(tempfile.gettempdir()) > LONGEST_TMPDIR and os.access("/tmp", os.W_OK):
-        usual, tempfile.tempdir = tempfile.tempdir, "/tmp"
-        try:
-            util.get_temp_dir()  # chosen once and for all
-        finally:
-            tempfile.tempdir = usual
+def _place_sockets() -> None:
+    """Give multiprocessing's sockets a folder named after this process, and remove those of runs that were killed.
+
+    It lies in /tmp where the folder for temporary files has too long a name.
+    """
+    place = tempfile.gettempdir()
+    if len(place) > LONGEST_TMPDIR and os.access("/tmp", os.W_OK):
+        place = "/tmp"
+    for left in Path(place).glob(f"{SOCKETS}*"):
+        owner = left.name.removeprefix(SOCKETS).partition("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(left, ignore_errors=True)  # another user's stays
+    usual, tempfile.tempdir = tempfile.tempdir, tempfile.mkdtemp(prefix=f"{SOCKETS}{os.getpid()}-", dir=place)
+    try:
+        util.get_temp_dir()  # chosen once and for all
+        util.Finalize(None, shutil.rmtree, (tempfile.tempdir, True), exitpriority=AFTER_MULTIPROCESSING)
+    finally:
+        tempfile.tempdir = usual
 
 
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back until the end of this block.
+    """Hold signals that ask for the end back until the end of this block.
 
-    Threads and processes that start inside never receive it: a terminal sends it to every process, but only the main
-    one should react.
+    Threads and processes that start inside never receive those that a terminal sends to every process of a program:
+    only the main one should react.
     """
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    if ignored or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    caught: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
-    unblock = _block_interrupts()
-    try:
-        yield
-    finally:
-        unblock()
-        signal.signal(signal.SIGINT, handler)
-        if caught:
-            raise KeyboardInterrupt
+    with interrupts.held() as heeded:
+        unblock = _block_interrupts() if heeded else lambda: None
+        try:
+            yield
+        finally:
+            unblock()
 
 
 def _block_interrupts() -> Callable[[], object]:
@@ -294,5 +302,5 @@ def _block_interrupts() -> Callable[[], object]:
         return lambda: None
     with _alone():
         resource_tracker.ensure_running()  # or its start, later, would let them through again
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.FROM_TERMINALS)
     return lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -9,17 +9,17 @@ from typing import Any
 from bench.core.errors import BenchError
 from bench.core.words import counted
 from bench.models import ClosedForm
+from bench.results.remarks import collapsed
 from bench.results.store import CellStore
-from bench.running.events import Begun, Event, Scored, Trained
+from bench.running.events import Begun, Collapsed, Event, Scored, Trained
 from bench.running.pending import Pending
 from bench.running.pools import Unit, WorkerDied
 from bench.spec import Experiment
 from bench.spec.cells import Cell, Work
-from bench.spec.protocol import score_id
 from bench.training.complexity import Complexity
 from bench.training.state import Epoch, State
 from bench.training.train import Diverged, finished
-from bench.training.units import Context, score_step, solve_step, train_step
+from bench.training.units import Context, diagnose_step, score_step, solve_step, train_step
 
 STEP_SECONDS = 3.0  # how long one unit of training should take: what an interruption may lose, how often progress shows
 SAVING_SHARE = 40  # a unit takes at least this many times as long as saving its state
@@ -81,9 +81,18 @@ class CellRun:
         elif isinstance(cell.model, ClosedForm):
             state, seconds = yield Unit(solve_step, (self.context, cell.node()))
             self.folder.finish(cell, state, {**facts, "train_seconds": seconds})
+        elif cell.train:
+            yield from self._finish((yield from self._training(cell, self.folder)), facts)
         else:
-            state = (yield from self._training(cell, self.folder)) if cell.train else None
-            self.folder.finish(cell, state, facts)
+            self.folder.finish(cell, None, facts)
+
+    def _finish(self, state: State, facts: Mapping[str, Any]) -> Steps:
+        """Store a training that is over with what is found out about its network, and say so if it learnt nothing."""
+        cell = self.work.cell
+        found = yield Unit(diagnose_step, (self.context, cell.node(), state.kept))
+        self.folder.finish(cell, state, {**facts, "diagnostics": found})
+        if collapsed(found):
+            yield Collapsed(self.work, found)
 
     def _facts(self) -> dict[str, Any]:
         """What a cell's marker holds of its surroundings. Raises CellFailed for a model that can't be built."""
@@ -119,7 +128,7 @@ class CellRun:
             raise CellFailed(f"every learning rate failed: {tried[0]['error']}")
         best = min(done, key=lambda trial: trial["validation_loss"])
         spent = {"lr": best["lr"], "search": tried, "train_seconds": sum(trial["seconds"] for trial in done)}
-        self.folder.finish(self.work.cell, self.folder.beside(best["cell"]).last_state(), {**facts, **spent})
+        yield from self._finish(self.folder.beside(best["cell"]).last_state(), {**facts, **spent})
 
     def _training(self, cell: Cell, folder: CellStore) -> Generator[Unit | Event, Any, State]:
         """The last state of the cell, or of one trial of its search; the ones before it are saved to go on from."""
@@ -141,20 +150,21 @@ class CellRun:
         """Score every test, or only make its samples where no metric is missing. One that fails leaves the others."""
         cell, weights = self.work.cell, self.folder.weights()
         reasons: dict[str, str] = {}
-        for noise in self.work.tests:
-            test = score_id(noise, cell.data)
-            metrics = tuple(metric.node() for metric in self.folder.lacking(test, self.experiment.metrics))
+        for test in self.work.tests:
+            noise, known = test.noise, test.id(cell.data)
+            metrics = tuple(metric.node() for metric in self.folder.lacking(known, self.experiment.metrics))
             try:
-                score = yield Unit(score_step, (self.context, cell.node(), weights, noise.node(), metrics))
+                step = (self.context, cell.node(), weights, noise.node(), test.ensemble, metrics)
+                score = yield Unit(score_step, step)
             except CellFailed as failure:
-                reasons[test] = str(failure)
+                reasons[known] = str(failure)
                 continue
             if metrics:
-                averages = self.folder.finish_score(noise, cell.data, score, self.experiment.metrics)
+                averages = self.folder.finish_score(noise, cell.data, score, self.experiment.metrics, test.ensemble)
             else:
-                self.folder.renew_samples(test, score.samples)
-                averages = self.folder.averages(test, self.experiment.metrics)
-            yield Scored(self.work, noise.label(), {column: average.mean for column, average in averages.items()})
+                self.folder.renew_samples(known, score.samples)
+                averages = self.folder.averages(known, self.experiment.metrics)
+            yield Scored(self.work, test, {column: average.mean for column, average in averages.items()})
         if reasons:
             others = f" (and {counted(len(reasons) - 1, 'more test')} failed)" if len(reasons) > 1 else ""
             raise CellFailed(next(iter(reasons.values())) + others, reasons)

@@ -9,7 +9,7 @@ from typing import Any
 from bench.models import Model, TrainableModel, models
 from bench.models.base import OBJECTIVE_REVISIONS
 from bench.noises import Noise, noises
-from bench.spec.protocol import TRAINING_PROTOCOL, digest, revisions
+from bench.spec.protocol import TRAINING_PROTOCOL, digest, revisions, score_id
 from bench.spec.train_settings import Train
 
 LATER = ("warmup", "flips")  # settings that older cells lack; at their defaults they are out of ids
@@ -109,11 +109,28 @@ def settled(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class Scoring:
+    """One way to score a cell: its test noise, and over how many flips and rotations outputs are averaged."""
+
+    noise: Noise
+    ensemble: int = 1
+
+    def id(self, data: Mapping[str, Any]) -> str:
+        """The id under which it is stored. data: the dataset's identity."""
+        return score_id(self.noise, data, self.ensemble)
+
+
+@dataclass(frozen=True)
 class Work:
-    """A cell and the test noises to score it on, in the plan's order."""
+    """A cell and how to score it, in the plan's order."""
 
     cell: Cell
-    tests: tuple[Noise, ...]
+    tests: tuple[Scoring, ...]
+
+    @property
+    def ensembles(self) -> list[int]:
+        """The ensembles that it is scored with, the smallest first."""
+        return sorted({test.ensemble for test in self.tests})
 
 
 def _in_use(train: Train) -> dict[str, Any]:

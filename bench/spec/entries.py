@@ -1,10 +1,11 @@
 """The models of a spec and how each is trained: general settings, the model's recipe, and settings of its own."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
 
 from bench.core.errors import FieldError, shorten, unknown
+from bench.core.settings import Settings
 from bench.models import Model, models
 from bench.spec.grids import MAX_CELLS, sweep, under, unique
 from bench.spec.train_settings import TRAIN_KEYS, Train
@@ -14,17 +15,37 @@ BUDGET = ("epochs", "images", "seconds")  # what a spec gives alone
 
 
 @dataclass(frozen=True)
+class Use(Settings):
+    """How any model is used, beside the keys of its class: what is stored of it is the same.
+
+    ensemble: outputs averaged for an image in scoring and in `bench denoise`: 8 takes each of its flips and rotations,
+        turned back, at eight times the cost; 1 the image alone.
+    """
+
+    ensemble: Literal[1, 8] = 1
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Self:
+        """An instance from its YAML keys. Raises FieldError, also for `true`, which the library takes for 1."""
+        for key, value in params.items():
+            if type(value) is not int:
+                raise FieldError(f"must be 1 or 8; got {shorten(value)}", (key,))
+        return super().from_params(params)
+
+
+@dataclass(frozen=True)
 class Entry:
     """A model of a spec.
 
     train: every point of the grid of its settings; none where it needs no training.
-    own: the keys that its `train` gives. recipe: those that come from its recipe.
+    own: the keys that its `train` gives. recipe: those that come from its recipe. use: how it is scored.
     """
 
     model: Model
     train: tuple[Train, ...] = ()
     own: tuple[str, ...] = ()
     recipe: tuple[str, ...] = ()
+    use: Use = Use()
 
     def node(self) -> dict[str, Any]:
         """The entry as a spec would write it: whatever its recipe gives, it is trained the same."""
@@ -32,7 +53,8 @@ class Entry:
         nodes = [train.node() for train in self.train]
         own = {key: distinct([node[key] for node in nodes]) for key in self.own}
         recipe = {key: nodes[0][key] for key in self.recipe}
-        return {name: {**params, **({OWN: own} if own else {}), **({RECIPE: recipe} if recipe else {})}}
+        use = {} if self.use == Use() else asdict(self.use)
+        return {name: {**params, **use, **({OWN: own} if own else {}), **({RECIPE: recipe} if recipe else {})}}
 
     def asked(self) -> list[dict[str, Any]]:
         """What the spec gives at each point of the grid, key by key; None where the recipe gives it."""
@@ -44,6 +66,7 @@ class Listed:
     """A model as a spec lists it. own, recipe: its keys of these names, the latter None where it has none."""
 
     model: Model
+    use: Use
     own: Mapping[str, Any]
     recipe: Mapping[str, Any] | None
 
@@ -53,13 +76,13 @@ class Listed:
         general: the keys under the spec's `train`. train: every point of their grid.
         """
         if not self.model.trains:
-            return Entry(self.model)
+            return Entry(self.model, use=self.use)
         recipe = self._recipe(general)
         if not recipe and not self.own:
-            return Entry(self.model, train)
+            return Entry(self.model, train, use=self.use)
         points = sweep(Train, {**general, **recipe, **self.own}, settings, room)
         own, by_recipe = (tuple(key for key in TRAIN_KEYS if key in given) for given in (self.own, recipe))
-        return Entry(self.model, unique(points), own, by_recipe)
+        return Entry(self.model, unique(points), own, by_recipe, self.use)
 
     def _recipe(self, general: Mapping[str, Any]) -> dict[str, Any]:
         """The keys of the recipe that apply: its keys belong together, so none does beside another optimiser."""
@@ -88,12 +111,18 @@ def listed(value: Any) -> list[Listed]:
             name, params = models.split(node)
             cls = models[name]
             with under(name):
-                given = {key: params[key] for key in (OWN, RECIPE) if cls.trains and key in params}
+                given = {key: params[key] for key in beside(cls) if key in params}
                 keys = {key: item for key, item in params.items() if key not in given}
                 own, recipe = _own(given.get(OWN)), _checked(given[RECIPE]) if RECIPE in given else None
-                made = sweep(cls, keys, cls.from_params, MAX_CELLS - len(found))
-                found += [Listed(model, own, recipe) for model in made]
-    return list({(one.model, repr(one.own), repr(one.recipe)): one for one in found}.values())
+                uses = sweep(Use, {key: given[key] for key in Use.field_names() if key in given}, Use.from_params, 2)
+                made = sweep(cls, keys, cls.from_params, (MAX_CELLS - len(found)) // len(uses))
+                found += [Listed(model, use, own, recipe) for model in made for use in uses]
+    return list({(one.model, one.use, repr(one.own), repr(one.recipe)): one for one in found}.values())
+
+
+def beside(cls: type[Model]) -> list[str]:
+    """What a node of a model may give beside the keys of its class."""
+    return [*Use.field_names(), *((OWN, RECIPE) if cls.trains else ())]
 
 
 def _own(value: Any) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from bench.core import machine
 from bench.core.errors import SpecError
 from bench.models import ClosedForm, TrainableModel
 from bench.noises import Noise
-from bench.spec.cells import Cell, Work
+from bench.spec.cells import Cell, Scoring, Work
 from bench.spec.experiment import Experiment
 from bench.spec.train_settings import Train
 
@@ -25,11 +25,13 @@ def works_of(experiment: Experiment, compiles: Callable[[Cell], bool] = lambda c
         _check_counts(experiment, data)
         _check_size(experiment)
     found: dict[str, Work] = {}
-    for cell in _cells(resolved(experiment), data):
+    for cell, ensemble in _cells(resolved(experiment), data):
         if cell.train and cell.train.compile == "auto":
             train = replace(cell.train, compile="on" if compiles(cell) else "off")
             cell = replace(cell, train=train)
-        found.setdefault(cell.id, Work(cell, _tests(experiment, cell)))
+        known = found.get(cell.id, Work(cell, ()))
+        tests = (*known.tests, *(Scoring(noise, ensemble) for noise in _tests(experiment, cell)))
+        found[cell.id] = replace(known, tests=tuple(dict.fromkeys(tests)))
     return list(found.values())
 
 
@@ -83,18 +85,19 @@ def _check_size(experiment: Experiment) -> None:
             )
 
 
-def _cells(experiment: Experiment, data: Mapping[str, Any]) -> Iterator[Cell]:
+def _cells(experiment: Experiment, data: Mapping[str, Any]) -> Iterator[tuple[Cell, int]]:
+    """Cells, and the ensemble that each is scored with; those that differ in it alone are one cell."""
     for entry in experiment.models:
-        model = entry.model
+        model, ensemble = entry.model, entry.use.ensemble
         if not model.trains:
             noisy = isinstance(model, ClosedForm) and model.for_noise
             for noise in experiment.noises if noisy else (None,):
-                yield Cell(model, noise, None, None, data)
+                yield Cell(model, noise, None, None, data), ensemble
             continue
         noiseless = isinstance(model, TrainableModel) and model.objective == "autoencode"
         for noise in (None,) if noiseless else experiment.noises:
             for train, seed in product(entry.train, experiment.seeds):
-                yield Cell(model, noise, seed, train, data, recipe=entry.recipe)
+                yield Cell(model, noise, seed, train, data, recipe=entry.recipe), ensemble
 
 
 def _tests(experiment: Experiment, cell: Cell) -> tuple[Noise, ...]:

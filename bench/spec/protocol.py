@@ -19,9 +19,14 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def score_id(noise: Noise, data: Mapping[str, Any]) -> str:
+def score_id(noise: Noise, data: Mapping[str, Any], ensemble: int = 1) -> str:
     """The id under which a test is stored: a hash of everything that defines it except the model."""
-    return digest(fingerprint(noise, data))
+    return digest(with_ensemble(fingerprint(noise, data), ensemble))
+
+
+def with_ensemble(protocol: Mapping[str, Any], ensemble: int) -> dict[str, Any]:
+    """The protocol of a test whose outputs are averaged over so many flips and rotations; of one it says nothing."""
+    return {**protocol, **({"ensemble": ensemble} if ensemble > 1 else {})}
 
 
 def fingerprint(noise: Noise, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from bench.datasets import datasets
 from bench.metrics import metrics
 from bench.models import models
 from bench.noises import noises
-from bench.spec.entries import BUDGET, OWN, RECIPE
+from bench.spec.entries import BUDGET, OWN, RECIPE, Use, beside
 from bench.spec.experiment import KEYS, MAX_SEED, NAME, REQUIRED
 from bench.spec.train_settings import TRAIN_KEYS, Train
 
@@ -53,17 +53,18 @@ def schema() -> dict[str, Any]:
 
 
 def _models() -> dict[str, Any]:
-    """Nodes that name a model; one that trains takes settings of its own and a recipe beside the keys of its class."""
+    """Nodes that name a model: the keys of its class, how it is used, and of one that trains settings and a recipe."""
     described, train = models.schema(), _train_schema()
     single = {key: {**value, "anyOf": value["anyOf"][:-2]} for key, value in train["properties"].items()}
     recipe = {**train, "properties": {key: value for key, value in single.items() if key not in BUDGET}}
-    beside = {
+    keys_beside = {
+        **class_schema(Use)["properties"],
         OWN: {**train, "description": "settings of this model alone; they win over `train`"},
         RECIPE: {**recipe, "type": "object", "description": "what stands in for the model's own recipe"},
     }
     for node in described["anyOf"][1:]:
         ((name, keys),) = node["properties"].items()
-        keys["properties"] |= beside if models[name].trains else {}
+        keys["properties"] |= {key: keys_beside[key] for key in beside(models[name])}
     return described
 
 

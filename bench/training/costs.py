@@ -11,7 +11,8 @@ from bench.metrics import Metric
 from bench.models import Model
 from bench.noises import Noise
 from bench.spec import Train
-from bench.spec.cells import Cell
+from bench.spec.cells import Cell, Scoring
+from bench.spec.protocol import with_ensemble
 
 SETTINGS = ("batch_size", "optimizer", "precision", "threads", "device")  # of `train`, those that affect its speed
 
@@ -64,8 +65,8 @@ class Costs:
         cost = self.training(cell.model, cell.noise, cell.train, cell.data["size"]) if cell.train else None
         return cost is not None and cost.gain(cell.images) > 0
 
-    def scoring(self, model: Model, noise: Noise, metrics: Sequence[Metric], size: int) -> Cost | None:
-        return self.known.get(scoring_kind(model, noise, metrics, size))
+    def scoring(self, model: Model, test: Scoring, metrics: Sequence[Metric], size: int) -> Cost | None:
+        return self.known.get(scoring_kind(model, test, metrics, size))
 
 
 def training_kind(model: Model, noise: Noise | None, train: Train, size: int) -> str:
@@ -74,9 +75,12 @@ def training_kind(model: Model, noise: Noise | None, train: Train, size: int) ->
     return _kind(training=model.node(), noise=noise.name if noise else None, settings=settings, size=size)
 
 
-def scoring_kind(model: Model, noise: Noise, metrics: Sequence[Metric], size: int) -> str:
+def scoring_kind(model: Model, test: Scoring, metrics: Sequence[Metric], size: int) -> str:
     """The kind of work of a test."""
-    return _kind(scoring=model.node(), noise=noise.name, metrics=[metric.node() for metric in metrics], size=size)
+    nodes = [metric.node() for metric in metrics]
+    return _kind(
+        **with_ensemble({"scoring": model.node(), "noise": test.noise.name, "metrics": nodes}, test.ensemble), size=size
+    )
 
 
 def start_kind() -> str:

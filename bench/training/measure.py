@@ -19,6 +19,7 @@ from bench.spec.cells import Cell
 from bench.spec.protocol import CHUNK
 from bench.training import train
 from bench.training.costs import Cost
+from bench.training.ensemble import restore
 from bench.training.score import scoring_draw
 from bench.training.state import State
 
@@ -45,7 +46,7 @@ def training(cell: Cell, size: int, compiled: bool) -> Cost:
     return Cost(seconds)
 
 
-def scoring(model: Model, noise: Noise, chosen: Sequence[Metric], size: int) -> Cost:
+def scoring(model: Model, noise: Noise, chosen: Sequence[Metric], size: int, ensemble: int = 1) -> Cost:
     """The cost of a test: noise, denoiser and metrics."""
     network = model.build(size).eval().to(memory_format=torch.channels_last)
     count = CHUNK if model.trains else FEW
@@ -54,8 +55,7 @@ def scoring(model: Model, noise: Noise, chosen: Sequence[Metric], size: int) -> 
 
     def once() -> float:
         started = time.perf_counter()
-        noisy = noise.apply(clean, draw).contiguous(memory_format=torch.channels_last)
-        metrics.compute(chosen, network(noisy).float(), clean)
+        metrics.compute(chosen, restore(network, noise.apply(clean, draw), ensemble).float(), clean)
         return time.perf_counter() - started
 
     with torch.inference_mode():

@@ -18,6 +18,7 @@ from bench.models.base import layers
 from bench.noises import Noise
 from bench.spec.cells import Cell
 from bench.spec.protocol import CHUNK, TEST_SEED
+from bench.training.ensemble import restore
 from bench.training.objectives import VALIDATION, corrupt
 from bench.training.state import as_arrays
 from bench.training.train import build, load_weights
@@ -35,7 +36,7 @@ class Score:
     """The results of one denoiser under one test noise.
 
     values: metric column -> (N,) float64, one value per image.
-    seconds: for all of it. latency_ms: of the denoiser alone, per image, in chunks of CHUNK.
+    seconds: for all of it. latency_ms: of the denoiser alone, per image, with all its passes, in chunks of CHUNK.
     samples: original, noisy and output of the first images, uint8 (K, 3, H, W).
     fitted: label of the denoiser with its null keys as tuned; empty where it has none.
     """
@@ -66,11 +67,13 @@ def network_of(cell: Cell, size: int, weights: Mapping[str, np.ndarray] | None) 
     return network.eval()
 
 
-def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metric], device: str = "cpu") -> Score:
+def score(
+    network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metric], device: str = "cpu", ensemble: int = 1
+) -> Score:
     """Every metric of every image of the noise's split, usually the test images; no other image is read.
 
     noise: drawn with a seed of its own, so that every model gets the same corrupted images.
-    chosen: if empty, only the samples are made, from the first chunk.
+    chosen: if empty, only the samples are made, from the first chunk. ensemble: as for `restore`.
     Computes in float32, whatever precision the weights were trained in.
     Raises NotFinite for noisy images, outputs or metrics that are not finite, BenchError for outputs of another shape.
     """
@@ -83,7 +86,7 @@ def score(network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metri
         padded = not isinstance(network, layers.Filter)
         for clean, noisy, count in _chunks(getattr(data, noise.split), noise, device, padded):
             before = time.perf_counter()
-            output = network(noisy.contiguous(memory_format=torch.channels_last))
+            output = restore(network, noisy, ensemble)
             if device == "cuda":
                 torch.cuda.synchronize()
             busy += time.perf_counter() - before

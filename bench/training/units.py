@@ -15,7 +15,7 @@ from bench.metrics import metrics
 from bench.models import models
 from bench.noises import noises
 from bench.spec.cells import Cell
-from bench.training import closed_form, complexity, measure, train
+from bench.training import closed_form, complexity, diagnose, measure, train
 from bench.training.complexity import Complexity
 from bench.training.costs import Cost
 from bench.training.score import Score, fit_to_validation, network_of, score
@@ -54,13 +54,15 @@ def measure_scoring(
     context: Context,
     model: Mapping[str, Any],
     noise: Mapping[str, Any],
+    ensemble: int,
     chosen: tuple[Mapping[str, Any], ...],
     size: int,
 ) -> Cost:
     """Measure a model's scoring per image, under one test noise."""
     load_plugins(context.plugins)
     torch.set_num_threads(1)
-    return measure.scoring(models.parse(model), noises.parse(noise), [metrics.parse(node) for node in chosen], size)
+    parsed = [metrics.parse(node) for node in chosen]
+    return measure.scoring(models.parse(model), noises.parse(noise), parsed, size, ensemble)
 
 
 def train_step(context: Context, cell: Mapping[str, Any], state: State, epochs: int) -> State:
@@ -75,11 +77,18 @@ def solve_step(context: Context, cell: Mapping[str, Any]) -> tuple[State, float]
     return closed_form.solve(Cell.from_node(cell), data)
 
 
+def diagnose_step(context: Context, cell: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """What is found out about a cell's network, trained to these weights."""
+    data = context.data()
+    return diagnose.diagnose(Cell.from_node(cell), data, weights)
+
+
 def score_step(
     context: Context,
     cell: Mapping[str, Any],
     weights: Mapping[str, np.ndarray] | None,
     noise: Mapping[str, Any],
+    ensemble: int,
     chosen: tuple[Mapping[str, Any], ...],
 ) -> Score:
     """A cell's denoiser under one test noise, its null keys tuned on validation images first.
@@ -93,11 +102,8 @@ def score_step(
     model = fit_to_validation(subject.model, data, test_noise)
     network = network_of(replace(subject, model=model), data.test.shape[-1], weights)
     device = subject.train.device if subject.train else "cpu"
-    found = score(network, data, test_noise, [metrics.parse(node) for node in chosen], device)
-    if not subject.model.fits:
-        return found
-    assumed = f", treated as {model.assumes.capitalize()}" if model.assumes not in ("", test_noise.name) else ""
-    return replace(found, fitted=model.label() + assumed)
+    found = score(network, data, test_noise, [metrics.parse(node) for node in chosen], device, ensemble)
+    return replace(found, fitted=model.label()) if subject.model.fits else found
 
 
 @lru_cache(maxsize=2)

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -57,11 +58,15 @@ def same(results: Path, whole: Path) -> None:
 
 
 @POSIX
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("workers", "name", "send"),
+    [(1, "SIGINT", "group"), (2, "SIGINT", "group"), (2, "SIGTERM", "leader"), (2, "SIGHUP", "group")],
+)
 def test_an_interrupted_run_keeps_what_it_has_and_ends_where_a_whole_one_ends(
-    workers: int, whole: Path, tmp_path: Path, cache: Path
+    workers: int, name: str, send: str, whole: Path, tmp_path: Path, cache: Path
 ) -> None:
-    """Ctrl-C as a terminal sends it: to every process of the group."""
+    """Ctrl-C and the loss of a terminal reach every process of the group, what `kill` sends the leader alone."""
+    number = signal.Signals[name]
     spec = whole / "spec.yaml"
     words = run_command(spec, tmp_path, "--workers", workers)
     running = subprocess.Popen(
@@ -72,16 +77,18 @@ def test_an_interrupted_run_keeps_what_it_has_and_ends_where_a_whole_one_ends(
     while not list(tmp_path.glob("tiny/cells/*/state.safetensors")):
         assert running.poll() is None and time.monotonic() < deadline, running.communicate()
         time.sleep(0.01)
-    os.killpg(running.pid, signal.SIGINT)
+    sockets = Path(tempfile.gettempdir()) / f"noise-bench-{running.pid}-"
+    (os.killpg if send == "group" else os.kill)(running.pid, number)
     started = time.monotonic()
     output, errors = running.communicate(timeout=60)
-    assert time.monotonic() - started < 5
-    assert running.returncode == 130, errors
+    assert time.monotonic() - started < 20  # a second or two, more with other work beside
+    assert running.returncode == 128 + number, errors
     assert errors == "Interrupted: everything that was finished is kept; the same command goes on from there.\n"
     assert "Traceback" not in output
-    while family(running.pid) and time.monotonic() < started + 5:
+    while family(running.pid) and time.monotonic() < started + 25:
         time.sleep(0.05)
     assert family(running.pid) == []
+    assert not list(sockets.parent.glob(f"{sockets.name}*"))
     assert list(tmp_path.glob("tiny/cells/*/state.safetensors"))
     resumed = run(spec, tmp_path, "--workers", 1)
     assert resumed.exit_code == 0, resumed.output

@@ -15,7 +15,7 @@ from bench.running.events import Begun, Done, Event, Failed, Scored, Started, Tr
 from bench.running.forecast import Expected
 from bench.running.pending import Pending
 from bench.spec import Train
-from bench.spec.cells import Cell, Work
+from bench.spec.cells import Cell, Scoring, Work
 from bench.training.state import Epoch
 
 GAUSSIAN = noises.parse("gaussian")
@@ -25,7 +25,10 @@ MASKING = noises.parse("masking")
 def work(model: Any = "conv", noise: Noise | None = GAUSSIAN, seed: int | None = 0, lr: float = 0.001) -> Work:
     trained = seed is not None
     train = Train(epochs=4, lr=lr) if trained else None
-    return Work(Cell(models.parse(model), noise if trained else None, seed, train, {"train": 100}), (GAUSSIAN, MASKING))
+    return Work(
+        Cell(models.parse(model), noise if trained else None, seed, train, {"train": 100}),
+        (Scoring(GAUSSIAN), Scoring(MASKING)),
+    )
 
 
 def begun(of: Work, done: int = 0) -> Begun:
@@ -64,8 +67,8 @@ STARTED = Started(cells=5, pending=3, epochs=8, tests=6, workers=2)
 def test_lines_tell_the_whole_run() -> None:
     conv, identity, other = work(), work("identity", None, None), work(seed=1)
     _, text = show(
-        STARTED, begun(conv), trained(conv, 4, 4), Scored(conv, GAUSSIAN.label(), {"mse": 0.01, "psnr": 20.0}),
-        Done(conv), begun(identity), Scored(identity, MASKING.label(), {"psnr": 10.0}), Done(identity),
+        STARTED, begun(conv), trained(conv, 4, 4), Scored(conv, Scoring(GAUSSIAN), {"mse": 0.01, "psnr": 20.0}),
+        Done(conv), begun(identity), Scored(identity, Scoring(MASKING), {"psnr": 10.0}), Done(identity),
         begun(other), Failed(other, "diverged: [red] nan"),
     )  # fmt: skip
     assert text.splitlines() == [
@@ -133,7 +136,7 @@ def test_what_a_cell_leaves_undone_is_behind_us() -> None:
 
 def test_each_running_cell_has_one_line_whatever_it_does() -> None:
     search = Cell(models.parse("conv"), GAUSSIAN, 0, Train(epochs=4, lr=0.1, lr_search=(0.1, 0.2)), {"train": 100})
-    of, identity = Work(search, (GAUSSIAN, MASKING)), work("identity", None, None)
+    of, identity = Work(search, (Scoring(GAUSSIAN), Scoring(MASKING))), work("identity", None, None)
     first, second = search.trials()
     events = (STARTED, begun(of), trained(of, 4, 4, cell=first), trained(of, 1, cell=second), begun(identity))
     _, text = show(*events, width=80)
@@ -141,7 +144,7 @@ def test_each_running_cell_has_one_line_whatever_it_does() -> None:
     assert len(lines) == 3
     assert lines[1].startswith("conv · gaussian 0.1 · lr 0.2") and "5/8" in lines[1]
     assert lines[2].startswith("identity") and "0/2 tests" in lines[2]
-    _, text = show(*events, Scored(identity, GAUSSIAN.label(), {"psnr": 1.0}), Done(of), width=80)
+    _, text = show(*events, Scored(identity, Scoring(GAUSSIAN), {"psnr": 1.0}), Done(of), width=80)
     lines = [line for line in text.splitlines() if line.strip()]
     assert len(lines) == 2 and "1/2 tests" in lines[1] and "images/s" not in text
 
@@ -188,7 +191,7 @@ def test_cells_that_differ_in_their_training_have_bars_of_their_own() -> None:
 def test_where_nothing_is_left_to_train_tests_are_counted() -> None:
     identity = work("identity", None, None)
     started = Started(1, 1, 0, 2, 1)
-    _, text = show(started, begun(identity), Scored(identity, GAUSSIAN.label(), {"psnr": 1.0}), width=80)
+    _, text = show(started, begun(identity), Scored(identity, Scoring(GAUSSIAN), {"psnr": 1.0}), width=80)
     assert "1/2 tests" in text
 
 

@@ -49,7 +49,8 @@ def snapshot(folder: Path, pattern: str = "*") -> dict[str, tuple[int, bytes]]:
 
 def test_a_run_leaves_what_the_readme_says(home: Path) -> None:
     top = {path.name for path in (home / "results" / "tiny").iterdir()}
-    assert top == {"experiment.yaml", "environment.json", "plan.json", "cells", "tables", "figures", "report.html"}
+    files = {"experiment.yaml", "environment.json", "plan.json", "images.json", "report.html"}
+    assert top == {*files, "cells", "tables", "figures"}
     tables = {path.name for path in (home / "results" / "tiny" / "tables").iterdir()}
     assert tables == {"results.csv", "summary.csv", "summary.md", "summary.tex", "summary_long.tex"}
     assert not [path for path in home.rglob(".*") if path.is_file()], "a temporary file is left"

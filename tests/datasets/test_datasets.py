@@ -33,6 +33,7 @@ from tests.helpers.cli import bench
 from tests.helpers.specs import write_spec
 
 LOSSLESS = Path(__file__).parents[3] / "shared/data/cifar10-lossless"
+EXACT = LOSSLESS.with_name("cifar10-exact")
 pytestmark = pytest.mark.usefixtures("own_cache")
 PER_BATCH = 6  # images in each of the stand-in archive's batches
 
@@ -56,18 +57,23 @@ def tree(root: Path, train: int = 12, test: int = 5, size: int = 32) -> Path:
 
 
 def cifar(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, payload: Callable[[dict[str, Any]], bytes] = pickle.dumps
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    payload: Callable[[dict[str, Any]], bytes] = pickle.dumps,
+    batch: Callable[[int], tuple[np.ndarray, list[int]]] = lambda i: (noise(i, PER_BATCH, 3072), [0] * PER_BATCH),
+    classes: tuple[str, ...] = ("thing",),
 ) -> Path:
-    """A small archive in CIFAR-10's format, taken for the real one."""
+    """An archive in CIFAR-10's format, taken for the real one. batch: pixels and labels of each, the tests last."""
     from torchvision import datasets as vision
 
     batches: dict[str, bytes] = {}
     for i, name in enumerate([*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]):
-        batches[name] = payload({"data": noise(i, PER_BATCH, 3072), "labels": [0] * PER_BATCH})
-    batches["batches.meta"] = pickle.dumps({"label_names": ["thing"]})
+        pixels, labels = batch(i)
+        batches[name] = payload({"data": pixels, "labels": labels})
+    batches["batches.meta"] = pickle.dumps({"label_names": list(classes)})
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "cifar-10-python.tar.gz"
-    with tarfile.open(path, "w:gz") as tar:
+    with tarfile.open(path, "w:gz", compresslevel=1) as tar:
         for name, content in batches.items():
             member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
             member.size = len(content)
@@ -81,7 +87,7 @@ def cifar(
     md5, sha256 = (hashlib.new(kind, path.read_bytes()).hexdigest() for kind in ("md5", "sha256"))
     archive = replace(Cifar10.archive, size=path.stat().st_size, md5=md5, sha256=sha256)
     monkeypatch.setattr(Cifar10, "archive", archive)
-    monkeypatch.setattr(Cifar10, "images", (5 * PER_BATCH, PER_BATCH))
+    monkeypatch.setattr(Cifar10, "images", (5 * len(batch(0)[1]), len(batch(5)[1])))
     return path
 
 
@@ -542,6 +548,45 @@ def test_real_images() -> None:
     assert time.perf_counter() - started < 0.5
 
 
+def test_digests_are_of_the_pixels_in_their_order(tmp_path: Path, own_cache: Path) -> None:
+    dataset = Folder(root=str(tree(tmp_path / "png")), validation=0.25)
+    found, data = dataset.digests(), dataset.load()
+    each = [hashlib.blake2b(b"(32, 32, 3)" + i.transpose(1, 2, 0).tobytes(), digest_size=16) for i in data.test]
+    assert found["test"] == hashlib.sha256("".join(one.hexdigest() for one in each).encode()).hexdigest()
+    assert set(found) == set(PARTS) and "digest" not in json.dumps(dataset.identity())
+    for path in (tmp_path / "png").rglob("*.png"):
+        target = (tmp_path / "bmp" / path.relative_to(tmp_path / "png")).with_suffix(".bmp")
+        save(target, np.asarray(Image.open(path)))
+    again = Folder(root=str(tmp_path / "bmp"), validation=0.25)
+    assert again.digests() == found and again.identity() != dataset.identity(), "other files, the same pixels"
+    fewer = replace(dataset, test=4).digests()
+    assert fewer["train"] == found["train"] and fewer["test"] != found["test"]
+    (tmp_path / "png/test/class0/0000.png").write_bytes((tmp_path / "png/test/class0/0003.png").read_bytes())
+    other = Folder(root=str(tmp_path / "png"), validation=0.25).digests()
+    assert [part for part in PARTS if other[part] != found[part]] == ["test"]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_test_pictures_are_called_by_their_paths(several: bool, tmp_path: Path) -> None:
+    one, two = (tree(tmp_path / name, test=3) for name in ("one", "two"))
+    for path in two.rglob("*.png"):
+        save(path, 255 - np.asarray(Image.open(path)))
+    names = ["class0/0000.png", "class1/0001.png", "class2/0002.png"]
+    if several:
+        found = Folder(root=(str(one), str(two)), validation=0)
+        assert sorted(found.test_names()) == [f"{root}/{name}" for root in ("one", "two") for name in names]
+    else:
+        found = Folder(root=str(one), validation=0)
+        assert sorted(found.test_names()) == names
+        tested = Folder(root=str(two), test_root=str(one), validation=0)
+        flat = Folder(root=str(two), test_root=str(one / "test"), validation=0)
+        assert tested.test_names() == found.test_names() == flat.test_names()
+    for image, name in zip(found.load().test, found.test_names(), strict=True):
+        root, _, rest = name.partition("/") if several else ("one", "", name)
+        stored = np.asarray(Image.open(tmp_path / root / "test" / rest))
+        assert image.tobytes() == stored.transpose(2, 0, 1).tobytes()
+
+
 # --- cifar10
 
 
@@ -558,6 +603,52 @@ def test_cifar10_gives_the_archives_pixels(tmp_path: Path, monkeypatch: pytest.M
     cache._open.cache_clear()
     Cifar10().prepare()
     assert np.array_equal(Cifar10().load().test, data.test), "the archive is not needed twice"
+
+
+def test_the_exact_part_has_the_first_images_of_each_batch_by_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path
+) -> None:
+    labels = [[2, 0, 1, 0, 1, 2], [1, 0] * 3, [0, 1] * 3, [2, 1] * 3, [1, 2] * 3, [2, 0, 2, 1, 0, 0]]
+    path = cifar(
+        tmp_path, monkeypatch, batch=lambda i: (noise(i, PER_BATCH, 3072), labels[i]), classes=("ant", "bee", "cow")
+    )
+    monkeypatch.setattr(Cifar10, "exact", ((4, 2, 2, 2, 2), 5))
+    # (batch, number) by class, then batch, then number, read off the labels above
+    train = [(0, 1), (0, 3), (1, 1), (2, 0), (0, 2), (1, 0), (2, 1), (3, 1), (4, 0), (0, 0), (3, 0), (4, 1)]
+    named = ["ant/0001.png", "ant/0004.png", "bee/0003.png", "cow/0000.png", "cow/0002.png"]
+    dataset, whole = (Cifar10(part=part, root=str(tmp_path), validation=0) for part in ("exact", None))
+    pool = Folder(root=str(tree(tmp_path / "pictures", train=12, test=5)), validation=0)._choice(dataset.source())
+    data = dataset.load()
+    for image, place in zip(data.train, pool["train"], strict=True):
+        batch, number = train[place]
+        assert image.tobytes() == noise(batch, PER_BATCH, 3072)[number].tobytes()
+    for image, name in zip(data.test, dataset.test_names(), strict=True):
+        assert image.tobytes() == noise(5, PER_BATCH, 3072)[int(name[-8:-4])].tobytes()
+    assert sorted(dataset.test_names()) == named and data.label == "cifar10:exact"
+    assert dataset.identity()["source"] == {**whole.identity()["source"], "part": "exact"}
+    for image, name in zip(whole.load().test, whole.test_names(), strict=True):
+        assert image.tobytes() == noise(5, PER_BATCH, 3072)[int(name)].tobytes()
+    names = dataset.test_names()
+    path.unlink()
+    assert dataset.test_names() == names, "the archive is not needed twice"
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not EXACT.is_dir(), reason="the real images are not here")
+def test_the_exact_part_is_the_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as that can be seen without CIFAR-10's archive: one made of the folder's images, everything else black."""
+    classes = sorted(folder.name for folder in (EXACT / "train").iterdir())
+    pixels, labels = np.zeros((6, 10_000, 3072), np.uint8), np.zeros((6, 10_000), int)
+    for path in EXACT.glob("*/*/*.png"):
+        part, kind, (*batch, number) = path.parts[-3], path.parent.name, path.stem.split("_")
+        place = (int(batch[0]) - 1 if part == "train" else 5, int(number))
+        pixels[place] = np.asarray(Image.open(path)).transpose(2, 0, 1).reshape(-1)
+        labels[place] = classes.index(kind)
+    cifar(tmp_path, monkeypatch, batch=lambda i: (pixels[i], labels[i].tolist()), classes=tuple(classes))
+    ours, theirs = Cifar10(part="exact", root=str(tmp_path)), Folder(root=str(EXACT))
+    assert ours.digests() == theirs.digests()
+    assert ours.test_names() == theirs.test_names()
+    assert all(np.array_equal(getattr(ours.load(), part), getattr(theirs.load(), part)) for part in PARTS)
 
 
 @pytest.mark.parametrize("place", ["NOISE_BENCH_DATA", "downloads"])

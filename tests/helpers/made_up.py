@@ -10,7 +10,8 @@ from bench.core.labels import Label
 from bench.metrics import Average, metrics
 from bench.report.conditions import Conditions
 from bench.report.figures import Column, Sheet
-from bench.results.records import Contender, History, NoiseTest, PlannedCell, ResultRow, RunPlan
+from bench.results.noise_tests import NoiseTest
+from bench.results.records import Contender, History, PlannedCell, ResultRow, RunPlan
 from bench.results.summary import Summary, summarise
 from bench.training.state import Epoch
 

@@ -14,7 +14,6 @@ from bench.results.tables import VOLATILE
 from bench.spec import load, parse
 from bench.spec.cells import Work
 from bench.spec.plan import works_of
-from bench.spec.protocol import score_id
 from bench.training.score import Score
 from bench.training.state import Epoch, State
 
@@ -39,14 +38,15 @@ def store_of(root: Path, text: str | Path, score: Scores) -> Store:
         state = State(kept={"a": seed}, history=history, kept_epoch=1) if work.cell.train else None
         folder.finish(work.cell, state, {"dataset": "made up", "size": 16, "parameters": 7, "macs": 11})
         reasons = {}
-        for noise in work.tests:
-            values = score(work, noise)
+        for test in work.tests:
+            values = score(work, test.noise)
             if isinstance(values, str):
-                reasons[score_id(noise, work.cell.data)] = values
+                reasons[test.id(work.cell.data)] = values
             elif values is not None:
                 sample = np.zeros((2, 3, 16, 16), np.uint8)
                 samples = {"original": sample, "noisy": sample, "output": sample}
-                folder.finish_score(noise, work.cell.data, Score(dict(values), 3.0, 4.0, samples), experiment.metrics)
+                found = Score(dict(values), 3.0, 4.0, samples)
+                folder.finish_score(test.noise, work.cell.data, found, experiment.metrics, test.ensemble)
         if reasons:
             folder.fail("a test failed", reasons)
     return store

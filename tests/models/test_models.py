@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from bench.core.errors import BenchError
 from bench.models import Model, TrainableModel, models
+from bench.models._codes import sensitivity
 from bench.models.base import layers
-from bench.models.contractive import sensitivity
 from bench.models.conv import conv_size, transposed_size
 from bench.models.sparse import activity
 from bench.training import complexity

@@ -61,7 +61,7 @@ def large(bench: Bench) -> dict[str, Entry]:
     said = (
         f"largest USS of a worker of `bench run --workers {PROCESSES}`, looked at every {growth.EVERY} s; "
         f"{last['images']:,} images of 32x32 ({data.name}), models of experiments/default.yaml "
-        f"({', '.join(last['training_seconds'])} trained for an epoch, batch {last['batch_size']}), all scored"
+        f"({', '.join(last['training_seconds'])} trained for an epoch, each as its recipe says), all scored"
     )
     return {
         "worker_peak_mb": entry([last["worker_peak_mb"]], "MB", said),

@@ -68,7 +68,7 @@ def images(folder: Path, root: Path, train: int, test: int) -> dict[str, Any]:
     content = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
     size = {"train": train, "validation": 0.1, "test": test, "size": 32}
     content |= {"name": f"images-{train + test}", "dataset": {"name": "folder", "root": str(root), **size}}
-    content |= {"noises": content["noises"][:1], "train": {**content["train"], "optimizer": "adam", "epochs": 1}}
+    content |= {"noises": content["noises"][:1], "train": {"epochs": 1}}
     path = spec(folder, content)
     reading = fresh.call("growth:load", node={"folder": {"root": str(root), **size}})
     command = [*fresh.product(), "run", str(path), "--results", str(folder), "--workers", str(WORKERS)]
@@ -88,7 +88,6 @@ def images(folder: Path, root: Path, train: int, test: int) -> dict[str, Any]:
         "training_seconds": {cell["labels"]["model"]: cell["train_seconds"] for cell in trained},
         "scoring_seconds": sum(score["evaluate_seconds"] for score in scored),
         "worker_peak_mb": max(peaks.values()),
-        "batch_size": content["train"]["batch_size"],
     }
 
 

@@ -19,6 +19,7 @@ from bench.results.store import Store
 from bench.running import engine, events, pools
 from bench.spec import cells, plan, protocol
 from bench.training import train
+from bench.training.budget import Budget
 from bench.training.state import State
 from tests.perf import peers
 from tests.perf.script import SIGMA, SIZE
@@ -70,11 +71,11 @@ def grid(
                 psnr.append(means["psnr"])
             case events.Failed(reason=reason):
                 raise RuntimeError(reason)
-    settings = experiment.train[0]
-    count = works[0].cell.data["train"]
+    settings, count = works[0].cell.train, works[0].cell.data["train"]
+    assert settings is not None
     return {
         "images": count,
-        "images_per_second": cells * settings.epochs * count / (trained - begin),
+        "images_per_second": cells * Budget.of(settings, count).images / (trained - begin),
         "training_seconds": trained - begin,
         "work_seconds": scored - begin,
         "total_seconds": scored - started,
@@ -82,6 +83,7 @@ def grid(
         "tested": works[0].cell.data["test"],
         "precision": settings.precision,
         "batch_size": settings.batch_size,
+        "optimizer": settings.optimizer,
         "threads": settings.threads,
     }
 

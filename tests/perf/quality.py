@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from tests.perf import fresh, pictures, reference
-from tests.perf.base import DEFAULT, Bench, Entry, Runs, faster, middle, recipe
+from tests.perf.base import Bench, Entry, Runs, faster, middle
 
 KEYS = {"time_to_quality": "unet", "time_to_quality_same_network": "conv"}
 
@@ -26,8 +26,8 @@ def quality(bench: Bench) -> dict[str, Entry]:
     return {key: _entry(bench, model, found) for key, model in KEYS.items()}
 
 
-def _trained(bench: Bench, model: str, epochs: int) -> dict[str, Any]:
-    return bench.grid(model=model, cells=1, workers=1, recipe={**recipe(), "epochs": epochs, "threads": 2})
+def _trained(bench: Bench, model: str, images: int) -> dict[str, Any]:
+    return bench.grid(model=model, cells=1, workers=1, recipe={"images": images, "threads": 2})
 
 
 def _whole_training(**load: Any) -> dict[str, Any]:
@@ -38,21 +38,21 @@ def _whole_training(**load: Any) -> dict[str, Any]:
 def _curve(bench: Bench, model: str, run: Mapping[str, Any]) -> list[dict[str, float]]:
     """Seconds and PSNR of trainings with more and with less budget than the one that counts, which is `run`."""
     first, *others = bench.settings.budgets[model]
-    runs = [(first, run), *((epochs, _trained(bench, model, epochs)) for epochs in others)]
-    points = [{"epochs": epochs, **{key: found[key] for key in ("training_seconds", "psnr")}} for epochs, found in runs]
-    return sorted(points, key=lambda point: point["epochs"])
+    runs = [(first, run), *((images, _trained(bench, model, images)) for images in others)]
+    points = [{"images": images, **{key: found[key] for key in ("training_seconds", "psnr")}} for images, found in runs]
+    return sorted(points, key=lambda point: point["images"])
 
 
 def _entry(bench: Bench, model: str, found: Mapping[str, Runs]) -> Entry:
     """The ratio of seconds; without a value where the PSNR was not reached."""
-    run, used, wanted = found[model][0], recipe(), reference.target()
-    epochs = bench.settings.budgets[model][0]
+    run, wanted = found[model][0], reference.target()
+    images = bench.settings.budgets[model][0]
     said = (
         f"{wanted:.2f} dB on the {run['tested']} test images of {bench.data.name} at 28x28, sigma 0.1; "
         f"{run['images']:,} training images; script: seconds per epoch x {reference.EPOCHS} epochs, scoring not "
-        f"counted; ours: {model}, {epochs} epochs, batch {used['batch_size']}, lr "
-        f"{used['lr']:g}, {used['schedule']}, as in {DEFAULT.name}, {run['precision']}, {run['threads']} threads, ends "
-        f"at {run['psnr']:.2f} dB; with start and scoring {run['total_seconds']:.1f} s"
+        f"counted; ours: {model} trained with {images:,} images by its recipe ({run['optimizer']}, batch "
+        f"{run['batch_size']}), {run['precision']}, {run['threads']} threads, ends at {run['psnr']:.2f} dB; with start "
+        f"and scoring {run['total_seconds']:.1f} s"
     )
     measured = faster(found[model], found["script"], "training_seconds", "s", said)
     measured |= {"points": _curve(bench, model, run), "seconds_per_epoch": middle(found["script"], "seconds_per_epoch")}

@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.spec import Train
 from tests.perf import fresh, pictures
-from tests.perf.base import PROCESSES, Bench, Entry, Runs, Settings, entry, faster, middle, recipe
+from tests.perf.base import ADAM, PROCESSES, Bench, Entry, Runs, Settings, entry, faster, middle
 from tests.perf.ours import METRICS
 from tests.perf.script import BATCH
 
@@ -110,7 +110,7 @@ def processes(bench: Bench) -> dict[str, Entry]:
     """The same grid in two processes of one thread and in one process of two threads."""
     cells, epochs = bench.settings.grid_cells, bench.settings.grid_epochs
     load = {"model": "conv", "cells": cells, "images": bench.settings.images}
-    settings = {**recipe(), "epochs": epochs}
+    settings = {**ADAM, "epochs": epochs}
     found = bench.rounds(
         "work_seconds",
         two=lambda: bench.grid(**load, workers=2, recipe={**settings, "threads": 1}),

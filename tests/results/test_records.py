@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench.core.labels import Label
-from bench.results.records import Contender, NoiseTest, RunPlan, setting_value
+from bench.results.noise_tests import NoiseTest
+from bench.results.records import Contender, RunPlan, setting_value
 from bench.spec import load
 from bench.spec.plan import works_of
 from tests.helpers.specs import write_spec

@@ -13,6 +13,7 @@ from bench.cli.trained import find
 from bench.core.images import to_float
 from bench.report.cards import all_cards
 from bench.results.records import RunPlan
+from bench.results.remarks import remarks
 from bench.results.rows import read_rows
 from bench.results.store import WEIGHTS, Store
 from bench.running import engine, steps
@@ -94,9 +95,9 @@ def test_rows_say_how_long_it_took_and_what_the_noise_was_taken_for(experiment: 
     assert all(row.train_seconds and row.seed is None and not row.contender.trained for row in rows)
     by_test = {row.test.label.name: row.fitted for row in rows if row.contender.model.name == "patch_gmm"}
     assert "fitted" in plan.chosen
-    assert by_test["masking"].endswith(", treated as Gaussian")
-    assert by_test["gaussian"].endswith(")")
     assert "sigma=0.0" in by_test["gaussian"]
+    seen = {row.test.label.name: [text for _, text in remarks(row)] for row in rows if row.cell.assumes}
+    assert seen == {"gaussian": [], "masking": ["the noise is treated as Gaussian"]}
     cards = [card for _, card in all_cards(store, plan, rows, "")]
     assert [card.splitlines()[2].split(";")[0] for card in cards] == [
         "- Closed form, from gaussian(sigma=0.1)",

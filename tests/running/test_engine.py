@@ -17,7 +17,6 @@ from bench.running.pending import pending
 from bench.spec import Experiment
 from bench.spec.cells import Cell
 from bench.spec.plan import resolved, works_of
-from bench.spec.protocol import score_id as id_of
 from bench.training import units
 from bench.training.state import Epoch
 from tests.helpers.specs import write_spec
@@ -302,7 +301,7 @@ def test_what_is_fitted_to_each_noise_is_kept_and_better(tmp_path: Path, store: 
     fitting = spec.load(write_spec(tmp_path, ("[{conv: {width: 4}}, identity]", models)))
     run(fitting, store)
     fitted, fixed = (
-        [store.cell(work.cell.id).score(id_of(noise, work.cell.data)) or {} for noise in work.tests]
+        [store.cell(work.cell.id).score(test.id(work.cell.data)) or {} for test in work.tests]
         for work in works_of(fitting)
     )
     assert [score["fitted"] for score in fixed] == ["", ""]

@@ -53,8 +53,8 @@ def test_every_part_of_a_cell_is_counted(experiment: Experiment) -> None:
     size, known = experiment.dataset.size, {}
     known[costs.training_kind(work.cell.model, work.cell.noise, work.cell.train, size)] = Cost(1.0)
     known[costs.scoring_kind(work.cell.model, work.tests[0], experiment.metrics, size)] = Cost(0.01)
-    for noise in median.tests:
-        known[costs.scoring_kind(median.cell.model, noise, experiment.metrics, size)] = Cost(0.1)
+    for test in median.tests:
+        known[costs.scoring_kind(median.cell.model, test, experiment.metrics, size)] = Cost(0.1)
     trained, validated = 5 * 32 * 1.0, 5 * 8 / 3
     found = forecast.seconds(experiment, Pending(work, 5), Costs(known))
     assert found == pytest.approx(trained + validated + 128 * 0.01 + forecast.CELL)

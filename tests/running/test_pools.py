@@ -50,6 +50,29 @@ def test_processes_give_each_result_with_its_tag(processes: Processes) -> None:
     assert isinstance(outcomes[6][1], ValueError)
 
 
+@pytest.mark.parametrize("part", ["scheduler", "worker", "nanny"])
+@pytest.mark.parametrize("keys", [None, "its own"])
+def test_no_other_client_is_let_in(processes: Processes, part: str, keys: str | None) -> None:
+    """Whoever can reach the ports of a run, as any user of the machine can, may send it nothing."""
+    import distributed
+    from distributed.core import connect
+
+    nanny = next(iter(processes.cluster.workers.values()))
+    address = {"scheduler": processes.cluster.scheduler_address, "worker": nanny.worker_address, "nanny": nanny.address}
+    place = address[part].partition("://")[2]
+    other = distributed.Security.temporary() if keys else distributed.Security()
+
+    async def ask() -> None:
+        stream = await connect(
+            ("tls://" if keys else "tcp://") + place, timeout=5, **other.get_connection_args("worker")
+        )
+        await stream.write({"op": "identity", "reply": True})
+        await stream.read()
+
+    with pytest.raises(OSError):
+        processes.client.sync(ask)
+
+
 @pytest.mark.long
 def test_a_process_that_dies_is_a_reason_and_is_replaced(processes: Processes) -> None:
     """None but the cause is blamed, however many run beside it or wait behind it."""
@@ -183,6 +206,19 @@ def test_a_long_name_of_the_folder_for_temporary_files_is_no_obstacle(tmp_path: 
 
 
 @POSIX
+@POSIX
+def test_what_a_killed_run_left_is_removed_by_the_next_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pools.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(pools.util, "get_temp_dir", lambda: "")
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for name in (f"noise-bench-{ended.pid}-x", f"noise-bench-{os.getpid()}-x", "noise-bench-figures"):
+        (tmp_path / name / "pymp-y").mkdir(parents=True)
+    pools._place_sockets()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {f"noise-bench-{os.getpid()}-x", "noise-bench-figures"} < names and len(names) == 3
+
+
 def test_settings_for_other_clusters_are_left_aside(tmp_path: Path, cache: Path) -> None:
     settings = tmp_path / "dask"
     settings.mkdir()

@@ -327,7 +327,8 @@ def test_the_schema_tells_what_keys_mean() -> None:
         entries = {key: entry for node in nodes for key, entry in node["properties"].items()}
         assert list(entries) == list(registry)
         for name, entry in entries.items():
-            beside = {"train", "recipe"} if registry is models and models[name].trains else set()
+            beside = {"ensemble"} if registry is models else set()
+            beside |= {"train", "recipe"} if registry is models and models[name].trains else set()
             assert set(entry["properties"]) == set(registry[name].accepted()) | beside
             assert entry["description"] and all(key["description"] for key in entry["properties"].values()), name
     alone, *named = described["properties"]["dataset"]["anyOf"]

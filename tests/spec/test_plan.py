@@ -77,14 +77,14 @@ def test_an_autoencoder_of_clean_images_trains_once_per_seed_and_setting() -> No
 
 def test_same_tests_trained_models_on_their_noise_and_the_others_on_all() -> None:
     found = works("[conv, {conv: {objective: autoencode}}, identity]", "[gaussian, masking]")
-    assert [[noise.name for noise in work.tests] for work in found] == [
+    assert [[test.noise.name for test in work.tests] for work in found] == [
         ["gaussian"], ["masking"], ["gaussian", "masking"], ["gaussian", "masking"]
     ]  # fmt: skip
 
 
 def test_a_list_of_test_noises_is_for_every_model() -> None:
     found = works("[conv, identity]", "[gaussian]", "test_noises: [masking, speckle]")
-    assert [[noise.name for noise in work.tests] for work in found] == [["masking", "speckle"]] * 2
+    assert [[test.noise.name for test in work.tests] for work in found] == [["masking", "speckle"]] * 2
 
 
 def test_what_is_asked_for_twice_is_one_cell() -> None:

@@ -12,7 +12,8 @@ from bench.report.figures.names import wrap_all
 from bench.report.figures.style import looks, panels, scale, themed
 from bench.report.figures.view import first_few
 from bench.results.names import contender_names, short_noises
-from bench.results.records import History, NoiseTest
+from bench.results.noise_tests import NoiseTest
+from bench.results.records import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from bench.report.figures.frame import framed
 from bench.report.figures.quality import MOST_LOOKS
 from bench.report.figures.style import looks, panels, scale, themed, wide
 from bench.report.figures.view import View
-from bench.results.records import NoiseTest
+from bench.results.noise_tests import NoiseTest
 from bench.results.summary import Summary
 
 if TYPE_CHECKING:

@@ -10,8 +10,10 @@ from bench.core.lazy import pandas
 from bench.core.words import counted
 from bench.metrics import Measure
 from bench.results.names import contender_names, crossed, short_noises
+from bench.results.noise_tests import NoiseTest
 from bench.results.ranking import Ranking, counted_text, disputes, rank
-from bench.results.records import Contender, NoiseTest
+from bench.results.records import Contender
+from bench.results.remarks import marks
 from bench.results.statistics import Interval
 from bench.results.summary import Summary
 
@@ -112,6 +114,14 @@ class View:
             for summary in self.summaries
         }
         return {key: why for key, why in found.items() if why}
+
+    @cached_property
+    def marks(self) -> dict[tuple[str, str], str]:
+        """The marks of what a value must not be read without, by contender and test noise; empty for most."""
+        return {
+            (self.names[summary.contender], self.brief[summary.test.id]): marks(summary.scored)
+            for summary in self.summaries
+        }
 
     def left(self, noise: str) -> list[str]:
         """The contenders that a run still has to test on a noise, at least with some seed."""
