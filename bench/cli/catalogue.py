@@ -100,7 +100,7 @@ def default_of(registry: Registry[Any], name: str) -> Any:
 def _print_keys(cls: type[Registered]) -> None:
     screen = console()
     summary, texts = cls.describe()
-    screen.print(f"{cls.name}: {summary}")
+    screen.print(f"{cls.name}: {summary}" if summary else cls.name)
     source = inspect.getdoc(cls) or ""
     if "Source:" in source:
         screen.print(source[source.index("Source:") :])

@@ -28,11 +28,17 @@ def documented(cls: type[Any]) -> tuple[str, dict[str, str]]:
     texts: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         texts |= {key: text for key, text in _entries(base) if key in fields}
-    return inspect.cleandoc(cls.__doc__ or "").partition("\n")[0], texts
+    return _docstring(cls).partition("\n")[0], texts
+
+
+def _docstring(cls: type[Any]) -> str:
+    """Without its indentation; empty where a class has none and dataclasses put its signature there."""
+    text = cls.__doc__ or ""
+    return "" if text.startswith(f"{cls.__name__}(") else inspect.cleandoc(text)
 
 
 def _entries(cls: type[Any]) -> list[tuple[str, str]]:
     """Every line `word: text` of a class's own docstring, with the deeper lines below it."""
-    _, _, below = inspect.cleandoc(cls.__doc__ or "").partition("\n")
+    _, _, below = _docstring(cls).partition("\n")
     joined = re.sub(r"(?<=\S)\n +", " ", below)
     return re.findall(r"^(\w+): (.+)$", joined, re.MULTILINE)
