@@ -8,6 +8,6 @@ setup(
     package_data={
         "bench": ["py.typed"],
         "bench.experiments": ["*.yaml"],
-        "bench.report": ["*.html", "*.css"],
+        "bench.report": ["*.html", "*.css", "*.yaml"],
     },
 )

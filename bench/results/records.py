@@ -295,7 +295,7 @@ class RunPlan:
     def recipes(self) -> dict[str, list[str]]:
         """The models that are trained by each recipe, by what it sets."""
         found: dict[str, list[str]] = {}
-        for cell in self.cells:
+        for cell in self.distinct:
             if (text := self.by_recipe(cell)) and cell.contender.title not in found.setdefault(text, []):
                 found[text].append(cell.contender.title)
         return found

@@ -88,6 +88,9 @@ def test_the_spec_and_plan_that_are_written_down_say_the_same(listed: str, tmp_p
     assert again == given
     plan = RunPlan.of(given, works_of(given))
     assert RunPlan.from_node(plan.node()) == plan
+    assert len({cell.id for cell in plan.cells}) == len(plan.distinct)
+    for names in plan.recipes.values():
+        assert len({name.replace(", ensemble=8", "") for name in names}) == len(names), "a training is named once"
 
 
 @pytest.mark.parametrize("value", ["4", "true", "8.0", "'8'", "null", "[]"])
