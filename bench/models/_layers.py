@@ -205,6 +205,15 @@ class Residual(nn.Module):
         return features + self.inner(features)
 
 
+class Centred(nn.Module):
+    """Images minus middle grey."""
+
+    GREY = 0.5
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images - self.GREY
+
+
 class Extremes(nn.Module):
     """Images with two flags beside each value: 1 where it is at or below black, 0, and where at or above white, 1."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from bench.core.lazy import nn, torch
+from bench.models import pca
 from bench.models._codes import Coded
 from bench.models.base import Width, layers, models
 
@@ -24,7 +25,7 @@ class Dense(Coded):
     Source: Hinton & Salakhutdinov 2006, doi:10.1126/science.1127647; trained on corrupted input as Vincent et al. 2010.
     """
 
-    revision = 2
+    revision = 3
     recipe: ClassVar[Mapping[str, Any]] = {
         "optimizer": "adam",
         "lr": 3e-4,
@@ -60,21 +61,22 @@ def decoder(hidden: int, code: int, size: int) -> "nn.Sequential":
 def principal_components(down: "nn.Linear", up: "nn.Linear", inputs: "torch.Tensor", targets: "torch.Tensor") -> None:
     """Make two linear maps, to a code and back, those of the principal components of images.
 
-    inputs, targets: (N, 3, H, W), corrupted and clean. Each component of the code is scaled to variance 1 over clean
-    images, and shrunk by the regression of clean on corrupted ones, which is the best linear estimate of one component
-    where the noise is independent of the image. Components beyond the number of images keep their first weights.
-    Source: Jolliffe 2002, Principal Component Analysis.
+    inputs, targets: (N, C, H, W), corrupted and clean. Each component of the code is scaled to variance 1 over clean
+    images, and shrunk as those of `pca` are; these are of the images given, found at random to within a rounding, as
+    decomposing the covariance of images of any size would take too long. Components beyond the number of images keep
+    their first weights.
+    Source: Jolliffe 2002, Principal Component Analysis; Halko et al. 2011, doi:10.1137/090771806.
     """
     clean, noisy = targets.flatten(1), inputs.flatten(1)
-    mean, shift = clean.mean(0), noisy.mean(0)
+    mean = clean.mean(0)
     wanted = min(down.out_features, *clean.shape)
     _, _, axes = torch.svd_lowrank(clean - mean, min(wanted + SPARE, *clean.shape), niter=ITERATIONS)
     axes = axes[:, :wanted]
-    true, seen = (clean - mean) @ axes, (noisy - shift) @ axes
+    true = (clean - mean) @ axes
     deviation = true.square().mean(0).sqrt().clamp(min=TINY)
-    gain = (true * seen).mean(0) / seen.square().mean(0).clamp(min=TINY**2) / deviation
+    slope, offset = pca.shrinkage((noisy @ axes).double(), true.double())
     with torch.no_grad():
-        down.weight[:wanted] = gain[:, None] * axes.T
-        down.bias[:wanted] = -down.weight[:wanted] @ shift
+        down.weight[:wanted] = (slope / deviation)[:, None] * axes.T
+        down.bias[:wanted] = offset / deviation
         up.weight[:, :wanted] = axes * deviation
         up.bias.copy_(mean)

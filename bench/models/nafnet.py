@@ -16,7 +16,8 @@ class NAFNet(TrainableModel):
 
     width: channels at full resolution; they double with each halving of the side. The paper has 32 and 64.
     depth: how often the side is halved, 1 to 5; the paper has 4.
-    blocks: blocks at each resolution, on the way down and on the way up, 1 to 16.
+    blocks: blocks at each resolution, on the way down and on the way up, 1 to 16; the paper's numbers differ between
+        resolutions, which can't be written here.
     Source: Chen et al. 2022, Simple Baselines for Image Restoration, arXiv:2204.04676.
     """
 

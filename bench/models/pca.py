@@ -83,7 +83,14 @@ def _predictors(
         *((_patches(noisy, side) @ components, (_patches(clean, side) - mean) @ components) for clean, noisy in pairs),
         strict=True,
     )
-    corrupted, clean = torch.cat(seen), torch.cat(wanted)
+    return shrinkage(torch.cat(seen), torch.cat(wanted))
+
+
+def shrinkage(corrupted: "torch.Tensor", clean: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
+    """Slope and offset (K,) that predict clean values of mean 0 from corrupted ones, both (N, K), each on its own.
+
+    That is the best linear estimate of principal components where the noise is independent of the image.
+    """
     centre = corrupted.mean(0)
     variance = (corrupted - centre).square().sum(0)
     slope = ((corrupted - centre) * clean).sum(0) / variance.clamp(min=torch.finfo(variance.dtype).tiny)

@@ -19,8 +19,8 @@ class UNet(Restorer):
     depth: how often the side is halved, 1 to 5.
     blocks: residual blocks of two convolutions at each resolution, on the way down and again on the way up, 0 to 16, as
         DRUNet has them, 4 there; with 0 it is one plain convolution each way.
-    Source: Ronneberger et al. 2015, arXiv:1505.04597; skips are added, not concatenated, and the output is a residual,
-    as in DRUNet (Zhang et al. 2021, arXiv:2008.13751).
+    Source: Ronneberger et al. 2015, arXiv:1505.04597; skips are added, not concatenated, as in DRUNet (Zhang et al.
+    2021, arXiv:2008.13751), of which it otherwise has the residual blocks alone.
     """
 
     recipe = by_muon(0.015)

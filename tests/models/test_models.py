@@ -354,6 +354,16 @@ def test_vae_divergence_is_torchs(kind: str, clean: torch.Tensor) -> None:
     assert loss_of("beta_vae", network, clean) > loss_of("vae", network, clean)
 
 
+@pytest.mark.parametrize("kind", ["conv", "dense"])
+def test_more_weight_on_the_divergence_gives_less_of_it(kind: str, clean: torch.Tensor) -> None:
+    def divergence(beta: float) -> float:
+        node = {"vae": {"kind": kind, "beta": beta}}
+        network = trained(node, clean, 60, lr=2e-3).eval()
+        return trainable(node).diagnose(network, clean, draw_for(clean))["divergence"]
+
+    assert divergence(4.0) < 0.7 * divergence(0.1)
+
+
 def test_vae_with_the_best_deviation_has_the_highest_bound(clean: torch.Tensor) -> None:
     """Of a normal distribution: log(2 pi s^2) / 2 + error / (2 s^2) a value, which is least at s^2 = error."""
     network = built("vae").eval()
