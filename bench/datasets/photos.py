@@ -40,6 +40,8 @@ class Photos(Dataset):
     Source: skimage.data, whose README names each photograph's author and licence.
     """
 
+    sample = False  # crops of two scenes
+
     # Both motorcycles are one scene, seen by two cameras.
     photos: ClassVar[dict[str, tuple[Photo, ...]]] = {
         "train": (

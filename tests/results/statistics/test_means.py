@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from scipy import stats
 
 from bench.metrics import Average
-from bench.results.statistics import Interval, interval, student
+from bench.results.statistics.means import Interval, interval, student
 from tests.helpers.made_up import PSNR
 
 values = some.floats(-100, 59).map(lambda value: round(value, 6))
