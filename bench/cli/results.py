@@ -73,7 +73,7 @@ def open_report(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a comparison was asked for on the command line; see `bench compare --help`."""
+    """What the options of `bench compare` say."""
 
     metric: str
     max_drop: float | None
