@@ -16,6 +16,7 @@ from bench.results.latex import full_table, paper_table
 from bench.results.readable import for_readers, to_markdown
 from bench.results.records import History, ResultRow, RunPlan
 from bench.results.rows import read_rows
+from bench.results.sampling import images_of
 from bench.results.store import Store
 from bench.results.summary import Summary, summarise
 from bench.results.tables import results_frame, summary_frame
@@ -44,7 +45,7 @@ def read(store: Store) -> Results:
     """What a folder holds, its markers brought up to date. Raises BenchError where nothing was run."""
     plan = store.plan()
     rows = read_rows(store, plan, keep=True)
-    summaries = summarise(rows, plan.metrics)
+    summaries = summarise(rows, plan.metrics, images_of(plan).sample)
     return Results(plan, rows, summaries, conditions(plan, store.environment(), rows, summaries))
 
 

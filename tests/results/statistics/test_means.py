@@ -55,6 +55,11 @@ def test_one_value_has_no_interval() -> None:
     assert math.isnan(found.half)
 
 
+def test_images_that_are_no_sample_have_an_interval_over_seeds_alone() -> None:
+    assert not interval(PSNR, [PSNR.summary(np.arange(20.0))], sample=False).over
+    assert interval(PSNR, seeds(25.0, 26.0), sample=False) == interval(PSNR, seeds(25.0, 26.0))
+
+
 def test_nothing_measured_has_neither_mean_nor_interval() -> None:
     for found in (interval(PSNR, []), interval(PSNR, seeds(math.nan))):
         assert math.isnan(found.mean) and math.isnan(found.low) and math.isnan(found.high) and not found.over
