@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -107,30 +108,27 @@ def open_(folder: Path) -> None:
 
 @main.command()
 @click.argument("before", metavar="A", type=click.Path(path_type=Path))
-@click.argument("after", metavar="B", type=click.Path(path_type=Path))
-@click.option("--max-drop", type=Decibels(), default=0.1, show_default=True, metavar="DB", help="PSNR that B may lose.")
+@click.argument("after", metavar="[B]", required=False, type=click.Path(path_type=Path))
+@click.option("--metric", default="psnr", show_default=True, help="The metric that decides, by its column.")
+@click.option("--max-drop", type=Decibels(), metavar="DB", help="What B may lose of it; 0.1 where its unit is dB.")
+@click.option("--models", default="", metavar="NAMES", help="With A alone: the models to compare, as unet,dncnn.")
+@click.option("--against", default="", metavar="NAME", help="With A alone: the one model to compare the others with.")
 @click.option("--allow-missing", is_flag=True, help="B may lack rows and metrics that A has.")
+@click.option("--allow-undecided", is_flag=True, help="Exit with 0 where rows below what B may lose are undecided.")
 @click.option("--all", "show", flag_value="all", help="Show rows without a change too.")
 @click.option("--quiet", "show", flag_value="summary", help="Only the summary and what is missing.")
 @click.option("--csv", type=click.Path(path_type=Path), help="Also write the differences as CSV.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write them as Markdown.")
+@click.option("-o", "--output", "figures", type=click.Path(path_type=Path), help="Draw them into this folder.")
 @plugin_options
-def compare(
-    before: Path,
-    after: Path,
-    max_drop: float,
-    allow_missing: bool,
-    csv: Path | None,
-    markdown: Path | None,
-    show: str | None,
-    plugins: tuple[str, ...],
-) -> None:
-    """Compare two results folders: is B better or worse than A?
+def compare(before: Path, after: Path | None, plugins: tuple[str, ...], show: str | None, **asked: Any) -> None:
+    """Compare two results folders: is B better or worse than A? Or the models of one, A alone.
 
     Exit codes: 0 no worse, 1 worse or something of A is missing in B, 2 not comparable: other protocols or unfinished,
-    70 an internal error.
+    3 undecided with a mean below what B may lose, 70 an internal error.
     """
-    sys.exit(results_command.compare(before, after, max_drop, allow_missing, csv, markdown, plugins, show or "changes"))
+    wanted = results_command.Asked(show=show or "changes", **asked)
+    sys.exit(results_command.compare(before, after, wanted, plugins))
 
 
 @main.command()

@@ -1,9 +1,10 @@
 """`bench report` and `bench compare`: results in words and tables."""
 
 import math
+import re
 import webbrowser
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,18 +17,26 @@ from bench.core.errors import BenchError
 from bench.core.words import counted
 from bench.metrics import Measure
 from bench.report import rebuild
-from bench.report.conditions import damage
+from bench.report.conditions import Conditions, damage
+from bench.report.figures import encoded
+from bench.report.figures.changes import changes, per_image
 from bench.report.figures.view import View
 from bench.report.rebuild import Results
-from bench.results import compare as comparison
+from bench.results.compare import compare as compare_results
+from bench.results.compare import compare_within
+from bench.results.comparison import NO_WORSE, UNDECIDED, Comparison, decides, span
 from bench.results.files import write
 from bench.results.readable import for_readers, to_markdown
 from bench.results.revisions import outdated_cells
 from bench.results.store import Store
+from bench.results.verdicts import Difference, Verdict
 from bench.results.without import LeftOut, left_out
 
 STATES = {"failed": "failed", "open": "still to be run"}  # of rows without a result
+COUNTED: tuple[Verdict, ...] = ("better", "worse", "undecided")
 LISTED = 6  # test noises whose best stands in the first line
+BETWEEN = re.compile(r",(?![^(]*\))")  # commas outside brackets: `unet(width=16, depth=3),dncnn` names two models
+COLUMNS = ("model", "trained on", "metric", "A", "B", "B - A", "95 %", "moderated", "decides", "verdict")
 
 
 def report(folder: Path, plugins: tuple[str, ...], quiet: bool = False, without: Path | None = None) -> None:
@@ -66,32 +75,64 @@ def open_report(folder: Path) -> None:
     console().print(f"{shown} {link(store)}")
 
 
-def compare(
-    before: Path,
-    after: Path,
-    max_drop: float,
-    allow_missing: bool,
-    csv: Path | None,
-    markdown: Path | None,
-    plugins: tuple[str, ...],
-    show: Literal["all", "changes", "summary"] = "changes",
-) -> int:
-    """Exit code 0 no worse, 1 worse or something of A missing in B."""
+@dataclass(frozen=True)
+class Asked:
+    """What the options of `bench compare` say."""
+
+    metric: str
+    max_drop: float | None
+    models: str
+    against: str
+    allow_missing: bool
+    allow_undecided: bool
+    csv: Path | None
+    markdown: Path | None
+    figures: Path | None
+    show: Literal["all", "changes", "summary"]
+
+
+def compare(before: Path, after: Path | None, asked: Asked, plugins: tuple[str, ...]) -> int:
+    """Exit code 0 no worse, 1 worse or something of A missing in B, 3 undecided with a mean below what B may lose."""
     plugin_files(plugins)
-    found = comparison.compare(Store(before), Store(after), max_drop, allow_missing)
+    if after and (asked.models or asked.against):
+        raise BenchError("--models and --against compare the models of one folder: give one")
+    if after:
+        found = compare_results(Store(before), Store(after), asked.max_drop, asked.allow_missing, asked.metric)
+        sides = f"A: {before}, B: {after}"
+    else:
+        models = [name.strip() for name in BETWEEN.split(asked.models) if name.strip()]
+        found = compare_within(Store(before), asked.max_drop, models, asked.against, asked.metric)
+        sides = f"B against A, both of {before}"
     screen = console()
-    screen.print(_verdicts(found, max_drop) + f" A: {before}, B: {after}", style="bold")
-    if show != "summary":
-        _print_differences(screen, found, everything=show == "all")
+    screen.print(f"{_verdicts(found)} {sides}", style="bold")
+    for line in _open(found, asked.allow_undecided):
+        screen.print(line, style="bold")
+    if asked.show != "summary":
+        _print_differences(screen, found, everything=asked.show == "all")
     alone = [*(f"missing in B: {row}" for row in found.only_in_a), *(f"new in B: {row}" for row in found.only_in_b)]
     for line in alone:
         screen.print(line)
-    if csv:
-        write(csv, found.frame().to_csv(index=False, lineterminator="\n"))
-    if markdown:
-        note = [f"A: {before}. B: {after}. PSNR may fall by {max_drop:g} dB.", *(f"- {line}" for line in alone)]
-        write(markdown, to_markdown(comparison.for_readers(found), "\n".join(note)))
-    return found.exit_code
+    if asked.csv:
+        write(asked.csv, found.frame().to_csv(index=False, lineterminator="\n"))
+    if asked.markdown:
+        said = f"{sides}. {_tolerance(found)}. {found.intervals} {found.moderated}".strip()
+        note = [said, *(f"- {line}" for line in alone)]
+        write(asked.markdown, to_markdown(found.for_readers(), "\n".join(note)))
+    if asked.figures:
+        _draw(found, sides, asked.figures)
+    code = found.exit_code
+    return NO_WORSE if code == UNDECIDED and asked.allow_undecided else code
+
+
+def _draw(found: Comparison, sides: str, folder: Path) -> None:
+    """Write what a comparison looks like, as PNG and SVG."""
+    plan = found.plan
+    data = f"{plan.dataset}, {plan.data['size']}x{plan.data['size']}, {counted(plan.data['test'], 'test image')}"
+    said = Conditions(plan.stand_in_for, f"{sides}. Data: {data}. {_tolerance(found)}. {found.intervals}")
+    for name, figure in (("changes", changes(found, said)), ("images", per_image(found, said))):
+        if figure:
+            for kind in ("png", "svg"):
+                write(folder / f"{name}.{kind}", encoded(figure, kind))
 
 
 def rebuilt(store: Store, screen: Console, force: bool = True, draw: bool = True) -> Results:
@@ -111,15 +152,29 @@ def _rebuilt_without(store: Store, without: LeftOut, screen: Console) -> tuple[S
         drawing.close()
 
 
-def _verdicts(found: comparison.Comparison, max_drop: float) -> str:
-    """How many rows are better, worse and missing."""
-    verdicts = [row.verdict for row in found.differences]
-    text = f"{counted(len(verdicts), 'row')} compared: {verdicts.count('better')} better, "
-    text += f"{verdicts.count('worse')} worse, tolerance {max_drop:g} dB PSNR."
+def _verdicts(found: Comparison) -> str:
+    """How many rows are better, worse, undecided and missing."""
+    counts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in COUNTED)
+    text = f"{counted(len(found.differences), 'row')} compared: {counts}; {_tolerance(found)}."
     if found.only_in_a:
         verdict = "allowed" if found.allow_missing else "which counts as worse; --allow-missing accepts it"
         text += f" {len(found.only_in_a)} missing in B, {verdict}."
     return text
+
+
+def _tolerance(found: Comparison) -> str:
+    gate, drop = found.rule
+    return f"B may lose {drop:g} {gate.unit}".rstrip() + f" of {gate.title}"
+
+
+def _open(found: Comparison, allowed: bool) -> Iterator[str]:
+    """That rows are undecided though their means are below what B may lose, and what to do."""
+    if found.doubtful:
+        verdict = "--allow-undecided accepts it" if not allowed else "allowed"
+        yield (
+            f"{counted(len(found.doubtful), 'row')} undecided with a mean below what B may lose, {verdict}. "
+            f"First: {found.doubtful[0].title}, {found.doubtful[0].reason}."
+        )
 
 
 def print_summary(screen: Console, found: Results, quiet: bool = False) -> None:
@@ -181,13 +236,13 @@ def _print_failures(screen: Console, found: Results) -> None:
             screen.print(f"no result: {who.with_settings()}{trained}, on {test}{seed}: {row.error}")
 
 
-def _changed(row: comparison.Difference, metrics: Sequence[Measure]) -> bool:
+def _changed(row: Difference, metrics: Sequence[Measure]) -> bool:
     """Whether any value reads otherwise than before, or the verdict is another than `same`."""
     shown = [(metric, row.changes[metric.column]) for metric in metrics]
     return row.verdict != "same" or any(metric.format(c.a) != metric.format(c.b) for metric, c in shown)
 
 
-def _print_differences(screen: Console, found: comparison.Comparison, everything: bool) -> None:
+def _print_differences(screen: Console, found: Comparison, everything: bool) -> None:
     """A line per row and metric: metrics side by side, each before, after and its change, would not fit a terminal.
 
     everything: rows without a change too; otherwise they are counted.
@@ -199,13 +254,16 @@ def _print_differences(screen: Console, found: comparison.Comparison, everything
         trained = "" if contender.train_noise in (None, test) else str(contender.train_noise)
         shown = sections.setdefault(str(test), [])
         for metric in found.metrics:
-            first = metric == found.metrics[0]
-            what = (contender.with_settings(), trained) if first else ("", "")
+            first, gate = metric == found.metrics[0], metric == found.rule.gate
+            what = (row.title, trained) if first else ("", "")
             change = row.changes[metric.column]
             values = (metric.format(change.a), metric.format(change.b), metric.format(change.change, signed=True))
-            verdict = f"{row.verdict} {row.reason}".strip() if metric.column == comparison.GATE else ""
-            shown.append((*what, metric.column, *values, verdict))
+            moderated = span(metric, *row.moderated) if gate else ""
+            decision = (decides(metric, row), f"{row.verdict} {row.reason}".strip()) if gate else ("", "")
+            shown.append((*what, metric.column, *values, span(metric, change.low, change.high), moderated, *decision))
     if sections:
-        show_sections(screen, ("model", "trained on", "metric", "A", "B", "B - A", "verdict"), sections)
+        show_sections(screen, COLUMNS, sections)
     if len(changed) < len(found.differences):
         screen.print(f"{counted(len(found.differences) - len(changed), 'row')} without a change; --all shows them")
+    if sections and found.intervals:
+        screen.print(" ".join(filter(None, (found.intervals, found.moderated))))

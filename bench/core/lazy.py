@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import torchvision.datasets as torchvision_datasets
     import urllib3
     from matplotlib import pyplot
-    from scipy import ndimage
+    from scipy import ndimage, optimize, special
     from skimage import restoration
     from torch import nn
     from torch.utils import flop_counter
@@ -57,6 +57,8 @@ else:
     functional = Lazy("torch.nn.functional")
     flop_counter = Lazy("torch.utils.flop_counter")
     ndimage = Lazy("scipy.ndimage")
+    optimize = Lazy("scipy.optimize")
+    special = Lazy("scipy.special")
     torchvision_datasets = Lazy("torchvision.datasets")
     urllib3 = Lazy("urllib3")
 
@@ -73,11 +75,13 @@ __all__ = [
     "mpl_ticker",
     "ndimage",
     "nn",
+    "optimize",
     "pandas",
     "pyplot",
     "requests",
     "restoration",
     "seaborn",
+    "special",
     "torch",
     "torchvision_datasets",
     "urllib3",

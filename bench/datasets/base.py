@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from annotated_types import Ge, Le, Lt
@@ -132,6 +132,8 @@ class Dataset(Registered):
         all of them, unless it is 0.
     test: test images; null takes all.
     """
+
+    sample: ClassVar[bool] = True  # whether test images are a sample of others, or of no more than themselves
 
     size: Annotated[int, Ge(8), Le(512)] = 32
     train: Annotated[int, Ge(1)] | None = None

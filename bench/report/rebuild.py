@@ -17,6 +17,7 @@ from bench.results.latex import full_table, paper_table
 from bench.results.readable import for_readers, to_markdown
 from bench.results.records import History, ResultRow, RunPlan
 from bench.results.rows import read_rows
+from bench.results.sampling import images_of
 from bench.results.store import Store
 from bench.results.summary import Summary, summarise
 from bench.results.tables import results_frame, summary_frame
@@ -51,7 +52,7 @@ def read(store: Store, without: LeftOut | None = None) -> Results:
     rows = read_rows(store, plan, keep=True)
     if without:
         plan, rows = without.of_plan(plan), list(without.of_rows(rows, store))
-    summaries = summarise(rows, plan.metrics)
+    summaries = summarise(rows, plan.metrics, images_of(plan).sample)
     return Results(plan, rows, summaries, conditions(plan, store.environment(), rows, summaries))
 
 

@@ -1,24 +1,20 @@
-"""Two results side by side: which rows got better, which worse, and whether they may be compared at all."""
+"""Two results side by side, or the models of one: what is matched with what, and whether it may be compared at all."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Any, NamedTuple
 
-from bench.core.errors import BenchError, shorten
-from bench.core.labels import Label
-from bench.core.lazy import pandas
+from bench.core.errors import BenchError, shorten, unknown
 from bench.metrics import Measure
-from bench.results.records import Contender, ResultRow, RunPlan, setting, setting_value
+from bench.results.comparison import NOT_COMPARABLE, Comparison
+from bench.results.records import LEADING, Contender, ResultRow, RunPlan, setting_value
 from bench.results.rows import read_rows
-from bench.results.statistics import interval
 from bench.results.store import Store
+from bench.results.verdicts import Group, Key, Pair, Rule, judge
 
-GATE = "psnr"  # the metric that decides; its unit is that of --max-drop
-NO_WORSE, WORSE, NOT_COMPARABLE = 0, 1, 2
+DROP = 0.1  # dB that B may lose unless it is said otherwise
 SHOWN_PARTS = 6
-
-Verdict = Literal["better", "same", "worse", "both failed"]
 
 
 class NotComparable(BenchError):
@@ -27,97 +23,28 @@ class NotComparable(BenchError):
     exit_code = NOT_COMPARABLE
 
 
-class Key(NamedTuple):
-    """What rows of two results are matched by. settings of the contender: those that either result varies."""
-
-    contender: Contender
-    test: Label
-
-    def __str__(self) -> str:
-        return f"{self.contender}, tested on {self.test}"
-
-
-@dataclass(frozen=True)
-class Change:
-    """A metric's mean over seeds in both results, and B - A. A mean is infinite where every image is exact."""
-
-    a: float
-    b: float
-    change: float
-
-    @classmethod
-    def of(cls, metric: Measure, a: float, b: float) -> "Change":
-        """The change from one mean to another; an infinite one counts as the metric's ceiling."""
-        return cls(a, b, float(metric.counted(b) - metric.counted(a)))
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A row that both results have: the change of each metric by its column, and the verdict of the gate.
-
-    seeds_a, seeds_b: rows averaged. reason: why one of them has no result.
-    recipe: the settings in which they differ by a model's recipe, which is what is compared then.
-    """
-
-    key: Key
-    seeds_a: int
-    seeds_b: int
-    changes: Mapping[str, Change]
-    verdict: Verdict
-    reason: str
-    recipe: str = ""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What changed between two results.
-
-    metrics: those that both have. only_in_a, only_in_b: rows without a partner, and metrics that only one result has.
-    allow_missing: whether B may lack what A has.
-    """
-
-    differences: tuple[Difference, ...]
-    metrics: tuple[Measure, ...]
-    only_in_a: tuple[str, ...] = ()
-    only_in_b: tuple[str, ...] = ()
-    allow_missing: bool = False
-
-    @property
-    def exit_code(self) -> int:
-        worse = any(row.verdict == "worse" for row in self.differences)
-        return WORSE if worse or (self.only_in_a and not self.allow_missing) else NO_WORSE
-
-    def frame(self) -> "pandas.DataFrame":
-        """A row per difference; each metric gives three columns: NAME_a, NAME_b and NAME_change (B - A).
-
-        `recipe` is there only where some rows differ by it.
-        """
-        found = pandas.DataFrame([_flat(row) for row in self.differences])
-        return found if any(row.recipe for row in self.differences) else found.drop(columns="recipe")
-
-
 class _Result(NamedTuple):
-    """One of the two: its folder, and its rows by what they are matched by."""
+    """A folder, and its rows by what they are matched by."""
 
     store: Store
     plan: RunPlan
-    groups: Mapping[Key, Sequence[ResultRow]]
+    groups: Mapping[Key, Group]
 
 
-def compare(before: Store, after: Store, max_drop: float, allow_missing: bool = False) -> Comparison:
-    """What changed from one result to another, averaged over seeds.
+def compare(
+    before: Store, after: Store, max_drop: float | None = None, allow_missing: bool = False, gate: str = LEADING
+) -> Comparison:
+    """What changed from one result to another.
 
-    max_drop: dB that PSNR may fall (or rise) and still count as the same; at least 0.
+    max_drop: how much B may lose of the metric that decides, at least 0; DROP where its unit is dB.
     allow_missing: whether rows and metrics that only `before` has are no reason to call `after` worse.
+    gate: the column of the metric that decides.
     Raises NotComparable where nothing matches, something is unfinished or the protocols differ.
     """
     plans = before.plan(), after.plan()
     columns = {metric.column for metric in plans[1].metrics}
     metrics = tuple(metric for metric in plans[0].metrics if metric.column in columns)
-    if GATE not in (metric.column for metric in metrics):
-        raise NotComparable(
-            f"both results need the metric {GATE}: it decides. Add it to `metrics` and run again; nothing is trained"
-        )
+    rule = _rule(gate, metrics, max_drop)
     varied = list(dict.fromkeys(key for plan in plans for key in plan.varied))
     a, b = (
         _Result(store, plan, _grouped(store, plan, varied)) for store, plan in zip((before, after), plans, strict=True)
@@ -130,18 +57,82 @@ def compare(before: Store, after: Store, max_drop: float, allow_missing: bool = 
             f"nothing to compare: {before.root} and {after.root} have no model with the same objective, "
             f"training noise and test noise. A has {first}; B has {other}"
         )
-    _check_finished(a, metrics)
-    _check_finished(b, metrics)
+    for result in (a, b):
+        _check_finished(result.groups.values(), metrics)
     return Comparison(
-        tuple(_difference(key, a, b, metrics, max_drop) for key in matched),
+        judge([Pair(a.groups[key], b.groups[key]) for key in matched], metrics, rule),
         metrics,
+        rule,
+        a.plan,
         tuple(_alone(a, b)),
         tuple(_alone(b, a)),
         allow_missing,
     )
 
 
-def _grouped(store: Store, plan: RunPlan, varied: Sequence[str]) -> dict[Key, list[ResultRow]]:
+def compare_within(
+    store: Store,
+    max_drop: float | None = None,
+    models: Sequence[str] = (),
+    against: str = "",
+    gate: str = LEADING,
+) -> Comparison:
+    """How the models of one result differ: all pairs of them, or each against one that was named beforehand.
+
+    models: names, with or without their keys; all of the result unless given. The first of a pair is A.
+    against: A of every pair. Models meet that were trained on the same noise, or of which one was trained on none.
+    Raises NotComparable where there is no such pair or something of them is unfinished.
+    """
+    plan = store.plan()
+    rule = _rule(gate, plan.metrics, max_drop)
+    groups = _grouped(store, plan, plan.varied)
+    everyone = list(dict.fromkeys(replace(key.contender, train_noise=None) for key in groups))
+    chosen = list(dict.fromkeys(who for name in models for who in _named(name, everyone))) if models else everyone
+    if against:
+        first = _named(against, everyone)
+        if len(first) > 1:
+            raise NotComparable(f"--against {against} names {len(first)} models: {', '.join(map(str, first))}")
+        couples = [(first[0], who) for who in chosen if who != first[0]]
+    else:
+        couples = list(combinations(chosen, 2))
+    pairs = [pair for couple in couples for pair in _meeting(couple, groups)]
+    if not pairs:
+        names = ", ".join(map(str, chosen)) or "no model"
+        raise NotComparable(f"nothing to compare: {store.root} has {names}; two models with a common noise are needed")
+    _check_finished(dict.fromkeys(group for pair in pairs for group in (pair.a, pair.b)), plan.metrics)
+    return Comparison(judge(pairs, plan.metrics, rule), plan.metrics, rule, plan)
+
+
+def _rule(gate: str, metrics: Sequence[Measure], max_drop: float | None) -> Rule:
+    found = next((metric for metric in metrics if metric.column == gate), None)
+    if found is None:
+        raise NotComparable(
+            f"both results need the metric {gate}: it decides. Add it to `metrics` and run again; nothing is trained"
+        )
+    if max_drop is None and found.unit != "dB":
+        raise NotComparable(f"what B may lose is {DROP} dB; {gate} has another unit: say it with --max-drop")
+    return Rule(found, DROP if max_drop is None else max_drop)
+
+
+def _named(name: str, everyone: Sequence[Contender]) -> list[Contender]:
+    """The contenders that a name stands for. Raises NotComparable where there is none."""
+    found = [who for who in everyone if name in (who.model.name, str(who.model), who.title, who.with_settings())]
+    if not found:
+        raise NotComparable(unknown("model", name, dict.fromkeys(who.model.name for who in everyone)))
+    return found
+
+
+def _meeting(couple: tuple[Contender, Contender], groups: Mapping[Key, Group]) -> Iterator[Pair]:
+    """What two contenders have in common."""
+    sides = [[key for key in groups if replace(key.contender, train_noise=None) == who] for who in couple]
+    for first in sides[0]:
+        for second in sides[1]:
+            noises = {key.contender.train_noise for key in (first, second)} - {None}
+            if first.test == second.test and len(noises) < 2:
+                yield Pair(groups[first], groups[second])
+
+
+def _grouped(store: Store, plan: RunPlan, varied: Sequence[str]) -> dict[Key, Group]:
     """The rows of a result, those that differ in nothing but the seed together."""
     groups: dict[Key, list[ResultRow]] = {}
     for row in read_rows(store, plan):
@@ -151,7 +142,7 @@ def _grouped(store: Store, plan: RunPlan, varied: Sequence[str]) -> dict[Key, li
         settings = {**fixed, **dict(row.contender.settings)}
         known = tuple((name, value) for name, value in sorted(settings.items()) if value is not None)
         groups.setdefault(Key(replace(row.contender, settings=known), row.test.label), []).append(row)
-    return groups
+    return {key: Group(key, tuple(rows), store, plan) for key, rows in groups.items()}
 
 
 def _alone(one: _Result, other: _Result) -> Iterator[str]:
@@ -161,33 +152,28 @@ def _alone(one: _Result, other: _Result) -> Iterator[str]:
     yield from (f"metric {metric.column}" for metric in one.plan.metrics if metric.column not in known)
 
 
-def _check_finished(result: _Result, metrics: Sequence[Measure]) -> None:
+def _check_finished(groups: Iterable[Group], metrics: Sequence[Measure]) -> None:
     """Every row, those without a partner too: only then is it known what is missing."""
-    rows = [(key, row) for key, group in result.groups.items() for row in group]
-    left = [key for key, row in rows if any(map(row.lacks, metrics))]
+    left = [group for group in groups for row in group.rows if any(map(row.lacks, metrics))]
     if left:
         raise NotComparable(
-            f"{result.store.root} is unfinished: {len(left)} of its rows are not scored, the first is "
-            f"{left[0]}. Run its spec again to go on"
+            f"{left[0].store.root} is unfinished: {len(left)} of its rows are not scored, the first is "
+            f"{left[0].key}. Run its spec again to go on"
         )
 
 
-def _check_protocols(
-    matched: Sequence[Key],
-    a: Mapping[Key, Sequence[ResultRow]],
-    b: Mapping[Key, Sequence[ResultRow]],
-    same_images: bool,
-) -> None:
+def _check_protocols(matched: Sequence[Key], a: Mapping[Key, Group], b: Mapping[Key, Group], same_images: bool) -> None:
     """Rows that match must be measured alike, and so must rows whose noises differ in nothing but clip or the like.
 
     same_images: whether the data are the same, however they are called.
     """
     pairs = [(key, key) for key in matched]
-    rest = {_bare(key, rows[0]): key for key, rows in b.items() if key not in a}
-    pairs += [(key, rest[bare]) for key, rows in a.items() if key not in b and (bare := _bare(key, rows[0])) in rest]
+    rest = {_bare(group): key for key, group in b.items() if key not in a}
+    pairs += [(key, rest[bare]) for key, group in a.items() if key not in b and (bare := _bare(group)) in rest]
     parts: dict[str, str] = {}
     for first, second in pairs:
-        for part, given_a, given_b in _differing(a[first][0].test.protocol, b[second][0].test.protocol):
+        protocols = a[first].rows[0].test.protocol, b[second].rows[0].test.protocol
+        for part, given_a, given_b in _differing(*protocols):
             if same_images and part.startswith("data."):
                 continue
             parts.setdefault(part, f"{part}: {shorten(given_a)} in A, {shorten(given_b)} in B ({first})")
@@ -200,9 +186,10 @@ def _check_protocols(
         )
 
 
-def _bare(key: Key, row: ResultRow) -> tuple[Contender, str, str]:
+def _bare(group: Group) -> tuple[Contender, str, str]:
     """The key without what belongs to the protocol rather than to what is compared."""
-    return replace(key.contender, train_noise=None), row.cell.match, row.test.match
+    row = group.rows[0]
+    return replace(group.key.contender, train_noise=None), row.cell.match, row.test.match
 
 
 def _differing(first: Any, second: Any, part: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -212,80 +199,3 @@ def _differing(first: Any, second: Any, part: str = "") -> Iterator[tuple[str, A
             yield from _differing(first.get(key), second.get(key), f"{part}.{key}" if part else str(key))
     elif first != second:
         yield part, first, second
-
-
-def _difference(key: Key, before: _Result, after: _Result, metrics: Sequence[Measure], max_drop: float) -> Difference:
-    a, b = before.groups[key], after.groups[key]
-    changes = {metric.column: Change.of(metric, _mean(a, metric), _mean(b, metric)) for metric in metrics}
-    gate = changes[GATE]
-    # One image with a NaN makes the mean NaN, and no comparison with NaN is true.
-    failed_a = any(row.state == "failed" for row in a) or math.isnan(gate.a)
-    failed_b = any(row.state == "failed" for row in b) or math.isnan(gate.b)
-    unknown = f"{GATE} is not a number" if math.isnan(gate.a) or math.isnan(gate.b) else ""
-    return Difference(
-        key=key,
-        seeds_a=len(a),
-        seeds_b=len(b),
-        changes=changes,
-        verdict=_verdict(gate.change, failed_a, failed_b, max_drop),
-        reason=next((row.error for row in (*b, *a) if row.error), unknown),
-        recipe=_by_recipe((before.plan, a[0]), (after.plan, b[0])),
-    )
-
-
-def _by_recipe(*sides: tuple[RunPlan, ResultRow]) -> str:
-    """The settings that a recipe gives on either side and that differ: `optimizer adam, now muon`."""
-    keys = dict.fromkeys(key for _, row in sides for key in row.cell.recipe)
-    values = {key: [setting(row.cell.recipe.get(key, plan.train.get(key))) for plan, row in sides] for key in keys}
-    return ", ".join(f"{key} {first}, now {then}" for key, (first, then) in values.items() if first != then)
-
-
-def _verdict(change: float, failed_a: bool, failed_b: bool, max_drop: float) -> Verdict:
-    if failed_a or failed_b:
-        return "worse" if failed_b and not failed_a else "better" if failed_a and not failed_b else "both failed"
-    if change < -max_drop:
-        return "worse"
-    return "better" if change > max_drop else "same"
-
-
-def _mean(rows: Sequence[ResultRow], metric: Measure) -> float:
-    """Over the seeds that have a result."""
-    return interval(metric, [row.averages[metric.column] for row in rows if metric.column in row.averages]).mean
-
-
-def _flat(row: Difference) -> dict[str, Any]:
-    contender = row.key.contender
-    changes = {
-        f"{column}_{end}": getattr(change, end)
-        for column, change in row.changes.items()
-        for end in ("a", "b", "change")
-    }
-    return {
-        "model": str(contender.model),
-        "objective": contender.objective,
-        "train_noise": str(contender.train_noise or ""),
-        "test_noise": str(row.key.test),
-        **{f"train.{key}": value for key, value in contender.settings},
-        "seeds_a": row.seeds_a,
-        "seeds_b": row.seeds_b,
-        **changes,
-        "verdict": row.verdict,
-        "reason": row.reason,
-        "recipe": row.recipe,
-    }
-
-
-def for_readers(comparison: Comparison) -> "pandas.DataFrame":
-    """The differences as text: what was compared, each metric before, after and its change, and the verdict."""
-    frame = comparison.frame()
-    what = ["model", "objective", "train_noise", "test_noise", *(key for key in frame if str(key).startswith("train."))]
-    text = frame[what].rename(columns=lambda name: name.replace("_", " "))
-    for metric in comparison.metrics:
-        changes = [row.changes[metric.column] for row in comparison.differences]
-        text[f"{metric.column} A"] = [metric.format(change.a) for change in changes]
-        text[f"{metric.column} B"] = [metric.format(change.b) for change in changes]
-        text[f"{metric.column} B-A"] = [metric.format(change.change, signed=True) for change in changes]
-    text["verdict"] = [row.verdict + (f" ({row.reason})" if row.reason else "") for row in comparison.differences]
-    if "recipe" in frame:
-        text["by recipe"] = frame["recipe"]
-    return text

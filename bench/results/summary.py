@@ -87,17 +87,21 @@ class Summary:
         return "to run" if self.lacks(metric) else "failed" if self.failed else ""
 
 
-def summarise(rows: Iterable[ResultRow], metrics: Sequence[Measure]) -> list[Summary]:
-    """One summary per contender and test noise, in the order of the rows."""
+def summarise(rows: Iterable[ResultRow], metrics: Sequence[Measure], sample: bool = True) -> list[Summary]:
+    """One summary per contender and test noise, in the order of the rows.
+
+    sample: whether the test images are a sample of others; if not, single trainings have no interval.
+    """
     groups: dict[tuple[Contender, str], list[ResultRow]] = {}
     for row in rows:
         groups.setdefault((row.contender, row.test.id), []).append(row)
-    return [_summary(group, metrics) for group in groups.values()]
+    return [_summary(group, metrics, sample) for group in groups.values()]
 
 
-def _summary(rows: Sequence[ResultRow], metrics: Sequence[Measure]) -> Summary:
+def _summary(rows: Sequence[ResultRow], metrics: Sequence[Measure], sample: bool) -> Summary:
     scored, failed, left = (tuple(row for row in rows if row.state == state) for state in ("scored", "failed", "open"))
-    intervals = {metric.column: interval(metric, _averages(scored, metric)) for metric in metrics} if scored else {}
+    known = metrics if scored else ()
+    intervals = {metric.column: interval(metric, _averages(scored, metric), sample) for metric in known}
     return Summary(rows[0].contender, rows[0].test, scored, failed, intervals, left)
 
 

@@ -8,9 +8,9 @@ from click.shell_completion import ShellComplete
 from bench.cli.main import main
 from bench.cli.results import _changed
 from bench.core.labels import Label
-from bench.results.compare import Change, Difference, Key
 from bench.results.metrics import StoredMetric
 from bench.results.records import Contender
+from bench.results.verdicts import Change, Difference, Key
 from bench.spec.experiment import KEYS
 from bench.spec.schema import schema
 from tests.helpers.cli import bench, run

@@ -426,12 +426,23 @@ def test_a_crippled_run_is_worse_and_another_protocol_is_refused(copy: Path, hom
     slow = ["--set", "train.lr=1e-7", "--set", "train.epochs=1"]
     assert run(home / "spec.yaml", tmp_path / "slow", *slow).exit_code == 0
     found = bench("compare", ours, tmp_path / "slow" / "tiny", "--max-drop", "0")
-    assert found.exit_code == 1, found.output
+    assert found.exit_code == 3 and "one seed: these weights only" in found.output
     clip = ["--set", "noises.0.gaussian.clip=false"]
     assert run(home / "spec.yaml", tmp_path / "clip", *clip).exit_code == 0
     found = bench("compare", ours, tmp_path / "clip" / "tiny")
     assert found.exit_code == 2
     assert "clip: true in A, false in B" in found.stderr
+
+
+@pytest.mark.long
+def test_a_training_crippled_by_five_decibels_is_worse_with_three_seeds(tmp_path: Path) -> None:
+    spec, seeds = write_spec(tmp_path), ["--set", "seeds=[0, 1, 2]", "--set", "train.batch_size=4"]
+    assert run(spec, tmp_path / "whole", *seeds, "--set", "train.epochs=100").exit_code == 0
+    assert run(spec, tmp_path / "crippled", *seeds, "--set", "train.epochs=1", "--set", "train.lr=1e-7").exit_code == 0
+    found = bench("compare", tmp_path / "whole" / "tiny", tmp_path / "crippled" / "tiny", "--csv", tmp_path / "out.csv")
+    assert found.exit_code == 1 and "2 worse" in found.output, found.output
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert (table["psnr_change"][table["verdict"] == "worse"] < -5).sum() == 2
 
 
 def test_two_workers_make_what_one_makes_and_failures_stay_alone(tmp_path: Path, cache: Path) -> None:

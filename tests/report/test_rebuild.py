@@ -47,6 +47,13 @@ def test_samples_show_the_stored_values_of_their_images(tmp_path: Path) -> None:
         assert identity.values.tolist() == sheet.noisy.values.tolist(), "the noisy image is what identity gives"
 
 
+def test_on_photographs_single_trainings_have_no_interval(tmp_path: Path) -> None:
+    photos = (f"name: folder, root: {tmp_path / 'images'}", "name: photos")
+    found = read(store_of(tmp_path / "results", write_spec(tmp_path, photos), score))
+    assert {interval.over for summary in found.summaries for interval in summary.intervals.values()} == {""}
+    assert "±" not in str(found.conditions)
+
+
 def test_noisy_images_have_no_value_where_nothing_was_scored_on_them(tmp_path: Path) -> None:
     change = ("[{conv: {width: 4}}, identity]", "[{conv: {width: 4}}]")
     store = store_of(tmp_path / "results", write_spec(tmp_path, change), score)

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from bench.noises import Noise
-from bench.results.compare import Comparison, NotComparable, compare, for_readers
+from bench.results.compare import NotComparable, compare
+from bench.results.comparison import Comparison
 from bench.results.store import Store
 from bench.spec.cells import Work
 from tests.helpers.cli import bench
@@ -19,6 +20,7 @@ from tests.helpers.specs import write_spec
 pytestmark = pytest.mark.usefixtures("cache")
 CONV = ("[{conv: {width: 4}}, identity]", "[{conv: {width: 4}}]")
 PLAIN = ("  - masking: {p: 0.25}\n", "")
+SEEDS = ("device: cpu}", "device: cpu}\nseeds: [0, 1, 2]")
 
 
 def level(psnr: float, **others: float) -> dict[str, np.ndarray]:
@@ -37,7 +39,7 @@ def stored(folder: Path, name: str, *changes: tuple[str, str], scores: Scores = 
 
 
 def judged(folder: Path, a: Scores, b: Scores, max_drop: float = 0.1) -> Comparison:
-    before, after = (stored(folder, name, CONV, PLAIN, scores=scores) for name, scores in (("a", a), ("b", b)))
+    before, after = (stored(folder, name, CONV, PLAIN, SEEDS, scores=scores) for name, scores in (("a", a), ("b", b)))
     return compare(before, after, max_drop)
 
 
@@ -52,7 +54,7 @@ def test_a_result_is_no_worse_than_itself(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "verdict", "code"),
-    [(-1.0, "worse", 1), (-0.25, "same", 0), (-0.26, "worse", 1), (0.25, "same", 0), (0.26, "better", 0)],
+    [(-1.0, "worse", 1), (-0.25, "same", 0), (-0.26, "worse", 1), (0.0, "same", 0), (0.25, "better", 0)],
 )
 def test_the_tolerance_decides(change: float, verdict: str, code: int, tmp_path: Path) -> None:
     found = judged(tmp_path, flat(25), flat(25 + change), max_drop=0.25)
@@ -68,7 +70,8 @@ def test_psnr_decides_and_every_metric_is_shown(tmp_path: Path) -> None:
     assert found.frame()["ssim_change"].tolist() == pytest.approx([-0.8])
     assert list(found.frame()) == [
         *("model", "objective", "train_noise", "test_noise", "seeds_a", "seeds_b"),
-        *(f"{column}_{end}" for column in ("mse", "psnr", "ssim") for end in ("a", "b", "change")),
+        *(f"{column}_{end}" for column in ("mse", "psnr", "ssim") for end in ("a", "b", "change", "low", "high")),
+        *("decides_low", "decides_high", "decides_level", "moderated_low", "moderated_high"),
         *("verdict", "reason"),
     ]
 
@@ -181,11 +184,12 @@ def test_varied_settings_are_matched_not_averaged(tmp_path: Path) -> None:
     assert (found.frame()["psnr_a"].tolist(), found.frame()["psnr_b"].tolist()) == ([22.0], [22.0])
     (only,) = found.only_in_a
     assert only == "conv(width=4), lr=0.001, trained on gaussian(sigma=0.1), tested on gaussian(sigma=0.1)"
-    assert "train.lr" in for_readers(found)
+    assert "train.lr" in found.for_readers()
 
 
 def test_another_training_is_what_one_compares(tmp_path: Path) -> None:
-    a, b = stored(tmp_path, "a", CONV), stored(tmp_path, "b", CONV, ("lr: 2.0e-3", "lr: 1.0e-7"), scores=flat(12))
+    slow = ("lr: 2.0e-3", "lr: 1.0e-7")
+    a, b = stored(tmp_path, "a", CONV, SEEDS), stored(tmp_path, "b", CONV, SEEDS, slow, scores=flat(12))
     found = compare(a, b, 0.1)
     assert found.exit_code == 1
     assert found.frame()["verdict"].tolist() == ["worse"] * 2
@@ -196,7 +200,7 @@ def test_a_failure_is_worse_than_any_number(tmp_path: Path) -> None:
     assert found.exit_code == 1
     assert found.frame()["verdict"].tolist() == ["worse"]
     assert found.frame()["reason"].tolist() == ["diverged"]
-    assert for_readers(found)["verdict"].tolist() == ["worse (diverged)"]
+    assert found.for_readers()["verdict"].tolist() == ["worse (diverged)"]
 
 
 def test_a_failure_that_is_gone_is_better(tmp_path: Path) -> None:
@@ -315,8 +319,8 @@ def test_results_without_psnr_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_what_it_prints(tmp_path: Path) -> None:
-    stored(tmp_path, "a", CONV)
-    stored(tmp_path, "b", CONV, scores=flat(24))
+    stored(tmp_path, "a", CONV, SEEDS)
+    stored(tmp_path, "b", CONV, SEEDS, scores=flat(24))
     out = tmp_path / "new" / "diff.csv", tmp_path / "diff.md"
     found = bench("compare", tmp_path / "a", tmp_path / "b", "--csv", out[0], "--markdown", out[1])
     assert found.exit_code == 1

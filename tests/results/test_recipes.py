@@ -10,7 +10,7 @@ import pytest
 from bench.models import models
 from bench.report.cards import all_cards
 from bench.report.conditions import conditions
-from bench.results.compare import NotComparable, compare, for_readers
+from bench.results.compare import NotComparable, compare
 from bench.results.records import RunPlan
 from bench.results.rows import read_rows
 from bench.results.store import Store
@@ -63,8 +63,8 @@ def test_rows_that_differ_by_recipe_are_compared_and_say_so(tmp_path: Path, monk
     after = stored(tmp_path, "after", DENSE, psnr=27.0)
     found = compare(before, after, 0.1)
     texts = {row.key.contender.model.name: (row.verdict, row.recipe) for row in found.differences}
-    assert texts["conv"] == ("better", "optimizer adam, now muon") and texts["dense"] == ("better", "")
-    assert "optimizer adam, now muon" in set(for_readers(found)["by recipe"])
+    assert texts["conv"] == ("undecided", "optimizer adam, now muon") and texts["dense"] == ("undecided", "")
+    assert "optimizer adam, now muon" in set(found.for_readers()["by recipe"])
     monkeypatch.setattr(models["conv"], "recipe", {**RECIPE, "optimizer": "adamw", "flips": True})
     later = compare(after, stored(tmp_path, "later", DENSE), 0.1)
     assert later.differences[0].recipe == "optimizer muon, now adamw, flips False, now True"

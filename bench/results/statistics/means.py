@@ -33,10 +33,11 @@ class Interval:
         return (self.high - self.low) / 2
 
 
-def interval(metric: Measure, averages: Sequence[Average]) -> Interval:
+def interval(metric: Measure, averages: Sequence[Average], sample: bool = True) -> Interval:
     """The interval around the mean of one average per seed: over the seeds if there are several, else over the images.
 
     A seed that restored every image exactly counts as the metric's ceiling beside others.
+    sample: whether the images are a sample of others; if not, there is none over them.
     """
     if averages and all(math.isinf(average.mean) for average in averages):
         return Interval(math.inf)
@@ -45,7 +46,7 @@ def interval(metric: Measure, averages: Sequence[Average]) -> Interval:
     if len(means) > 1:
         half = _half(_deviation(means, centre), len(means))
     else:
-        half = next((_half(average.deviation, average.n) for average in averages), math.nan)
+        half = next((_half(average.deviation, average.n) for average in averages if sample), math.nan)
     if math.isnan(half) or math.isnan(centre):
         return Interval(centre)
     return Interval(centre, centre - half, centre + half, "seeds" if len(means) > 1 else "images")

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from scipy import optimize, stats
 
 from bench.metrics import Average
-from bench.results.statistics import Interval, interval, student
+from bench.results.statistics.means import Interval, interval, student
 from tests.helpers.made_up import PSNR
 
 
@@ -61,6 +61,11 @@ def test_one_value_has_no_interval() -> None:
     found = interval(PSNR, [PSNR.summary(np.array([25.0]))])
     assert found.mean == 25.0 and found.over == ""
     assert math.isnan(found.half)
+
+
+def test_images_that_are_no_sample_have_an_interval_over_seeds_alone() -> None:
+    assert not interval(PSNR, [PSNR.summary(np.arange(20.0))], sample=False).over
+    assert interval(PSNR, seeds(25.0, 26.0), sample=False) == interval(PSNR, seeds(25.0, 26.0))
 
 
 def test_nothing_measured_has_neither_mean_nor_interval() -> None:
