@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.cli import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -33,7 +35,13 @@ def commands(checkout: Path, *words: str) -> list[list[str]]:
     """What `make` would run, each command in words."""
     outside = {"PATH": os.environ["PATH"]}  # not what a `make` that runs these tests hands down
     done = subprocess.run(
-        ["make", "--dry-run", *words], cwd=checkout, env=outside, capture_output=True, text=True, check=True, timeout=60
+        ["make", "--dry-run", *words],
+        cwd=checkout,
+        env=outside,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
     )
     return [shlex.split(line) for line in done.stdout.splitlines()]
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.cli import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 PARTS = ("bench", "experiments", "pyproject.toml", "setup.py", "README.md", "LICENSE")
@@ -38,7 +40,7 @@ def bench(site: Path, folder: Path, *words: str, code: int = 0) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
         env={**os.environ, "PYTHONPATH": str(site), "NOISE_BENCH_CACHE": str(folder / "cache")},
     )

@@ -23,6 +23,7 @@ from bench.datasets import datasets
 from bench.metrics import metrics
 from bench.models import models
 from bench.noises import noises
+from tests.helpers.cli import PATIENCE
 from tests.helpers.specs import GOOD, make_images
 
 REGISTRIES: dict[str, Registry[Any]] = {"noises": noises, "models": models, "datasets": datasets, "metrics": metrics}
@@ -66,7 +67,7 @@ def imported_by(*arguments: str) -> set[str]:
     code = "import sys; from bench.cli.main import main; main(sys.argv[1:], standalone_mode=False)\n"
     code += "print('\\n@', *{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     return set(done.stdout.rpartition("@")[2].split())
 
@@ -111,7 +112,7 @@ def completed(asked: dict[str, str]) -> str:
     code += "atexit.register(lambda: print('@', *{name.partition('.')[0] for name in sys.modules}))\nentry()"
     environment = {**os.environ, **asked}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=environment
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment
     )
     assert done.stderr == ""
     return done.stdout
@@ -130,7 +131,7 @@ def test_every_command_explains_itself() -> None:
 def test_python_m_bench_is_the_same_command() -> None:
     for arguments in (["--version"], ["plan", "none.yaml"], ["plna"], ["plan", "--help"]):
         done = subprocess.run(
-            [sys.executable, "-m", "bench", *arguments], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-m", "bench", *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
         )
         shown = CliRunner().invoke(main, arguments)
         assert (done.returncode, done.stdout + done.stderr) == (shown.exit_code, shown.output)
@@ -222,13 +223,13 @@ def test_a_thousand_cells_are_planned_in_a_moment() -> None:
 @pytest.mark.parametrize("arguments", ["schema", "plan spec.yaml --set 'seeds=[{seeds}]'"])
 def test_a_pipe_that_is_closed_is_no_error(arguments: str) -> None:
     command = f"{sys.executable} -m bench {arguments.format(seeds=', '.join(map(str, range(1000))))} | true"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.stdout == done.stderr == ""
 
 
 def test_an_output_that_is_closed_is_no_error() -> None:
     command = f"{sys.executable} -m bench list metrics >&-"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -236,7 +237,7 @@ def test_a_full_disk_is_a_line() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     command = f"{sys.executable} -m bench list metrics > /dev/full"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode != 0 and done.stderr == "Error: No space left on device\n"
 
 
@@ -245,7 +246,7 @@ def test_a_terminal_without_the_signs_is_no_error() -> None:
     code += "c.list_registered = lambda *_: console().print('PSNR \\u2191 \\u00b1'); entry()"
     done = subprocess.run(
         [sys.executable, "-c", code, "list", "noises"],
-        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True, text=True, timeout=PATIENCE, check=False, env={**os.environ, "PYTHONIOENCODING": "ascii"},
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "PSNR ? ?\n", "")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.cli import environment, family, run, run_command
+from tests.helpers.cli import PATIENCE, environment, family, run, run_command
 from tests.helpers.results import rows_of, weights_of
 from tests.helpers.specs import write_spec
 
@@ -112,7 +112,7 @@ def test_a_run_killed_again_and_again_ends_where_a_whole_one_ends(
         assert "Traceback" not in errors
         assert gone(running.pid, 5), family(running.pid)
     last = start(whole / "spec.yaml", tmp_path, workers, cache)
-    output, errors = last.communicate(timeout=300)
+    output, errors = last.communicate(timeout=PATIENCE)
     assert last.returncode == 0, output + errors
     same(tmp_path, whole)
 
@@ -134,7 +134,7 @@ def test_interrupts_at_any_moment_are_one_line(workers: int, whole: Path, tmp_pa
         assert (running.returncode, errors) in ENDS
         assert gone(running.pid, 5), family(running.pid)
     last = start(whole / "spec.yaml", tmp_path, workers, cache)
-    output, errors = last.communicate(timeout=300)
+    output, errors = last.communicate(timeout=PATIENCE)
     assert last.returncode == 0, output + errors
     same(tmp_path, whole)
 
@@ -160,6 +160,6 @@ def test_a_worker_that_is_killed_is_replaced_and_changes_nothing(whole: Path, tm
     victims = workers_of(running.pid)
     assert len(victims) == 2
     os.kill(victims[0], signal.SIGKILL)
-    output, errors = running.communicate(timeout=300)
+    output, errors = running.communicate(timeout=PATIENCE)
     assert (running.returncode, errors) == (0, ""), output + errors
     same(tmp_path, whole)

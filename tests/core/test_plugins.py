@@ -10,6 +10,7 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.core.plugins import load_plugins
+from tests.helpers.cli import PATIENCE
 from tests.helpers.specs import GOOD, make_images
 
 STRIPES = '''
@@ -55,7 +56,7 @@ def bench(folder: Path, *arguments: str, code: int = 0, **environment: str) -> s
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
         env={**os.environ, "NOISE_BENCH_CACHE": str(folder / "cache"), **environment},
     )

@@ -29,7 +29,7 @@ from bench.datasets.base import PARTS
 from bench.datasets.cifar10 import Cifar10
 from bench.datasets.folder import Folder
 from bench.datasets.photos import Photos
-from tests.helpers.cli import bench
+from tests.helpers.cli import PATIENCE, bench
 from tests.helpers.specs import write_spec
 
 LOSSLESS = Path(__file__).parents[3] / "shared/data/cifar10-lossless"
@@ -275,7 +275,7 @@ def test_two_processes_at_once_build_once(own_cache: Path) -> None:
         "print(data.train.sum(), data.test.sum())\n"
     )
     runs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    texts = [run.communicate(timeout=60)[0] for run in runs]
+    texts = [run.communicate(timeout=PATIENCE)[0] for run in runs]
     assert all(run.returncode == 0 for run in runs)
     assert "".join(texts).count("built") == 1
     assert texts[0].splitlines()[-1] == texts[1].splitlines()[-1]

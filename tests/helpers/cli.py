@@ -12,6 +12,8 @@ from bench.cli.main import main
 # Whoever runs the tests in the background of a shell lets them start with interrupts ignored.
 HEEDING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 
+PATIENCE = 900  # seconds until a command counts as one that hangs, however much else this machine has to do
+
 
 def bench(*words: object) -> Result:
     """A command in this process."""
@@ -32,7 +34,7 @@ def run_command(spec: Path, results: Path, *options: object) -> list[str]:
 def run_apart(spec: Path, results: Path, *options: object, cache: Path) -> "subprocess.CompletedProcess[str]":
     """`bench run` in a process of its own, without figures."""
     command = run_command(spec, results, *options)
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment(cache))
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment(cache))
 
 
 def family(leader: int) -> list[int]:

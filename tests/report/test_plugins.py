@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.results.store import Store
-from tests.helpers.cli import environment, run_apart
+from tests.helpers.cli import PATIENCE, environment, run_apart
 from tests.helpers.specs import write_spec
 
 METRIC = '''
@@ -76,7 +76,7 @@ def bench(home: Path, cache: Path) -> Command:
 
     def command(*words: object) -> "subprocess.CompletedProcess[str]":
         call = [sys.executable, "-m", "bench", *map(str, words)]
-        return subprocess.run(call, cwd=home, capture_output=True, text=True, timeout=120, env=environment(cache))
+        return subprocess.run(call, cwd=home, capture_output=True, text=True, timeout=PATIENCE, env=environment(cache))
 
     return command
 

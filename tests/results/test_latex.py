@@ -16,6 +16,7 @@ from bench.results.readable import for_readers, to_markdown
 from bench.results.records import ResultRow
 from bench.results.summary import summarise
 from tests.helpers import made_up
+from tests.helpers.cli import PATIENCE
 from tests.helpers.made_up import METRICS, MODELS, NOISES
 
 MANY = [f"gaussian(sigma={level})" for level in (0.05, 0.1, 0.2, 0.3)] + NOISES[1:]
@@ -79,7 +80,7 @@ def test_the_paper_s_table_is_sound(case: str, tmp_path: Path) -> None:
     source = r"\documentclass{article}\usepackage[margin=1in]{geometry}\usepackage{booktabs}\begin{document}"
     (tmp_path / "paper.tex").write_text(f"{source}\n{text}\n\\end{{document}}\n")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull \\hbox" not in done.stdout or case in ("every model on every noise", "signs"), done.stdout
 

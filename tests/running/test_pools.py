@@ -17,7 +17,7 @@ import pytest
 from bench.running import pools, sockets, steps
 from bench.running.pools import Inline, Processes, Unit
 from bench.training.state import State
-from tests.helpers.cli import environment
+from tests.helpers.cli import PATIENCE, environment
 from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -183,7 +183,7 @@ def apart(folder: Path, cache: Path, *, setup: str = "", **variables: str) -> "s
         env={**environment(cache), "PYTHONPATH": str(Path(__file__).parents[2]), **variables},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench.cli.main import main
+from tests.helpers.cli import PATIENCE
 from tests.helpers.specs import GOOD, changed, make_images
 
 FEW_LINES = 4
@@ -301,7 +302,7 @@ def test_in_a_process_of_its_own(mistake: str) -> None:
     content, code, words = SPECS[mistake]
     Path("spec.yaml").write_bytes(content.encode() if isinstance(content, str) else content)
     command = [sys.executable, "-m", "bench", "run", "spec.yaml"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=dict(os.environ))
     assert done.returncode == code and done.stdout == ""
     complained(done.stderr, words)
     assert not Path("PROOF").exists() and not Path("results").exists()
