@@ -332,6 +332,11 @@ class ResultRow:
         return self.cell.seed
 
     @property
+    def score_id(self) -> str:
+        """The id under which its score is stored in the cell's folder."""
+        return self.test.stored_as(self.cell.ensemble)
+
+    @property
     def exact(self) -> int | None:
         """Images restored exactly; None without a score."""
         return max((average.exact for average in self.averages.values()), default=None)
