@@ -20,6 +20,7 @@ from bench.metrics import metrics
 from bench.models import models
 from bench.noises import noises
 from bench.results.files import write
+from bench.spec.entries import Use
 
 levels = Lazy("bench.cli.levels")
 complexity = Lazy("bench.training.complexity")
@@ -32,7 +33,7 @@ def list_registered(kind: str, plugins: tuple[str, ...]) -> None:
     """Print each name with its summary and keys."""
     plugin_files(plugins)
     registry = REGISTRIES[kind]
-    shared = registry.base.field_names()
+    shared = [*registry.base.field_names(), *(Use.field_names() if registry is models else ())]
     rows = []
     for name in registry:
         keys = [key for key in registry[name].accepted() if key not in shared]

@@ -335,13 +335,13 @@ class ResultRow:
         return self.cell.contender
 
     @property
-    def stored_as(self) -> str:
-        """The id under which its score is stored."""
-        return self.test.stored_as(self.cell.ensemble)
-
-    @property
     def seed(self) -> int | None:
         return self.cell.seed
+
+    @property
+    def score_id(self) -> str:
+        """The id under which its score is stored in the cell's folder."""
+        return self.test.stored_as(self.cell.ensemble)
 
     @property
     def exact(self) -> int | None:

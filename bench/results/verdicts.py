@@ -76,7 +76,7 @@ class Group:
 
     @cached_property
     def _tables(self) -> "list[pandas.DataFrame]":
-        return [self.store.cell(row.cell.id).values(row.stored_as) for row in self._scored]
+        return [self.store.cell(row.cell.id).values(row.score_id) for row in self._scored]
 
 
 @dataclass(frozen=True)

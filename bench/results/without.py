@@ -48,7 +48,7 @@ class LeftOut:
             if row.state != "scored" or not on_test_images(row.test):
                 yield row
                 continue
-            values = store.cell(row.cell.id).values(row.stored_as).iloc[self.kept]
+            values = store.cell(row.cell.id).values(row.score_id).iloc[self.kept]
             metrics = (metric for metric in planned if metric.column in row.averages)
             averages = {metric.column: metric.summary(values[metric.column].to_numpy()) for metric in metrics}
             yield replace(row, n_images=len(self.kept), averages=averages)

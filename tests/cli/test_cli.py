@@ -145,6 +145,7 @@ def test_version() -> None:
 def test_list_names_all_with_their_keys(kind: str) -> None:
     lines = run("list", kind).splitlines()
     listed = {line.split()[0]: line for line in lines[1:] if not line.startswith("Keys of every")}
+    assert ("Keys of every model: ensemble" in lines) == (kind == "models")
     assert list(listed) == list(REGISTRIES[kind])
     shared = REGISTRIES[kind].base.field_names()
     for name, line in listed.items():
