@@ -10,6 +10,7 @@ from bench.core.labels import Label
 from bench.core.lazy import pandas
 from bench.metrics import Measure
 from bench.results.records import Contender, ResultRow, RunPlan, setting, setting_value
+from bench.results.remarks import remarks
 from bench.results.rows import read_rows
 from bench.results.statistics import interval
 from bench.results.store import Store
@@ -55,7 +56,7 @@ class Change:
 class Difference:
     """A row that both results have: the change of each metric by its column, and the verdict of the gate.
 
-    seeds_a, seeds_b: rows averaged. reason: why one of them has no result.
+    seeds_a, seeds_b: rows averaged. reason: why one of them has no result, or what it must not be read without.
     recipe: the settings in which they differ by a model's recipe, which is what is compared then.
     """
 
@@ -220,9 +221,19 @@ def _difference(key: Key, before: _Result, after: _Result, metrics: Sequence[Mea
         seeds_b=len(b),
         changes=changes,
         verdict=_verdict(gate.change, failed_a, failed_b, max_drop),
-        reason=next((row.error for row in (*b, *a) if row.error), unknown),
+        reason=next((row.error for row in (*b, *a) if row.error), unknown or _remarks(a, b)),
         recipe=_by_recipe((before.plan, a[0]), (after.plan, b[0])),
     )
+
+
+def _remarks(a: Sequence[ResultRow], b: Sequence[ResultRow]) -> str:
+    """What the values of either side must not be read without."""
+    sides = {"A": a, "B": b}
+    found: dict[str, list[str]] = {}
+    for side, rows in sides.items():
+        for meaning in sorted({remark.meaning for row in rows for remark in remarks(row)}):
+            found.setdefault(meaning, []).append(side)
+    return "; ".join(f"{' and '.join(where)}: {meaning}" for meaning, where in found.items())
 
 
 def _by_recipe(*sides: tuple[RunPlan, ResultRow]) -> str:
