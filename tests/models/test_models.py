@@ -392,6 +392,23 @@ def test_dense_starts_as_principal_component_analysis(photos: np.ndarray) -> Non
     assert network.encoder(clean).var(0).tolist() == pytest.approx([1.0] * 16, abs=0.02)
 
 
+@pytest.mark.parametrize("name", ["sparse", "k_sparse", "contractive"])
+def test_rectified_dense_codes_start_as_a_projection_with_every_unit_alive(name: str, clean: torch.Tensor) -> None:
+    network = built({name: {"kind": "dense"}})
+    inner, outer = network.encoder, network.decoder
+    code = inner[:3](clean)  # before it is rectified
+    assert (code > 0).float().mean() > 0.8 and (code > 0).any(0).all()
+    once = outer(code)
+    torch.testing.assert_close(outer(inner[:3](once)), once, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["sparse", "contractive"])
+def test_training_kills_no_unit_of_a_dense_code(name: str, clean: torch.Tensor) -> None:
+    node = {name: {"kind": "dense"}}
+    network = trained(node, clean, 60, lr=3e-4).eval()
+    assert trainable(node).diagnose(network, clean, draw_for(clean))["dead_units"] <= 2
+
+
 def test_dense_starts_by_shrinking_components_against_the_noise() -> None:
     """Directions of known variances: a component of variance v under noise of variance s is shrunk by v / (v + s)."""
     generator = torch.Generator().manual_seed(0)
