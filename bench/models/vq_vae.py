@@ -20,7 +20,8 @@ class VQVAE(TrainableModel):
     Codes are vectors of one length: otherwise they grow, and with them their distance from the entries.
     width: channels of the first layer; the codebook's entries have four times as many.
     entries: size of the codebook, 2 to 65536; a position carries log2(entries) bits.
-    commitment: weight of the squared distance between code and entries relative to the mean squared error, >= 0.
+    commitment: weight of the squared distance between code and entries relative to the mean squared error, >= 0, in
+        training; the checkpoint is chosen by the error alone. More of it leaves the code fewer directions to vary in.
     decay: of the moving averages that update the codebook, per batch, in [0, 1); the paper's 0.99 leaves most entries
         unused in trainings this short.
     Gradients pass the quantisation unchanged (straight-through).
@@ -32,7 +33,7 @@ class VQVAE(TrainableModel):
     recipe = by_muon(0.02)
     width: Width = 16
     entries: Annotated[int, Ge(2), Le(65536)] = 256
-    commitment: NonNegative = 0.25
+    commitment: NonNegative = 0.03
     decay: Annotated[float, Ge(0), Lt(1)] = 0.9
 
     @property
@@ -53,7 +54,7 @@ class VQVAE(TrainableModel):
         entries = parts.quantizer(code)
         passed = code + (entries - code).detach()
         error = functional.mse_loss(parts.decoder(passed).float(), targets)
-        return error + self.commitment * functional.mse_loss(code, entries)
+        return error + self.commitment * functional.mse_loss(code, entries) if network.training else error
 
     def diagnose(self, network: "nn.Module", images: "torch.Tensor", draw: Draw) -> dict[str, float]:
         parts = cast("layers.Quantized", network)

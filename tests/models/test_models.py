@@ -446,19 +446,32 @@ def test_gradients_pass_the_quantisation_unchanged(clean: torch.Tensor) -> None:
     assert torch.equal(code, passed)
 
 
+def still(network: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A network in training whose codebook and normalisation stay as they are."""
+    for module in network.modules():
+        module.training = module is network
+    monkeypatch.setattr(network.quantizer, "learn", lambda code, keys: None)
+    return network
+
+
 @pytest.mark.parametrize("commitment", [0.25, 2.0])
-def test_vq_vae_adds_the_distance_between_code_and_entry(commitment: float, clean: torch.Tensor) -> None:
+def test_vq_vae_adds_the_distance_between_code_and_entry(
+    commitment: float, clean: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network = trained("vq_vae", clean, 2).eval()
+    judged = loss_of({"vq_vae": {"commitment": commitment}}, network, clean)
+    still(network, monkeypatch)
     noisy = corrupt({"gaussian": {"sigma": 0.1}}, clean)
     code = network.encoder(noisy)
     distance = functional.mse_loss(code, network.quantizer(code))
     assert distance > 1e-3
     plain, weighted = (loss_of({"vq_vae": {"commitment": weight}}, network, clean) for weight in (0.0, commitment))
     torch.testing.assert_close(weighted - plain, commitment * distance, rtol=1e-3, atol=0)
+    assert torch.equal(plain, judged), "validation looks at the error alone"
 
 
-def test_commitment_draws_the_code_to_its_entries(clean: torch.Tensor) -> None:
-    network = trained("vq_vae", clean, 2).eval()
+def test_commitment_draws_the_code_to_its_entries(clean: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = still(trained("vq_vae", clean, 2), monkeypatch)
     plain, weighted = (loss_of({"vq_vae": {"commitment": weight}}, network, clean) for weight in (0.0, 1.0))
     code = network.encoder(corrupt({"gaussian": {"sigma": 0.1}}, clean))
     distance = functional.mse_loss(code, network.quantizer(code))
@@ -467,6 +480,16 @@ def test_commitment_draws_the_code_to_its_entries(clean: torch.Tensor) -> None:
         torch.autograd.grad(loss, parameters, retain_graph=True) for loss in (weighted - plain, distance)
     )
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_a_vq_vaes_code_has_one_length_whatever_its_scale(clean: torch.Tensor) -> None:
+    network = built("vq_vae").eval()
+    code = network.encoder(clean)
+    assert code.square().mean(1).allclose(torch.ones(()), atol=1e-4)
+    with torch.no_grad():
+        for parameter in network.encoder[-2].parameters():
+            parameter *= 100
+    torch.testing.assert_close(network.encoder(clean), code)
 
 
 # Models from elsewhere
