@@ -1,12 +1,15 @@
 """Bases that several families share: their common keys, and the parts of autoencoders with a bottleneck."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from bench.core.lazy import nn
 from bench.models import conv, dense
 from bench.models._codes import Coded
-from bench.models.base import TrainableModel, Width, layers
+from bench.models.base import TrainableModel, Width, by_muon, layers
+
+CONV, DENSE = by_muon(0.02), {**dense.RECIPE, "lr": 3e-3}
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,10 @@ class Bottleneck(Coded):
     width: Width = 16
 
     @property
+    def recipe(self) -> Mapping[str, Any]:  # type: ignore[override]
+        return CONV if self.kind == "conv" else DENSE
+
+    @property
     def any_size(self) -> bool:
         return self.kind == "conv"
 
@@ -56,6 +63,5 @@ class Bottleneck(Coded):
         """
         if self.kind == "conv":
             return conv.encoder(self.width, smooth), conv.decoder(self.width, size, smooth)
-        hidden, code = 8 * self.width, 4 * self.width
-        encoder = dense.encoder(hidden, code, size)
-        return encoder.append(nn.GELU() if smooth else nn.ReLU()), dense.decoder(hidden, code, size)
+        encoder, decoder = dense.projection(8 * self.width, 4 * self.width, size)
+        return encoder.append(nn.GELU() if smooth else nn.ReLU()), decoder

@@ -114,6 +114,13 @@ class Variational(nn.Module):
         return self.decoder(self.posterior(images)[0])
 
 
+class Sphere(nn.Module):
+    """The channels (N, C, ...) at each position, scaled to a mean square of 1, in float32."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return functional.normalize(features.float(), dim=1) * features.shape[1] ** 0.5
+
+
 class Quantized(nn.Module):
     """An autoencoder whose code consists of entries of a codebook."""
 

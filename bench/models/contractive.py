@@ -7,7 +7,7 @@ from bench.core.lazy import functional, nn, torch
 from bench.core.rng import Draw
 from bench.models._codes import sensitivity
 from bench.models._families import Bottleneck
-from bench.models.base import NonNegative, by_muon, layers, models
+from bench.models.base import NonNegative, layers, models
 
 
 @models.register("contractive")
@@ -20,8 +20,7 @@ class Contractive(Bottleneck):
     its own variance. Source: Rifai et al. 2011, ICML, where tied weights keep the scale.
     """
 
-    revision = 2
-    recipe = by_muon(0.02)
+    revision = 3
     penalty: NonNegative = 1e-4
 
     def build(self, size: int) -> "nn.Module":

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from bench.core.lazy import nn, torch
 from bench.models import pca
@@ -10,6 +10,14 @@ from bench.models._codes import Coded
 from bench.models.base import Width, layers, models
 
 SPARE, ITERATIONS = 16, 4  # of the randomised decomposition: further components, and power iterations
+RECIPE: Mapping[str, Any] = {
+    "optimizer": "adam",
+    "lr": 3e-4,
+    "batch_size": 64,
+    "schedule": "cosine",
+    "flips": True,
+}
+LIFT = 0.5  # of a code, twice the usual deviation of grey values
 TINY = 1e-6  # the least deviation of a component
 
 
@@ -26,13 +34,7 @@ class Dense(Coded):
     """
 
     revision = 3
-    recipe: ClassVar[Mapping[str, Any]] = {
-        "optimizer": "adam",
-        "lr": 3e-4,
-        "batch_size": 64,
-        "schedule": "cosine",
-        "flips": True,
-    }
+    recipe = RECIPE
     hidden: Width = 128
     code: Width = 64
 
@@ -56,6 +58,21 @@ def encoder(hidden: int, code: int, size: int) -> "nn.Sequential":
 def decoder(hidden: int, code: int, size: int) -> "nn.Sequential":
     """A (N, code) code to (N, 3, size, size) images."""
     return nn.Sequential(layers.Beside(code, hidden, 3 * size * size), nn.Unflatten(1, (3, size, size)))
+
+
+def projection(hidden: int, code: int, size: int) -> tuple["nn.Sequential", "nn.Sequential"]:
+    """Encoder and decoder that start as a projection of images, whose code starts so high that few values are below 0.
+
+    From random weights most units of a rectified code die before images have anything to do with it.
+    """
+    inner, outer = encoder(hidden, code, size), decoder(hidden, code, size)
+    down, up = cast("Any", inner[1]).straight, cast("Any", outer[0]).straight
+    with torch.no_grad():
+        nn.init.orthogonal_(down.weight)
+        up.weight.copy_(down.weight.T)
+        nn.init.constant_(down.bias, LIFT)
+        up.bias.copy_(layers.Centred.GREY - LIFT * up.weight.sum(1))
+    return nn.Sequential(layers.Centred(), *inner), outer
 
 
 def principal_components(down: "nn.Linear", up: "nn.Linear", inputs: "torch.Tensor", targets: "torch.Tensor") -> None:

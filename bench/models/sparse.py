@@ -9,7 +9,7 @@ from bench.core.lazy import functional, nn, torch
 from bench.core.rng import Draw
 from bench.models._codes import by_unit
 from bench.models._families import Bottleneck
-from bench.models.base import NonNegative, by_muon, layers, models
+from bench.models.base import NonNegative, layers, models
 
 FLOOR = 1e-3  # units weaker than this count as inactive; those of trained networks are of order 1
 
@@ -24,8 +24,7 @@ class Sparse(Bottleneck):
     Source: Goodfellow, Bengio & Courville 2016, Deep Learning, section 14.2.1; the ratio of norms: Hoyer 2004, JMLR 5.
     """
 
-    revision = 2
-    recipe = by_muon(0.02)
+    revision = 3
     penalty: NonNegative = 5e-3
 
     def build(self, size: int) -> "nn.Module":
@@ -57,7 +56,7 @@ class KSparse(Bottleneck):
     Source: Makhzani & Frey 2013, arXiv:1312.5663.
     """
 
-    recipe = by_muon(0.02)
+    revision = 2
     k: Annotated[int, Ge(1), Le(16384)] = 16
 
     def build(self, size: int) -> "nn.Module":

@@ -10,7 +10,7 @@ from bench.core.rng import Draw
 from bench.core.validation import EIGHT_BITS
 from bench.models._codes import by_unit, change
 from bench.models._families import Bottleneck
-from bench.models.base import NonNegative, by_muon, layers, models
+from bench.models.base import NonNegative, layers, models
 
 ACTIVE = 0.01  # nats at a place, from which on a unit is active
 TINY = 1e-8  # an error of 0 has no logarithm
@@ -31,8 +31,7 @@ class VAE(Bottleneck):
     Rybkin et al. 2021, arXiv:2006.13202.
     """
 
-    revision = 2
-    recipe = by_muon(0.02)
+    revision = 3
     beta: NonNegative = 1.0
     deviation: Annotated[float, Gt(0), Le(1), EIGHT_BITS] | None = None
 

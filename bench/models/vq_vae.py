@@ -17,19 +17,23 @@ from bench.models.base import NonNegative, TrainableModel, Width, by_muon, layer
 class VQVAE(TrainableModel):
     """VQ-VAE: each position of a convolutional code is replaced by the nearest entry of a codebook.
 
+    Codes are vectors of one length: otherwise they grow, and with them their distance from the entries.
     width: channels of the first layer; the codebook's entries have four times as many.
     entries: size of the codebook, 2 to 65536; a position carries log2(entries) bits.
-    commitment: weight of the squared distance between code and entries relative to the mean squared error, >= 0.
+    commitment: weight of the squared distance between code and entries relative to the mean squared error, >= 0, in
+        training; the checkpoint is chosen by the error alone. More of it leaves the code fewer directions to vary in.
     decay: of the moving averages that update the codebook, per batch, in [0, 1); the paper's 0.99 leaves most entries
         unused in trainings this short.
     Gradients pass the quantisation unchanged (straight-through).
-    Source: van den Oord et al. 2017, Neural Discrete Representation Learning, arXiv:1711.00937.
+    Source: van den Oord et al. 2017, Neural Discrete Representation Learning, arXiv:1711.00937;
+    one length: Yu et al. 2022, arXiv:2110.04627.
     """
 
+    revision = 2
     recipe = by_muon(0.02)
     width: Width = 16
     entries: Annotated[int, Ge(2), Le(65536)] = 256
-    commitment: NonNegative = 0.25
+    commitment: NonNegative = 0.03
     decay: Annotated[float, Ge(0), Lt(1)] = 0.9
 
     @property
@@ -39,7 +43,8 @@ class VQVAE(TrainableModel):
     def build(self, size: int) -> "nn.Module":
         quantizer = layers.VectorQuantizer(self.entries, 4 * self.width, self.decay)
         # Without the encoder's last ReLU, so that codes may be negative.
-        return layers.Quantized(conv.encoder(self.width)[:-1], quantizer, conv.decoder(self.width, size))
+        encoder = conv.encoder(self.width)[:-1].append(layers.Sphere())
+        return layers.Quantized(encoder, quantizer, conv.decoder(self.width, size))
 
     def loss(self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         parts = cast("layers.Quantized", network)
@@ -49,7 +54,7 @@ class VQVAE(TrainableModel):
         entries = parts.quantizer(code)
         passed = code + (entries - code).detach()
         error = functional.mse_loss(parts.decoder(passed).float(), targets)
-        return error + self.commitment * functional.mse_loss(code, entries)
+        return error + self.commitment * functional.mse_loss(code, entries) if network.training else error
 
     def diagnose(self, network: "nn.Module", images: "torch.Tensor", draw: Draw) -> dict[str, float]:
         parts = cast("layers.Quantized", network)

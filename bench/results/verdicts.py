@@ -12,6 +12,7 @@ from bench.core.labels import Label
 from bench.core.lazy import pandas
 from bench.metrics import Measure
 from bench.results.records import Contender, ResultRow, RunPlan, setting
+from bench.results.remarks import remarks
 from bench.results.sampling import images_of
 from bench.results.statistics import CONFIDENCE, interval
 from bench.results.statistics.differences import Estimate, Seeds
@@ -117,7 +118,8 @@ class Difference:
     """Two contenders on one test noise: the change of each metric by its column, and the verdict of the gate.
 
     key: of A. other: of B where that is another contender of the same result.
-    seeds_a, seeds_b: rows averaged. reason: why one of them has no result, or what would settle an open verdict.
+    seeds_a, seeds_b: rows averaged. reason: why one of them has no result, or what would settle an open verdict
+    and what the values must not be read without.
     recipe: the settings in which they differ by a model's recipe, which is what is compared then.
     decision: what the verdict goes by. moderated: the ends of the gate's 95 % interval where the seeds' variances of
     all rows are taken to be of one family.
@@ -240,6 +242,7 @@ def _difference(one: _Judgement, metrics: Sequence[Measure], level: float | None
     verdict = one.verdict(ALPHA if level is None else level)
     unknown = f"{gate.column} is not a number" if one.merit is None else ""
     reason = next((row.error for group in (b, a) for row in group.rows if row.error), unknown)
+    advice = one.advice(level or ALPHA) if verdict == "undecided" else ""
     estimate = one.pair.estimate(gate)
     return Difference(
         key=a.key,
@@ -247,13 +250,22 @@ def _difference(one: _Judgement, metrics: Sequence[Measure], level: float | None
         seeds_b=len(b.rows),
         changes=changes,
         verdict=verdict,
-        reason=one.advice(level or ALPHA) if verdict == "undecided" else reason,
+        reason=reason or "; ".join(filter(None, (advice, _remarks(one.pair)))),
         recipe=_by_recipe(a, b),
         other=None if a.key == b.key else b.key,
         decision=Decision(*estimate.ends(level), 1 - level) if estimate and level else NOTHING,
         moderated=moderated(estimate, prior).ends(ALPHA) if estimate and level and prior else NOWHERE,
         images=one.pair.images(gate),
     )
+
+
+def _remarks(pair: Pair) -> str:
+    """What the values of either side must not be read without."""
+    found: dict[str, list[str]] = {}
+    for side, group in (("A", pair.a), ("B", pair.b)):
+        for meaning in sorted({remark.meaning for row in group.rows for remark in remarks(row)}):
+            found.setdefault(meaning, []).append(side)
+    return "; ".join(f"{' and '.join(where)}: {meaning}" for meaning, where in found.items())
 
 
 def _change(pair: Pair, metric: Measure) -> Change:

@@ -392,6 +392,23 @@ def test_dense_starts_as_principal_component_analysis(photos: np.ndarray) -> Non
     assert network.encoder(clean).var(0).tolist() == pytest.approx([1.0] * 16, abs=0.02)
 
 
+@pytest.mark.parametrize("name", ["sparse", "k_sparse", "contractive"])
+def test_rectified_dense_codes_start_as_a_projection_with_every_unit_alive(name: str, clean: torch.Tensor) -> None:
+    network = built({name: {"kind": "dense"}})
+    inner, outer = network.encoder, network.decoder
+    code = inner[:3](clean)  # before it is rectified
+    assert (code > 0).float().mean() > 0.8 and (code > 0).any(0).all()
+    once = outer(code)
+    torch.testing.assert_close(outer(inner[:3](once)), once, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["sparse", "contractive"])
+def test_training_kills_no_unit_of_a_dense_code(name: str, clean: torch.Tensor) -> None:
+    node = {name: {"kind": "dense"}}
+    network = trained(node, clean, 60, lr=3e-4).eval()
+    assert trainable(node).diagnose(network, clean, draw_for(clean))["dead_units"] <= 2
+
+
 def test_dense_starts_by_shrinking_components_against_the_noise() -> None:
     """Directions of known variances: a component of variance v under noise of variance s is shrunk by v / (v + s)."""
     generator = torch.Generator().manual_seed(0)
@@ -429,19 +446,32 @@ def test_gradients_pass_the_quantisation_unchanged(clean: torch.Tensor) -> None:
     assert torch.equal(code, passed)
 
 
+def still(network: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A network in training whose codebook and normalisation stay as they are."""
+    for module in network.modules():
+        module.training = module is network
+    monkeypatch.setattr(network.quantizer, "learn", lambda code, keys: None)
+    return network
+
+
 @pytest.mark.parametrize("commitment", [0.25, 2.0])
-def test_vq_vae_adds_the_distance_between_code_and_entry(commitment: float, clean: torch.Tensor) -> None:
+def test_vq_vae_adds_the_distance_between_code_and_entry(
+    commitment: float, clean: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network = trained("vq_vae", clean, 2).eval()
+    judged = loss_of({"vq_vae": {"commitment": commitment}}, network, clean)
+    still(network, monkeypatch)
     noisy = corrupt({"gaussian": {"sigma": 0.1}}, clean)
     code = network.encoder(noisy)
     distance = functional.mse_loss(code, network.quantizer(code))
     assert distance > 1e-3
     plain, weighted = (loss_of({"vq_vae": {"commitment": weight}}, network, clean) for weight in (0.0, commitment))
     torch.testing.assert_close(weighted - plain, commitment * distance, rtol=1e-3, atol=0)
+    assert torch.equal(plain, judged), "validation looks at the error alone"
 
 
-def test_commitment_draws_the_code_to_its_entries(clean: torch.Tensor) -> None:
-    network = trained("vq_vae", clean, 2).eval()
+def test_commitment_draws_the_code_to_its_entries(clean: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = still(trained("vq_vae", clean, 2), monkeypatch)
     plain, weighted = (loss_of({"vq_vae": {"commitment": weight}}, network, clean) for weight in (0.0, 1.0))
     code = network.encoder(corrupt({"gaussian": {"sigma": 0.1}}, clean))
     distance = functional.mse_loss(code, network.quantizer(code))
@@ -450,6 +480,16 @@ def test_commitment_draws_the_code_to_its_entries(clean: torch.Tensor) -> None:
         torch.autograd.grad(loss, parameters, retain_graph=True) for loss in (weighted - plain, distance)
     )
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_a_vq_vaes_code_has_one_length_whatever_its_scale(clean: torch.Tensor) -> None:
+    network = built("vq_vae").eval()
+    code = network.encoder(clean)
+    assert code.square().mean(1).allclose(torch.ones(()), atol=1e-4)
+    with torch.no_grad():
+        for parameter in network.encoder[-2].parameters():
+            parameter *= 100
+    torch.testing.assert_close(network.encoder(clean), code)
 
 
 # Models from elsewhere

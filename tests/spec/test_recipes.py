@@ -15,6 +15,8 @@ from bench.spec.entries import BUDGET, settings
 from bench.spec.plan import works_of
 from bench.spec.train_settings import TRAIN_KEYS
 from bench.spec.yaml12 import dump, read
+from tests.helpers.images import Node
+from tests.helpers.models import NODES
 from tests.spec.test_plan import MadeUp
 
 RECIPE = {"optimizer": "muon", "lr": 3e-3, "batch_size": 16, "flips": True, "warmup": 0.03}
@@ -132,11 +134,12 @@ def test_what_a_model_cannot_be_given_is_refused_with_its_place(listed: str, mes
         experiment(f"[{listed}]")
 
 
-@pytest.mark.parametrize("name", [name for name in models if models[name].trains])
-def test_every_recipe_can_be_trained_by_and_sets_no_budget(name: str) -> None:
-    assert settings(models[name].recipe)
-    assert not set(models[name].recipe) & set(BUDGET)
-    assert not models[name].recipe or "optimizer" in models[name].recipe
+@pytest.mark.parametrize("node", [node for node in NODES if models.parse(node).trains], ids=str)
+def test_every_recipe_can_be_trained_by_and_sets_no_budget(node: Node) -> None:
+    recipe = models.parse(node).recipe
+    assert settings(recipe)
+    assert not set(recipe) & set(BUDGET)
+    assert not recipe or "optimizer" in recipe
 
 
 def test_the_study_sets_every_key() -> None:

@@ -12,6 +12,7 @@ from bench.datasets import Data
 from bench.models import TrainableModel
 from bench.models.base import DIAGNOSTICS
 from bench.report.cards import all_cards
+from bench.results.compare import compare
 from bench.results.remarks import COLLAPSED, collapsed, remarks
 from bench.results.rows import read_rows
 from bench.results.store import Store
@@ -119,6 +120,8 @@ def test_a_training_that_collapses_is_said_at_once_and_marked_in_every_table(tmp
         assert lines and all(any(mark in line for mark in marks) for line in lines), name
         assert COLLAPSED.meaning in text, name
     assert COLLAPSED.meaning in (store.root / "report.html").read_text()
+    (difference,) = [row for row in compare(store, store, 0.1).differences if row.key.contender.model.name == "grey"]
+    assert difference.reason == f"A and B: {COLLAPSED.meaning}"
     cards = [card for _, card in all_cards(store, store.plan(), rows, "")]
     assert [f"Warning: {COLLAPSED.meaning}" in card for card in cards] == [True, False]
 
