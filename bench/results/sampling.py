@@ -1,5 +1,7 @@
 """What the test images of a result are a sample of."""
 
+import numpy as np
+
 from bench.datasets import datasets
 from bench.results.records import RunPlan
 from bench.results.statistics.differences import Images
@@ -7,5 +9,5 @@ from bench.results.statistics.differences import Images
 
 def images_of(plan: RunPlan) -> Images:
     """Images of other images like them, unless their dataset says that they are a sample of no others."""
-    name = plan.data.get("name", "")
-    return Images(sample=name not in datasets or datasets[name].sample)
+    name, groups = plan.data.get("name", ""), plan.notes.groups
+    return Images(name not in datasets or datasets[name].sample, np.array(groups) if groups else None)
