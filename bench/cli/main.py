@@ -17,10 +17,11 @@ catalogue = Lazy("bench.cli.catalogue")
 data_command = Lazy("bench.cli.data")
 denoise_command = Lazy("bench.cli.denoise")
 init_command = Lazy("bench.cli.init")
-prune_command = Lazy("bench.cli.prune")
 plan_command = Lazy("bench.cli.plan")
+prune_command = Lazy("bench.cli.prune")
 results_command = Lazy("bench.cli.results")
 run_command = Lazy("bench.cli.run")
+selfcheck_command = Lazy("bench.cli.selfcheck")
 machine = Lazy("bench.core.machine")
 
 
@@ -129,6 +130,12 @@ def compare(before: Path, after: Path | None, plugins: tuple[str, ...], show: st
     """
     wanted = results_command.Asked(show=show or "changes", **asked)
     sys.exit(results_command.compare(before, after, wanted, plugins))
+
+
+@main.command()
+def selfcheck() -> None:
+    """Compute known answers again on this machine, in a minute: exit code 0 if all are as they must be, 1 otherwise."""
+    sys.exit(selfcheck_command.selfcheck())
 
 
 @main.command()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas
     import requests
     import seaborn
+    import skimage.metrics as skimage_metrics
     import torch
     import torch.nn.functional as functional
     import torchvision.datasets as torchvision_datasets
@@ -52,6 +53,7 @@ else:
     requests = Lazy("requests")
     restoration = Lazy("skimage.restoration")
     seaborn = Lazy("seaborn")
+    skimage_metrics = Lazy("skimage.metrics")
     torch = Lazy("torch")
     nn = Lazy("torch.nn")
     functional = Lazy("torch.nn.functional")
@@ -81,6 +83,7 @@ __all__ = [
     "requests",
     "restoration",
     "seaborn",
+    "skimage_metrics",
     "special",
     "torch",
     "torchvision_datasets",

@@ -46,10 +46,15 @@ class Data:
 
 @dataclass(frozen=True)
 class Notes:
-    """What people should know of a dataset's images. facts: harmless. caveats: what changes the numbers."""
+    """What people should know of a dataset's images.
+
+    facts: harmless. caveats: what changes the numbers. groups: of each test image, the number of its group; empty where
+    each is one by itself.
+    """
 
     facts: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
 
     def __iter__(self) -> Iterator[str]:
         return iter((*self.facts, *self.caveats))
@@ -77,10 +82,11 @@ class Source:
         images and counts the conversions made. Without a validation pool, positions of "validation" are in the
         training pool.
     remarks: what to know about the pools. caveats: what of that changes the numbers.
-    twins: groups of positions in the training pool that show one picture; validation images split off it share none
-        with the training images.
+    twins: groups of positions in the training pool that show one picture or belong together; validation images split
+        off it share none with the training images.
     whole: whether all of the validation pool is taken, beside as many training images as are asked for.
     names: what the images of the test pool are called, in its order; None where their positions do.
+    groups: of each position in the test pool, the number of its group; empty where each is one by itself.
     """
 
     identity: Mapping[str, Any]
@@ -93,6 +99,7 @@ class Source:
     twins: tuple[tuple[int, ...], ...] = ()
     whole: bool = False
     names: Callable[[], Sequence[str]] | None = None
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -217,7 +224,12 @@ class Dataset(Registered):
             made = self._entry(source).made
         told = {what: f"{counted(count, 'image')} {what}" for what, count in made.items()}
         facts = [text for what, text in told.items() if what.startswith(HARMLESS)]
-        return Notes((*source.remarks, *facts), (*source.caveats, *(t for t in told.values() if t not in facts)))
+        caveats = (*source.caveats, *(text for text in told.values() if text not in facts))
+        groups = tuple(source.groups[place] for place in self._choice(source)["test"]) if source.groups else ()
+        if len(set(groups)) == len(groups):
+            return Notes((*source.remarks, *facts), caveats)
+        facts.append(f"{counted(len(set(groups)), 'group')} of test images, which intervals are over")
+        return Notes((*source.remarks, *facts), caveats, groups)
 
     def _entry(self, source: Source) -> cache.Entry:
         chosen = self._choice(source)
@@ -283,7 +295,9 @@ def _apart(train: np.ndarray, held: np.ndarray, twins: tuple[tuple[int, ...], ..
     for position in (*held.tolist(), *train[::-1].tolist()):
         together.setdefault(group.get(position, -1 - position), []).append(position)
     if len(together) == 1:
-        raise SpecError("all training images show the same picture, so none can be held back; set validation: 0")
+        raise SpecError(
+            "all training images show the same picture or are of one group, so none can be held back; set validation: 0"
+        )
     validation: list[int] = []
     for members in together.values():
         if len(validation) + len(members) <= len(held):

@@ -19,6 +19,7 @@ from bench.core.errors import DataError, FieldError, shorten
 from bench.datasets import cache
 from bench.datasets.base import Dataset, Listed, Pixels, Source, datasets
 from bench.datasets.download import Progress
+from bench.datasets.groups import PARENT, alike, grouping, numbers, together
 from bench.datasets.layout import PART_OF, File, absolute, short_name
 from bench.datasets.pools import Gathering, Pools, twins
 from bench.datasets.survey import Page, Reading
@@ -38,6 +39,9 @@ class Folder(Dataset):
         folders, or drop it. Where test images are drawn here, copies are always dropped.
     white: value of white in grey pictures of more than 8 bits whose files don't say it: 4095 for 12 bits.
     skip_unreadable: pass over files that can't be read, and say how many, instead of refusing the folder.
+    group: what pictures belong together, as crops of one scene: null (each is one by itself, the pages of a stack are
+        one group), `parent` (the folder a picture lies in) or a CSV file of names and groups. Intervals are over the
+        groups; one that is asked for stays on one side of every cut.
     Source: the layout of torchvision.datasets.ImageFolder; formats as Pillow reads them.
     """
 
@@ -46,6 +50,7 @@ class Folder(Dataset):
     duplicates: Literal["refuse", "drop"] = field(default="refuse", kw_only=True)
     white: Annotated[float, Gt(0)] | None = field(default=None, kw_only=True)
     skip_unreadable: bool = field(default=False, kw_only=True)
+    group: Text | None = field(default=None, kw_only=True)
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
@@ -72,6 +77,7 @@ class Folder(Dataset):
             self,
             root=roots[0] if isinstance(self.root, str) else roots,
             test_root=None if self.test_root is None else str(absolute(self.test_root)),
+            group=self.group if self.group in (None, PARENT) else str(absolute(self.group)),
         )
 
     def source(self) -> Source:
@@ -94,6 +100,7 @@ class Folder(Dataset):
         whole = pools.validation is not None
         repeated = twins(pools.train) if self.validation and not whole else ()
         identity = self._defining(pools, _contents(gathering.folders, pools))
+        related = together(len(pools.train), (*repeated, *alike(pools.train, gathering.grouping)))
         return Source(
             {**identity, "repeats": "together"} if repeated else identity,
             train=len(pools.train),
@@ -102,9 +109,10 @@ class Folder(Dataset):
             fill=partial(_fill, pools, self.size, self.white, progress),
             remarks=tuple(pools.facts),
             caveats=tuple(pools.caveats),
-            twins=repeated,
+            twins=related if self.group and self.validation and not whole else repeated,
             whole=whole,
             names=partial(self._names, pools.test),
+            groups=numbers(pools.test, gathering.grouping),
         )
 
     def listing(self) -> list[Listed]:
@@ -124,7 +132,7 @@ class Folder(Dataset):
         return ["/".join(parts[:first] + parts[first + is_in :]) for parts, is_in in zip(paths, is_part, strict=True)]
 
     def _gathering(self) -> Gathering:
-        return Gathering(
+        found = Gathering(
             label=self.label(),
             roots=self._roots(),
             test_root=self.test_root,
@@ -132,7 +140,9 @@ class Folder(Dataset):
             white=self.white,
             skip_unreadable=self.skip_unreadable,
             validate=self.validation > 0,
+            grouped=self.group is not None,
         )
+        return replace(found, grouping=grouping(self.group, partial(_below, found.folders)))
 
     def _defining(self, pools: Pools, contents: Mapping[str, str]) -> dict[str, Any]:
         """What defines the pixels: keys that earlier versions did not know are there only where they matter."""
@@ -142,6 +152,10 @@ class Folder(Dataset):
         pages = [page for part in pools.parts.values() for page in part]
         if any(page.seen.page for page in pages):
             defining["pages"] = "pictures"
+        if self.group is not None:
+            of = self._gathering().grouping
+            groups = {part: numbers(found, of) for part, found in pools.parts.items()}
+            defining["groups"] = hashlib.sha256(repr(groups).encode()).hexdigest()
         if self.white is not None:
             defining["white"] = self.white
         elif any(page.seen.rescaled for page in pages):

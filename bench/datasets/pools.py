@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
 
 from bench.core import pictures
 from bench.core.errors import DataError
@@ -11,6 +10,7 @@ from bench.core.rng import permutation
 from bench.core.words import counted
 from bench.datasets.base import SEED
 from bench.datasets.download import Progress
+from bench.datasets.groups import Grouping, alike, by_file, check_apart
 from bench.datasets.layout import EXPECTED, PARTS, File, Layout, absolute, opened, short_name
 from bench.datasets.survey import Page, survey
 
@@ -46,7 +46,8 @@ class Gathering:
     """Takes pictures from folders.
 
     label: of the dataset, in messages. roots, test_root, duplicates, white, skip_unreadable: its keys.
-    validate: whether validation pictures are wanted.
+    validate: whether validation pictures are wanted. grouping: what pictures of a group have in common.
+    grouped: whether that was asked for, so that no cut may take a group apart.
     """
 
     label: str
@@ -56,6 +57,8 @@ class Gathering:
     white: float | None
     skip_unreadable: bool
     validate: bool
+    grouping: Grouping = by_file
+    grouped: bool = False
 
     @property
     def folders(self) -> list[str]:
@@ -76,6 +79,8 @@ class Gathering:
         pools.test += chain(*map(pages.__getitem__, tested))
         drawn = self.test_root is None and not any(layout.split for layout in layouts.values())
         self._separate(pools, drawn)
+        if self.grouped:
+            check_apart(pools.parts, self.grouping, self.label)
         _tell(pools)
         return pools
 
@@ -129,12 +134,14 @@ class Gathering:
             pools.validation = [*(pools.validation or []), *pages["validation"]]
 
     def _drawn(self, root: str, pool: list[Page], pools: Pools) -> tuple[list[Page], list[Page]]:
-        """Pictures for training and for testing, those of one file together where there are files enough."""
-        together: dict[Any, list[Page]] = {}
-        for page in pool:
-            together.setdefault(page.file, []).append(page)
-        units = list(together.values())
+        """Pictures for training and for testing, those of one group together where there are groups enough."""
+        units = [[pool[place] for place in places] for places in alike(pool, self.grouping)]
         if not round(TEST_SHARE * len(units)) and len(pool) > len(units):
+            if self.grouped:
+                raise DataError(
+                    f"dataset {self.label}: {counted(len(units), 'group')} in {short_name(root)} are too few to draw a "
+                    "fifth of them for testing; name other pictures by test_root"
+                )
             units = [[page] for page in pool]
             pools.caveats.append(f"pages of one file of {short_name(root)} are both trained and tested on")
         order = permutation(len(units), SEED, "split", "folder")

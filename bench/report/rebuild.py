@@ -4,10 +4,12 @@ import hashlib
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.plugins import Plugin
+from bench.metrics import Measure
 from bench.report import cards, figures
 from bench.report.conditions import Conditions, by_recipes, caption, conditions, trains
 from bench.report.page import Facts, Picture, page
@@ -18,6 +20,7 @@ from bench.results.readable import for_readers, to_markdown
 from bench.results.records import History, ResultRow, RunPlan
 from bench.results.rows import read_rows
 from bench.results.sampling import images_of
+from bench.results.statistics.differences import Images, Spread
 from bench.results.store import Store
 from bench.results.summary import Summary, summarise
 from bench.results.tables import results_frame, summary_frame
@@ -52,8 +55,20 @@ def read(store: Store, without: LeftOut | None = None) -> Results:
     rows = read_rows(store, plan, keep=True)
     if without:
         plan, rows = without.of_plan(plan), list(without.of_rows(rows, store))
-    summaries = summarise(rows, plan.metrics, images_of(plan).sample)
+    images = images_of(plan)
+    spread = partial(_spread, store, images, without) if images.groups is not None else None
+    summaries = summarise(rows, plan.metrics, images.sample, spread)
     return Results(plan, rows, summaries, conditions(plan, store.environment(), rows, summaries))
+
+
+def _spread(store: Store, images: Images, without: LeftOut | None, row: ResultRow, metric: Measure) -> Spread | None:
+    """How far chance in the choice of groups of images moves a row's mean; None where it has none."""
+    if metric.column not in row.averages:
+        return None
+    values = metric.counted(store.cell(row.cell.id).values(row.score_id)[metric.column].to_numpy())
+    if not row.test.on_test_images:
+        return Spread.of(values)
+    return Spread.of(values[without.kept] if without else values, images.groups)
 
 
 def rebuild_without(

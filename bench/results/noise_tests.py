@@ -63,6 +63,11 @@ class NoiseTest:
         return digest(with_ensemble(self.protocol, ensemble)) if ensemble > 1 else self.id
 
     @property
+    def on_test_images(self) -> bool:
+        """Whether the test images meet it, not those of another part."""
+        return dict(self.label.params).get("split", "test") == "test"
+
+    @property
     def family(self) -> Label:
         """The noise whatever its level: tests of one family differ in nothing else."""
         params = tuple(pair for pair in self.label.params if pair[0] != self.level_key)

@@ -1,7 +1,7 @@
 """Rows that differ in nothing but their seed, taken together."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,6 +9,9 @@ from bench.metrics import Average, Measure
 from bench.results.noise_tests import NoiseTest
 from bench.results.records import Contender, ResultRow
 from bench.results.statistics import Interval, Over, interval, mean_of
+from bench.results.statistics.differences import Spread
+
+Spreads = Callable[[ResultRow, Measure], Spread | None]
 
 
 class Counts(NamedTuple):
@@ -87,21 +90,27 @@ class Summary:
         return "to run" if self.lacks(metric) else "failed" if self.failed else ""
 
 
-def summarise(rows: Iterable[ResultRow], metrics: Sequence[Measure], sample: bool = True) -> list[Summary]:
+def summarise(
+    rows: Iterable[ResultRow], metrics: Sequence[Measure], sample: bool = True, spread: Spreads | None = None
+) -> list[Summary]:
     """One summary per contender and test noise, in the order of the rows.
 
     sample: whether the test images are a sample of others; if not, single trainings have no interval.
+    spread: of a single row's mean over images, where groups of them are the sample.
     """
     groups: dict[tuple[Contender, str], list[ResultRow]] = {}
     for row in rows:
         groups.setdefault((row.contender, row.test.id), []).append(row)
-    return [_summary(group, metrics, sample) for group in groups.values()]
+    return [_summary(group, metrics, sample, spread) for group in groups.values()]
 
 
-def _summary(rows: Sequence[ResultRow], metrics: Sequence[Measure], sample: bool) -> Summary:
+def _summary(rows: Sequence[ResultRow], metrics: Sequence[Measure], sample: bool, spread: Spreads | None) -> Summary:
     scored, failed, left = (tuple(row for row in rows if row.state == state) for state in ("scored", "failed", "open"))
-    known = metrics if scored else ()
-    intervals = {metric.column: interval(metric, _averages(scored, metric), sample) for metric in known}
+    single = spread if sample and len(scored) == 1 else None
+    intervals = {
+        metric.column: interval(metric, _averages(scored, metric), sample, single and single(scored[0], metric))
+        for metric in (metrics if scored else ())
+    }
     return Summary(rows[0].contender, rows[0].test, scored, failed, intervals, left)
 
 

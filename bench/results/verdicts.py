@@ -163,7 +163,7 @@ class Pair:
         a, b = (metric.counted(group.values(metric)) for group in (self.a, self.b))
         if not np.isfinite(a).all() or not np.isfinite(b).all():
             return None
-        return Estimate.of(a, b, (self.a.trained, self.b.trained), images_of(self.a.plan))
+        return Estimate.of(a, b, (self.a.trained, self.b.trained), images_of(self.a.plan, self.a.rows[0].test))
 
     def images(self, metric: Measure) -> np.ndarray:
         """(2, N): of every image in A and in B, averaged over seeds; empty where a side has no number."""

@@ -10,8 +10,6 @@ import numpy as np
 
 from bench import spec
 from bench.core.errors import BenchError, DataError, SpecError, shorten
-from bench.datasets import Notes
-from bench.results.noise_tests import NoiseTest
 from bench.results.records import ResultRow, RunPlan
 from bench.results.store import Store
 
@@ -38,25 +36,21 @@ class LeftOut:
     def of_plan(self, plan: RunPlan) -> RunPlan:
         """The plan of results that say so, and how many images are left."""
         said = f"{len(self.positions)} of {self.total:,} test images left out: those that {self.file} names"
-        notes = Notes(plan.notes.facts, (*plan.notes.caveats, said))
+        groups = tuple(np.array(plan.notes.groups)[self.kept].tolist()) if plan.notes.groups else ()
+        notes = replace(plan.notes, caveats=(*plan.notes.caveats, said), groups=groups)
         return replace(plan, data={**plan.data, "test": len(self.kept)}, notes=notes)
 
     def of_rows(self, rows: Sequence[ResultRow], store: Store) -> Iterator[ResultRow]:
         """The rows with what the values of the other images come to. Raises DamagedResult."""
         planned = store.plan().metrics
         for row in rows:
-            if row.state != "scored" or not on_test_images(row.test):
+            if row.state != "scored" or not row.test.on_test_images:
                 yield row
                 continue
             values = store.cell(row.cell.id).values(row.score_id).iloc[self.kept]
             metrics = (metric for metric in planned if metric.column in row.averages)
             averages = {metric.column: metric.summary(values[metric.column].to_numpy()) for metric in metrics}
             yield replace(row, n_images=len(self.kept), averages=averages)
-
-
-def on_test_images(test: NoiseTest) -> bool:
-    """Whether it is met by the test images, not by those of another part."""
-    return dict(test.label.params).get("split", "test") == "test"
 
 
 def left_out(store: Store, file: Path) -> LeftOut:

@@ -122,7 +122,7 @@ def test_every_command_explains_itself() -> None:
     text = run("--help")
     assert text.startswith("Usage: bench ")
     named = re.findall(r"^  (\w+)  +(.+)$", text, re.MULTILINE)
-    listed = {"run", "plan", "report", "compare", "list", "show", "data", "denoise", "init", "schema"}
+    listed = {"run", "plan", "report", "compare", "selfcheck", "list", "show", "data", "denoise", "init", "schema"}
     assert listed <= {name for name, _ in named} and all(summary for _, summary in named)
     for name in listed:
         assert run(name, "--help").startswith(f"Usage: bench {name} ")

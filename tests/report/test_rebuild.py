@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bench.noises import Noise
 from bench.report import figures, rebuild
@@ -218,3 +219,13 @@ def test_a_noise_has_one_name_in_page_and_figures(tmp_path: Path) -> None:
     assert [axes.get_title() for axes in curves.axes] == ["gaussian(sigma=0.1)", "masking(p=0.25, per=element)"]
     tradeoff = figures.tradeoff(found.summaries, found.plan.leading, found.conditions)
     assert {axes.get_title() for axes in tradeoff.axes} <= noises
+
+
+def test_groups_of_images_are_what_single_trainings_have_intervals_over(tmp_path: Path) -> None:
+    """Two groups whose means are 22 and 27 dB have a standard error of 2.5 dB and one degree of freedom."""
+    store = store_of(tmp_path / "results", write_spec(tmp_path), score)
+    path = store.root / "plan.json"
+    plan = json.loads(path.read_text())
+    path.write_text(json.dumps({**plan, "notes": {"groups": [0] * 5 + [1] * 5}}))
+    (found,) = {s.intervals["psnr"].half for s in read(store).summaries}
+    assert found == pytest.approx(stats.t.ppf(0.975, 1) * 2.5)

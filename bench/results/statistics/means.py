@@ -8,6 +8,7 @@ from statistics import NormalDist
 from typing import Literal
 
 from bench.metrics import Average, Measure
+from bench.results.statistics.differences import Spread
 
 CONFIDENCE = 0.95
 MANY = 200  # degrees of freedom from which on a series is exact to ten digits
@@ -33,11 +34,14 @@ class Interval:
         return (self.high - self.low) / 2
 
 
-def interval(metric: Measure, averages: Sequence[Average], sample: bool = True) -> Interval:
+def interval(
+    metric: Measure, averages: Sequence[Average], sample: bool = True, spread: Spread | None = None
+) -> Interval:
     """The interval around the mean of one average per seed: over the seeds if there are several, else over the images.
 
     A seed that restored every image exactly counts as the metric's ceiling beside others.
-    sample: whether the images are a sample of others; if not, there is none over them.
+    sample: whether the images are a sample of others; if not, there is none over them. spread: how far chance in their
+    choice moves the mean, where groups of them are the sample; else each image is one by itself.
     """
     if averages and all(math.isinf(average.mean) for average in averages):
         return Interval(math.inf)
@@ -45,6 +49,8 @@ def interval(metric: Measure, averages: Sequence[Average], sample: bool = True) 
     centre = mean_of(means)
     if len(means) > 1:
         half = _half(_deviation(means, centre), len(means))
+    elif spread:
+        half = student(int(spread.freedom)) * math.sqrt(spread.variance) if spread.freedom else math.nan
     else:
         half = next((_half(average.deviation, average.n) for average in averages if sample), math.nan)
     if math.isnan(half) or math.isnan(centre):

@@ -1,0 +1,24 @@
+"""`bench selfcheck`: known answers, computed again on this machine."""
+
+from collections.abc import Iterable
+
+from bench.cli.terminal import console, show_table
+from bench.running.selfcheck import Check, checks
+
+PASSED, FAILED = 0, 1
+
+
+def selfcheck() -> int:
+    """Exit code 0 where every answer is as it must be, 1 otherwise."""
+    return shown(checks())
+
+
+def shown(found: Iterable[Check]) -> int:
+    """Print checks as a table, what failed by name below; the exit code."""
+    answers, screen = list(found), console()
+    rows = [(check.what, check.expected, check.found, "ok" if check.passed else "FAILED") for check in answers]
+    show_table(screen, ("check", "expected", "found", ""), rows)
+    wrong = [check.what for check in answers if not check.passed]
+    text = f"FAILED: {'; '.join(wrong)}" if wrong else f"all {len(answers)} known answers are as they must be"
+    screen.print(text, style="bold")
+    return FAILED if wrong else PASSED
