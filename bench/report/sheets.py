@@ -11,7 +11,7 @@ from bench.results.names import contender_names, short_noises
 from bench.results.noise_tests import NoiseTest
 from bench.results.records import Contender, RunPlan
 from bench.results.store import SAMPLES_VERSION, CellStore, Store
-from bench.results.without import LeftOut, on_test_images
+from bench.results.without import LeftOut
 
 ROWS_SHOWN = 4  # test images per samples figure
 OLDER = "older: run the spec again to draw them anew"  # an earlier version stored pictures out of order
@@ -35,7 +35,7 @@ def sheets(store: Store, plan: RunPlan, without: LeftOut | None = None) -> Itera
     without: test images to leave out.
     """
     for test in plan.tests:
-        hidden = without.positions if without and on_test_images(test) else ()
+        hidden = without.positions if without and test.on_test_images else ()
         found: dict[Contender, Sample] = {}
         missing: dict[Contender, str] = {}
         for cell in plan.cells:
