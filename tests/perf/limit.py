@@ -130,7 +130,7 @@ def main() -> None:
     said = (
         f"Through {len(alone)} trainings of `{name}` on {alone[0][0]:,} to {alone[-1][0]:,} images: "
         f"{law.limit:.2f} dB - {law.scale:.2f} dB (images / {UNIT:,})^-{law.exponent:.2f}; "
-        f"{CONFIDENCE:.0%} interval of the limit {law.limit - law.half:.2f} to {law.limit + law.half:.2f} dB."
+        f"{100 * CONFIDENCE:g} % interval of the limit {law.limit - law.half:.2f} to {law.limit + law.half:.2f} dB."
     )
     head, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     block = f"![PSNR against training images](img/{PICTURE.name})\n\n{said}\n\n{table(given.default)}"
