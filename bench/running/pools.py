@@ -198,7 +198,8 @@ class Processes:
                 self.cluster.sync(self._end)
             for part in (self.client, self.cluster):
                 if part is not None:
-                    part.close(timeout=2)
+                    with contextlib.suppress(TimeoutError):  # a busy machine; they are left, and everything is stored
+                        part.close(timeout=2)
 
     async def _end(self) -> None:
         nannies = list(self.cluster.workers.values())

@@ -115,7 +115,7 @@ def _check_values(values: Mapping[str, np.ndarray], chosen: Sequence[Metric]) ->
     for metric in chosen:
         found = values[metric.column]
         perfect = np.isposinf(found) if metric.better == "higher" else np.isneginf(found)
-        broken = np.flatnonzero(~np.isfinite(found) & ~(perfect if metric.ceiling is not None else False))
+        broken = np.flatnonzero(~(np.isfinite(found) | (perfect if metric.ceiling is not None else False)))
         if broken.size:
             hint = "; a metric that is infinite for a perfect image must declare its `ceiling`" if perfect.any() else ""
             raise NotFinite(

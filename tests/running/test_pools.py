@@ -91,6 +91,20 @@ def _slowly(value: int) -> int:
     return value
 
 
+def test_processes_that_are_slow_to_close_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine Dask gives up waiting, after all is done."""
+    pool = Processes(1)
+    for part in (pool.client, pool.cluster):
+        close = part.close
+
+        def late(close: Any = close, **settings: Any) -> None:
+            close()
+            raise TimeoutError("timed out after 2 s.")
+
+        monkeypatch.setattr(part, "close", late)
+    pool.close()
+
+
 def test_no_callback_of_the_garbage_collector_can_swallow_an_interrupt(processes: Processes) -> None:
     assert not [callback for callback in gc.callbacks if "distributed" in getattr(callback, "__module__", "")]
 
