@@ -30,10 +30,13 @@ def standing(store: Store, plan: RunPlan, summaries: Sequence[Summary], metric: 
     """Summaries with their standings by a metric. Raises DamagedResult.
 
     All pairs under one test noise are one family, since the best is chosen by looking. Of trainings with one seed the
-    images alone decide, about these weights. Contenders without a number, or failed in part, have no standing.
+    images alone decide, about these weights. Contenders without a number, or failed in part, have no standing, and
+    nobody has while a row of their test noise is still to be run.
     """
     images, found = images_of(plan), dict[int, Standing]()
     for group in _by_test(summaries):
+        if any(one.lacks(metric) for one in group):
+            continue
         known = [one for one in group if one.scored and not one.failed and not np.isnan(one.mean(metric))]
         entries = [_entry(store, one, metric) for one in known]
         ranks = _ranks(entries, images)

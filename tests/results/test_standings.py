@@ -98,3 +98,11 @@ def test_rows_that_failed_in_part_have_no_standing(tmp_path: Path) -> None:
     plan = store.plan()
     found = standing(store, plan, read(store).summaries, plan.leading)
     assert [bool(summary.standing) for summary in found if summary.contender.trained] == [False, False]
+
+
+def test_nobody_has_a_standing_while_a_contender_is_to_be_run(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, ("device: cpu}", "device: cpu}\nseeds: [0, 1]"))
+    store = store_of(
+        tmp_path / "results", spec, lambda work, noise: None if work.cell.seed == 1 else planted(work, noise)
+    )
+    assert {summary.standing for summary in read(store).summaries} == {None}
