@@ -50,7 +50,7 @@ def by_level(summaries: Sequence[Summary], metric: Measure, conditions: Conditio
             axes.errorbar(levels, means, halves, elinewidth=1, capsize=2, **look.line())
             for point in view.drawn(name):
                 if point.noise in tests and (name, point.noise) in own:
-                    axes.plot(tests[point.noise].level, point.value.mean, **RING)
+                    axes.plot(tests[point.noise].level or 0.0, point.value.mean, **RING)
         axes.xaxis.set_major_locator(mpl_ticker.MaxNLocator(5))
     scale(grid[0].yaxis, view.ends, log=wide(view.means))
     legend = {name: look.line() for name, look in styles.items() if name in view.shown}
