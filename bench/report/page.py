@@ -59,7 +59,7 @@ class Win:
 
 @dataclass(frozen=True)
 class Headline:
-    """Which denoiser wins on which noise. cells[i][j] belongs to side[i] and top[j]."""
+    """Which denoiser wins on which noise. cells[i][j] belongs to side[i] and top[j]. starred: what is bold."""
 
     metric: str
     corner: str
@@ -68,6 +68,7 @@ class Headline:
     cells: list[list[Cell]]
     wins: list[Win]
     note: str
+    starred: str
 
 
 class Picture(NamedTuple):
@@ -189,6 +190,7 @@ def _headline(view: View) -> Headline | None:
         cells=cells,
         wins=[_win(view, noise) for noise in noises[:LISTED]],
         note=" ".join(filter(None, (view.remarks(bars=False), notes(row for s in view.summaries for row in s.scored)))),
+        starred=view.starred,
     )
 
 
@@ -202,7 +204,7 @@ def _cell(view: View, model: str, noise: str) -> Cell:
     return Cell(
         _value(value, view.metric) + view.marks[model, noise],
         _value(gain, view.metric, signed=True) if math.isfinite(gain) else "",
-        points[0] in view.best(noise),
+        points[0] in view.marked(noise),
     )
 
 
@@ -228,19 +230,15 @@ def _win(view: View, noise: str) -> Win:
 
 
 def _claim(one: Point, other: Point, what: str, metric: Measure) -> str:
-    """A difference, with a caveat where the confidence intervals overlap."""
+    """A difference, with a caveat where the other can't be told from the best."""
     difference = abs(_difference(one, other, metric))
-    caveat = ", within their 95 % confidence intervals" if difference <= _half(one) + _half(other) else ""
+    caveat = ", which can't be told apart" if other.tied else ""
     return f"{_quantity(difference, metric)} {what}{caveat}"
 
 
 def _difference(one: Point, other: Point, metric: Measure) -> float:
     """Where every image is exact, the metric's ceiling is what counts."""
     return float(metric.counted(one.value.mean) - metric.counted(other.value.mean))
-
-
-def _half(point: Point) -> float:
-    return 0.0 if math.isnan(point.value.half) else point.value.half
 
 
 def _quantity(value: float, metric: Measure) -> str:

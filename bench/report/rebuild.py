@@ -20,15 +20,18 @@ from bench.results.readable import for_readers, to_markdown
 from bench.results.records import History, ResultRow, RunPlan
 from bench.results.rows import read_rows
 from bench.results.sampling import images_of
+from bench.results.standings import as_node, from_node, standing
 from bench.results.statistics.differences import Images, Spread
 from bench.results.store import Store
 from bench.results.summary import Summary, summarise
 from bench.results.tables import results_frame, summary_frame
 from bench.results.without import LeftOut
+from bench.spec.protocol import digest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+STANDINGS = "standings.json"  # among the tables
 SHOWN = "shown.json"  # beside the figures: what they were drawn from
 
 
@@ -58,7 +61,30 @@ def read(store: Store, without: LeftOut | None = None) -> Results:
     images = images_of(plan)
     spread = partial(_spread, store, images, without) if images.groups is not None else None
     summaries = summarise(rows, plan.metrics, images.sample, spread)
+    summaries = _standing(store, plan, summaries, without) if without else _placed(store, plan, rows, summaries)
     return Results(plan, rows, summaries, conditions(plan, store.environment(), rows, summaries))
+
+
+def _placed(store: Store, plan: RunPlan, rows: Sequence[ResultRow], summaries: list[Summary]) -> list[Summary]:
+    """Summaries with their standings, which are kept until a score changes: they take every image's values."""
+    column = plan.leading.column
+    scores = [[row.cell.id, row.score_id, row.averages[column].node()] for row in rows if column in row.averages]
+    of = digest([scores, column, list(plan.notes.groups)])
+    kept = read_json(store.root / "tables" / STANDINGS) or {}
+    if kept.get("of") == of:
+        return from_node(summaries, kept["standings"])
+    found = _standing(store, plan, summaries)
+    if any(one.standing for one in found):
+        store.write_table(STANDINGS, as_json({"of": of, "standings": as_node(found)}))
+    return found
+
+
+def _standing(store: Store, plan: RunPlan, summaries: list[Summary], without: LeftOut | None = None) -> list[Summary]:
+    """Summaries with their standings by the leading metric; with none where some of the values are damaged."""
+    try:
+        return standing(store, plan, summaries, plan.leading, without.kept if without else None)
+    except DamagedResult:
+        return summaries
 
 
 def _spread(store: Store, images: Images, without: LeftOut | None, row: ResultRow, metric: Measure) -> Spread | None:
@@ -95,12 +121,12 @@ def rebuild(
     drawn: called with the number of figures done, at first with 0.
     """
     found = read(store)
-    digest = _write_tables(store, found)
+    written = _write_tables(store, found)
     if not draw:
         if force:
             store.remove_figure(SHOWN)
         return found
-    shown = {"results": digest, "conditions": str(found.conditions)}
+    shown = {"results": written, "conditions": str(found.conditions)}
     if force or read_json(store.root / "figures" / SHOWN) != shown:
         found = replace(found, damaged=tuple(store.damaged(cell.id for cell in found.plan.distinct)))
         for cell, text in cards.all_cards(store, found.plan, found.rows, str(found.conditions)):

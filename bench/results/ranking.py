@@ -8,6 +8,8 @@ from bench.metrics import Average, Measure
 from bench.results.records import Contender
 from bench.results.summary import Counts, Summary
 
+MARKED = "the best of each test noise and, by {}, what can't be told from it (all pairs, Holm, 5 %)"
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -15,17 +17,23 @@ class Ranking:
 
     best: several where the decimals shown don't tell them apart; none while something is still to be run, or without a
     single value. rivals: those with the lowest error where images count as the metric's ceiling and none of the best
-    has it: a ceiling can flatter, so nobody is ahead then.
+    has it: a ceiling can flatter, so nobody is ahead then. tied: others that can't be told from the best.
     """
 
     metric: Measure
     best: tuple[Summary, ...] = ()
     rivals: tuple[Summary, ...] = ()
+    tied: tuple[Summary, ...] = ()
+
+    @property
+    def ahead(self) -> tuple[Summary, ...]:
+        """Those that are named as the best, the rivals among them."""
+        return (*self.best, *self.rivals)
 
     @property
     def marked(self) -> tuple[Summary, ...]:
-        """Those that are shown as the best, the rivals among them."""
-        return (*self.best, *self.rivals)
+        """Those that are marked: the best, and what can't be told from it."""
+        return tuple(dict.fromkeys((*self.ahead, *self.tied)))
 
     def dispute(self, name: Callable[[Contender], str]) -> str:
         """Why there is no single best; empty where there is one. name: what a contender is called."""
@@ -39,6 +47,12 @@ class Ranking:
             f"{_names(self.rivals, name)} the lowest mean squared error "
             f"({rival.error(metric):.3g} against {first.error(metric):.3g})"
         )
+
+
+def starred(summaries: Iterable[Summary]) -> str:
+    """What is marked, in words."""
+    by = next((summary.standing.metric for summary in summaries if summary.standing), "")
+    return MARKED.format(by) if by else "the best of each test noise"
 
 
 def rank(summaries: Iterable[Summary], metric: Measure) -> dict[str, Ranking]:
@@ -56,11 +70,12 @@ def _ranking(summaries: Sequence[Summary], metric: Measure, shown: Sequence[floa
         return Ranking(metric)
     tops = metric.best([summary.mean(metric) for summary in summaries], shown)
     best = tuple(summary for summary, top in zip(summaries, tops, strict=True) if top)
+    tied = tuple(summary for summary in summaries if summary.tied(metric) and summary not in best)
     if not any(summary.counts(metric).capped for summary in summaries):
-        return Ranking(metric, best)
+        return Ranking(metric, best, tied=tied)
     errors = {summary: error for summary in summaries if not math.isnan(error := summary.error(metric))}
     least = tuple(summary for summary, error in errors.items() if error == min(errors.values()))
-    return Ranking(metric, best, () if set(least) & set(best) else least)
+    return Ranking(metric, best, () if set(least) & set(best) else least, tied)
 
 
 def disputes(summaries: Sequence[Summary], metric: Measure, names: Mapping[Contender, str]) -> dict[str, str]:

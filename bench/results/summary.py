@@ -22,6 +22,19 @@ class Counts(NamedTuple):
     capped: int
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where a contender stands among those of its test noise by a metric, given by its column.
+
+    first, last: the ranks that it may have. tied: whether it can't be told from the best, or is the best.
+    """
+
+    metric: str
+    first: int
+    last: int
+    tied: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Summary:
     """One contender on one test noise, over its seeds.
@@ -29,6 +42,7 @@ class Summary:
     scored, failed, open: its rows with a result, those without, and those still to be run.
     intervals: by metric column, each a mean over the rows scored with its confidence interval: over the seeds of
     several, over the images of one.
+    standing: by the leading metric; None where it was not looked at or there is none.
     """
 
     contender: Contender
@@ -37,6 +51,11 @@ class Summary:
     failed: tuple[ResultRow, ...] = ()
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     open: tuple[ResultRow, ...] = ()
+    standing: Standing | None = None
+
+    def tied(self, metric: Measure) -> bool:
+        """Whether it is known that it can't be told from the best."""
+        return bool(self.standing and self.standing.metric == metric.column and self.standing.tied)
 
     @property
     def seeds(self) -> int:

@@ -520,3 +520,13 @@ def test_importing_the_figures_loads_no_drawing_library() -> None:
     code = f"import sys, bench.report.figures; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_level_of_a_training_is_ringed_where_others_are_tested_too() -> None:
+    def rings(cross: bool) -> list[float]:
+        rows = made_up.rows(MODELS[:1], LEVELS[:3], plain=PLAIN[:1], autoencode=False, cross=cross)
+        figure = figures.by_level(made_up.summaries(rows), PSNR, CAPTION)
+        assert figure
+        return [np.asarray(line.get_xdata()).item() for line in figure.axes[0].lines if line.get_markersize() == 10]
+
+    assert rings(cross=True) == [0.05, 0.1, 0.2] and rings(cross=False) == []

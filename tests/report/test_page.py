@@ -14,7 +14,7 @@ from bench.report.conditions import Conditions
 from bench.report.page import Facts, Picture
 from bench.report.page import page as report_page
 from bench.results.records import ResultRow
-from bench.results.summary import summarise
+from bench.results.summary import Standing, summarise
 from bench.results.tables import results_frame
 from tests.helpers import made_up
 from tests.helpers.html import Page
@@ -145,25 +145,22 @@ def test_where_nobody_is_the_best_the_page_says_why_and_marks_both() -> None:
     assert "win" not in text
 
 
-def test_a_margin_within_the_intervals_is_called_so() -> None:
-    rows = made_up.rows(MODELS[:2], NOISES[:1], autoencode=False, plain=[])
+def test_who_cant_be_told_from_the_best_is_marked_and_the_margin_says_so() -> None:
+    rows = made_up.rows(MODELS[:2], NOISES[:1], autoencode=False, plain=["identity"])
+    plan = made_up.plan(rows)
 
-    def text(*psnr: float) -> str:
-        return Page(make([made_up.with_means(row, psnr=value) for row, value in zip(rows, psnr, strict=True)])).text()
+    def of(tied: bool) -> str:
+        places = {"unet": True, "conv": tied, "identity": False}
+        found = [
+            dataclasses.replace(one, standing=Standing("psnr", 1, 3, places[one.contender.model.name]))
+            for one in summarise(rows, plan.metrics)
+        ]
+        return report_page(plan, rows, found, figures=[], conditions=CAPTION, facts=Facts({}))
 
-    assert "0.10 dB ahead of conv, within their 95 % confidence intervals." in text(25.0, 26.0, 27.0, 25.1, 26.1, 27.1)
-    assert "within" not in text(25.0, 25.01, 25.02, 27.0, 27.01, 27.02)
-
-
-def test_being_better_than_doing_nothing_carries_the_same_caveat() -> None:
-    rows = made_up.rows(MODELS[:1], NOISES[:1], (0,), plain=["identity"], autoencode=False)
-
-    def text(psnr: float) -> str:
-        trained = [made_up.with_means(row, psnr=psnr if row.contender.trained else 25.0) for row in rows]
-        return Page(make(trained)).text()
-
-    assert "0.20 dB better than doing nothing, within their 95 % confidence intervals." in text(25.2)
-    assert "2.00 dB better than doing nothing." in text(27.0)
+    text = Page(of(True)).text()
+    assert "ahead of conv, which can't be told apart." in text and "better than doing nothing;" in text
+    assert "can't be told apart" not in Page(of(False)).text()
+    assert [sum("(best)" in cell for cell in matrix(of(tied)).values()) for tied in (True, False)] == [2, 1]
 
 
 def test_without_psnr_the_first_metric_decides_in_its_direction() -> None:

@@ -10,6 +10,7 @@ from bench.report.conditions import Conditions
 from bench.report.figures.curves import loss_curves
 from bench.report.figures.levels import by_level
 from bench.report.figures.quality import quality
+from bench.report.figures.ranks import ranks
 from bench.report.figures.samples import Column, Sheet, samples
 from bench.report.figures.style import DARK_INK, DARK_PAPER, DPI, settings
 from bench.report.figures.tradeoff import tradeoff
@@ -29,6 +30,7 @@ __all__ = [
     "loss_curves",
     "photographic",
     "quality",
+    "ranks",
     "samples",
     "tradeoff",
 ]
@@ -47,6 +49,10 @@ def everything(
         levels = by_level(summaries, metric, conditions)
         if levels is not None:
             yield f"{_safe(metric.column)}_by_level", levels
+    for metric in metrics[:1]:
+        places = ranks(summaries, metric, conditions)
+        if places is not None:
+            yield f"{_safe(metric.column)}_ranks", places
     for number, sheet in enumerate(sheets, 1):
         yield f"samples_{number:02d}_{_safe(sheet.noise.name)}", samples(sheet, conditions)
     if histories:

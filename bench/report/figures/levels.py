@@ -7,10 +7,11 @@ from bench.core.labels import Label
 from bench.core.lazy import mpl_ticker
 from bench.metrics import Measure
 from bench.report.conditions import Conditions
-from bench.report.figures.frame import framed
+from bench.report.figures.frame import Line, framed
 from bench.report.figures.quality import MOST_LOOKS
 from bench.report.figures.style import looks, panels, scale, themed, wide
 from bench.report.figures.view import View
+from bench.results.names import crossed
 from bench.results.noise_tests import NoiseTest
 from bench.results.summary import Summary
 
@@ -18,19 +19,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEVELS = 3  # that make a line
+RING: Line = {"color": "black", "linestyle": "none", "marker": "o", "markersize": 10, "markerfacecolor": "none"}
 
 
 @themed()
 def by_level(summaries: Sequence[Summary], metric: Measure, conditions: Conditions) -> "Figure | None":
     """The metric over the level of each noise that was tested at several levels; None where there is none.
 
-    A line joins tests that differ in nothing but the level.
+    A line joins tests that differ in nothing but the level; a ring marks the level of a contender's training, where
+    contenders are tested at others too.
     """
     view = View(metric, tuple(summaries))
     families = _families(view.noises)
     if not families or len(view.trained) + len(view.plain) > MOST_LOOKS:
         return None
     styles = looks(view.trained, view.plain)
+    own = _own_levels(view)
     keys = [next(iter(tests.values())).level_key for tests in families.values()]
     figure, grid = panels(
         [family.name for family in families], metric.axis_label, keys if len(set(keys)) > 1 else keys[:1]
@@ -44,10 +48,22 @@ def by_level(summaries: Sequence[Summary], metric: Measure, conditions: Conditio
             levels, values = [level for level, _ in mine], [value for _, value in mine]
             means, halves = [value.mean for value in values], [value.half for value in values]
             axes.errorbar(levels, means, halves, elinewidth=1, capsize=2, **look.line())
+            for point in view.drawn(name):
+                if point.noise in tests and (name, point.noise) in own:
+                    axes.plot(tests[point.noise].level or 0.0, point.value.mean, **RING)
         axes.xaxis.set_major_locator(mpl_ticker.MaxNLocator(5))
     scale(grid[0].yaxis, view.ends, log=wide(view.means))
     legend = {name: look.line() for name, look in styles.items() if name in view.shown}
+    legend |= {"level of its training": RING} if own else {}
     return framed(figure, f"{metric.title} by noise level", conditions, [view.remarks()], legend)
+
+
+def _own_levels(view: View) -> set[tuple[str, str]]:
+    """Contenders with the test noise that they were trained on, where they are tested on others too."""
+    if not crossed(view.summaries):
+        return set()
+    own = (s for s in view.summaries if s.contender.train_noise == s.test.label)
+    return {(view.names[summary.contender], view.brief[summary.test.id]) for summary in own}
 
 
 def _families(noises: dict[str, NoiseTest]) -> dict[Label, dict[str, NoiseTest]]:

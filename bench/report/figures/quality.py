@@ -81,7 +81,8 @@ def _winner(view: View, noise: str, lines: int) -> str:
     value = view.metric.format(best[0].value.mean)
     unit = view.metric.unit if math.isfinite(best[0].value.mean) else ""
     name = wrapped(" = ".join(point.contender for point in best), 22, lines)
-    return f"best: {name}\n{value} {unit}".rstrip()
+    tied = len(view.marked(noise)) - len(best)
+    return f"best: {name}\n{value} {unit}".rstrip() + (f", {tied} tied" if tied else "")
 
 
 def _shades(view: View, title: str, conditions: Conditions) -> "Figure":
@@ -100,7 +101,7 @@ def _shades(view: View, title: str, conditions: Conditions) -> "Figure":
     axes.set_xticklabels([columns[noise] for noise in noises], rotation=0 if across else 90)
     axes.set_yticklabels([names[name] for name in shown], rotation=0)
     axes.set(xlabel="", ylabel="")
-    notes = ["Framed and bold: the best of each test noise.", *more, *further]
+    notes = [f"Framed and bold: {view.starred}.", *more, *further]
     notes += ["Numbers are in thousandths."] if thousandths else []
     return framed(figure, title, conditions, [" ".join([*notes, view.remarks(bars=False)])])
 
@@ -140,8 +141,8 @@ def _annotation(value: float, metric: Measure, times: float) -> str:
 
 
 def _mark_best(axes: "Axes", values: "pandas.DataFrame", view: View) -> None:
-    """Frame the best cells of each column, and make every number legible on its shade."""
-    winners = {(point.contender, noise) for noise in values.columns for point in view.best(noise)}
+    """Frame the cells of each column that are marked, and make every number legible on its shade."""
+    winners = {(point.contender, noise) for noise in values.columns for point in view.marked(noise)}
     best = np.array([[(name, noise) in winners for noise in values.columns] for name in values.index])
     numbers = values.to_numpy(dtype=float)
     shades = np.asarray(axes.collections[0].get_facecolor())[np.isfinite(numbers).ravel()]

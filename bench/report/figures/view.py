@@ -11,7 +11,7 @@ from bench.core.words import counted
 from bench.metrics import Measure
 from bench.results.names import contender_names, crossed, short_noises
 from bench.results.noise_tests import NoiseTest
-from bench.results.ranking import Ranking, counted_text, disputes, rank
+from bench.results.ranking import Ranking, counted_text, disputes, rank, starred
 from bench.results.records import Contender
 from bench.results.remarks import marks
 from bench.results.statistics import Interval
@@ -24,13 +24,14 @@ NAMED = 4  # of the contenders still to be run, and of the rows with exact image
 class Point:
     """A contender's value on a test noise, by the names both are shown by.
 
-    value: its mean is infinite where every image is exact.
+    value: its mean is infinite where every image is exact. tied: whether it can't be told from the best.
     """
 
     contender: str
     noise: str
     value: Interval
     parameters: int
+    tied: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class View:
                 self.brief[summary.test.id],
                 summary.intervals[self.metric.column],
                 summary.parameters or 0,
+                summary.tied(self.metric),
             )
             for summary in self.summaries
             if self._known(summary)
@@ -152,9 +154,21 @@ class View:
         return {self.brief[test]: why for test, why in found.items()}
 
     def best(self, noise: str) -> list[Point]:
-        """The points that are shown as the best of a test noise, as `Ranking.marked`."""
-        names = {self.names[summary.contender] for summary in self._rankings[noise].marked}
+        """The points that are named as the best of a test noise, as `Ranking.ahead`."""
+        return self._points(noise, self._rankings[noise].ahead)
+
+    def marked(self, noise: str) -> list[Point]:
+        """Those, and the points that can't be told from the best."""
+        return self._points(noise, self._rankings[noise].marked)
+
+    def _points(self, noise: str, summaries: Iterable[Summary]) -> list[Point]:
+        names = {self.names[summary.contender] for summary in summaries}
         return [point for point in self.of(noise=noise) if point.contender in names]
+
+    @property
+    def starred(self) -> str:
+        """What is marked, in words."""
+        return starred(self.summaries)
 
     @property
     def means(self) -> list[float]:

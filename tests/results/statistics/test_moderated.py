@@ -75,6 +75,6 @@ def test_moderated_intervals_are_narrower_and_hold_where_seeds_vary_alike(seeds:
 @pytest.mark.long
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_moderated_intervals_hold_where_seeds_vary_alike_and_not_where_they_differ(seeds: int) -> None:
-    """Within the error of 3,000 draws. Why the plain interval decides: models differ by a factor of 4 and more."""
+    """Within the error of 3,000 draws. Why the plain interval decides: docs/protocol.md."""
     assert coverage_and_width(seeds, 1.6, 3000)[0] >= 0.94 - 3 * math.sqrt(0.06 * 0.94 / 3000)
     assert coverage_and_width(2, 7, 3000)[0] < 0.925

@@ -1,0 +1,64 @@
+"""The ranks that each contender may have on each test noise, and who can't be told from the best."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.core.lazy import pandas, seaborn
+from bench.metrics import Measure
+from bench.report.conditions import Conditions
+from bench.report.figures.frame import framed
+from bench.report.figures.names import wrap_all
+from bench.report.figures.quality import MOST_COLUMNS, MOST_ROWS
+from bench.report.figures.style import MEDIUM, WIDTH, canvas, themed
+from bench.report.figures.view import View, first_few
+from bench.results.summary import Standing, Summary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHADES = ["#ffffff", "#bcd4e6"]  # of contenders behind the best, and of those that can't be told from it
+NOTE = (
+    "Shaded and bold: the best and what can't be told from it. 1-3: its rank may be any of these. All pairs of a test "
+    "noise are compared, images paired and seeds not, corrected by Holm at 5 %; trainings of one seed by their images."
+)
+
+
+@themed()
+def ranks(summaries: Sequence[Summary], metric: Measure, conditions: Conditions) -> "Figure | None":
+    """A row per contender and a column per test noise; None where there are no standings of at least two."""
+    view = View(metric, tuple(summaries))
+    found: dict[tuple[str, str], Standing] = {
+        (view.names[s.contender], view.brief[s.test.id]): s.standing for s in summaries if s.standing
+    }
+    names = [name for name in view.everyone if any(name == who for who, _ in found)]
+    if len(names) < 2:
+        return None
+    shown, more = first_few(names, MOST_ROWS, "contenders")
+    noises, further = first_few([n for n in view.tests if any(n == on for _, on in found)], MOST_COLUMNS, "test noises")
+    tied = pandas.DataFrame([[float(_tied(found.get((who, on)))) for on in noises] for who in shown])
+    texts = pandas.DataFrame([[_text(found.get((who, on))) for on in noises] for who in shown])
+    labels = wrap_all(shown, 60, 1)
+    margin = 1.2 + 0.075 * max(map(len, labels.values()))
+    cell = min(1.2, max(0.52, (WIDTH - margin) / len(noises)))
+    figure = canvas(max(WIDTH, margin + cell * len(noises)), 0.24 * len(shown) + 1.9)
+    axes = figure.subplots()
+    seaborn.heatmap(
+        tied, ax=axes, annot=texts, fmt="", cmap=SHADES, vmin=0, vmax=1, cbar=False, linewidths=0.8, linecolor="0.85",
+        annot_kws={"size": MEDIUM, "color": "black"},
+    )  # fmt: skip
+    for text, mark in zip(axes.texts, tied.to_numpy().ravel(), strict=True):
+        text.set_fontweight("bold" if mark else "normal")
+    axes.set_xticklabels(list(wrap_all(noises, 26, 3).values()), rotation=90)
+    axes.set_yticklabels(list(labels.values()), rotation=0)
+    axes.grid(visible=False)
+    return framed(figure, f"Ranks by {metric.title}", conditions, [" ".join([NOTE, *more, *further])])
+
+
+def _tied(standing: Standing | None) -> bool:
+    return standing is not None and standing.tied
+
+
+def _text(standing: Standing | None) -> str:
+    if standing is None:
+        return "-"
+    return str(standing.first) if standing.first == standing.last else f"{standing.first}-{standing.last}"

@@ -1,0 +1,36 @@
+"""The table of ranks shows the standings it is given."""
+
+from dataclasses import replace
+
+from bench.report.figures import encoded, ranks
+from bench.results.summary import Standing, Summary
+from tests.helpers import made_up
+from tests.helpers.made_up import CAPTION, MODELS, NOISES, PSNR
+
+
+def placed() -> list[Summary]:
+    """Three models and two filters: the last model is the best, the one before can't be told from it."""
+    places = {MODELS[2]: (1, 2, True), MODELS[1]: (1, 2, True), MODELS[0]: (3, 3, False), "identity": (4, 4, False)}
+    found = made_up.summaries(made_up.rows(noises=NOISES[:2], autoencode=False))
+    return [
+        replace(one, standing=Standing("psnr", *places[str(one.contender.model)]))
+        if str(one.contender.model) in places
+        else one
+        for one in found
+    ]
+
+
+def test_ranks_are_written_and_the_tied_are_shaded() -> None:
+    figure = ranks(placed(), PSNR, CAPTION)
+    assert figure
+    texts = figure.axes[0].texts
+    assert [text.get_text() for text in texts] == ["3", "3", "1-2", "1-2", "1-2", "1-2", "4", "4"]
+    assert [text.get_fontweight() for text in texts] == ["normal"] * 2 + ["bold"] * 4 + ["normal"] * 2
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["conv", "unet", "dncnn", "identity"]
+    assert any("corrected by Holm" in text.get_text().replace("\n", " ") for text in figure.texts)
+    assert encoded(figure, "png").startswith(b"\x89PNG")
+
+
+def test_without_standings_there_is_no_table() -> None:
+    assert ranks(made_up.summaries(), PSNR, CAPTION) is None
