@@ -276,7 +276,8 @@ def _block_interrupts() -> Callable[[], object]:
     """Block interrupts in this thread and all it starts; returns a function that undoes it."""
     if not hasattr(signal, "pthread_sigmask"):
         return lambda: None
-    with _alone():
-        resource_tracker.ensure_running()  # or its start, later, would let them through again
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.FROM_TERMINALS)
+    with _alone():
+        resource_tracker.ensure_running()  # with them blocked, since it ignores some only, which its start lets through
+    signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.FROM_TERMINALS)
     return lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -50,10 +50,12 @@ def snapshot(folder: Path, pattern: str = "*") -> dict[str, tuple[int, bytes]]:
 def test_a_run_leaves_what_the_readme_says(home: Path) -> None:
     top = {path.name for path in (home / "results" / "tiny").iterdir()}
     files = {"experiment.yaml", "environment.json", "plan.json", "images.json", "report.html"}
-    assert top == {*files, "cells", "tables", "figures"}
+    assert top == {*files, "cells", "tables", "figures", ".lock"}
     tables = {path.name for path in (home / "results" / "tiny" / "tables").iterdir()}
-    assert tables == {"results.csv", "summary.csv", "summary.md", "summary.tex", "summary_long.tex"}
-    assert not [path for path in home.rglob(".*") if path.is_file()], "a temporary file is left"
+    assert tables == {"results.csv", "summary.csv", "summary.md", "summary.tex", "summary_long.tex", "standings.json"}
+    assert not [path for path in home.rglob(".*") if path.is_file() and path.name != ".lock"], (
+        "a temporary file is left"
+    )
 
 
 def test_the_resolved_spec_says_the_same(home: Path, tmp_path: Path) -> None:
