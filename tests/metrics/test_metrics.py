@@ -282,7 +282,7 @@ def test_whoever_is_as_good_on_every_image_is_not_behind(values: list[float], da
 def test_an_average_comes_back_from_json(values: list[float]) -> None:
     found = metrics.parse("psnr").summary(np.array(values))
     again = Average.from_node(json.loads(json.dumps(found.node(), allow_nan=False)))
-    assert all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(tuple(found), astuple(again), strict=True))
+    assert all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(found, again, strict=True))
 
 
 @pytest.mark.parametrize(
