@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from bench.core.errors import BenchError
 from bench.results.files import NotWritable, as_json, read_json, write
 
-LOCK = ".lock"  # the system unlocks it when its holder ends; the empty file stays, or two could hold one name's locks
+LOCK = ".lock"  # the system unlocks it when its holder ends
 HOLDER = ".running.json"  # who holds it
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -29,7 +29,7 @@ def held(root: Path) -> Iterator[str]:
     with contextlib.ExitStack() as until_the_end:
         try:
             root.mkdir(parents=True, exist_ok=True)
-            until_the_end.enter_context(FileLock(root / LOCK, timeout=0))
+            _take(root / LOCK, until_the_end)
         except Timeout:
             raise BenchError(
                 f"{root} is in use: {_holder(root)}. Wait until it ends, end it, or name another folder with --results"
@@ -42,8 +42,24 @@ def held(root: Path) -> Iterator[str]:
             return
         with contextlib.suppress(NotWritable):  # no room, which the run will say itself
             write(root / HOLDER, as_json(_this_process()), lasting=False)
-        until_the_end.callback((root / HOLDER).unlink, missing_ok=True)
+        until_the_end.callback(_remove, root / LOCK)
+        until_the_end.callback(_remove, root / HOLDER)
         yield ""
+
+
+def _take(path: Path, until: contextlib.ExitStack) -> None:
+    """Take a lock until the end of a block. Raises Timeout where another process has it."""
+    while True:
+        with contextlib.ExitStack() as taken:
+            taken.enter_context(FileLock(path, timeout=0))
+            if path.exists():  # or its last holder has removed what this one opened, and a third could lock a new file
+                until.push(taken.pop_all())
+                return
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):  # elsewhere than on Unix no locked file can be removed
+        path.unlink()
 
 
 def _this_process() -> dict[str, Any]:

@@ -278,6 +278,6 @@ def _block_interrupts() -> Callable[[], object]:
         return lambda: None
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.FROM_TERMINALS)
     with _alone():
-        resource_tracker.ensure_running()  # with them blocked, since it ignores some only, which its start lets through
+        resource_tracker.ensure_running()  # which lets Ctrl-C through again when it starts, now or later
     signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.FROM_TERMINALS)
     return lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -35,7 +35,7 @@ def test_exact_images_stay_in_the_mean(run_case: Run) -> None:
         for row in case.table("summary")
         if row["model"].startswith("identity") and row["test_noise"].startswith(LITTLE)
     ]
-    assert (float(row["psnr_high"]) - float(row["psnr_low"])) / 2 == pytest.approx(4.1, abs=0.05)
+    assert (row["psnr_low"], row["psnr_high"]) == ("", ""), "photographs are a sample of no other images"
     page = (case.folder / "tables/summary.md").read_text()
     assert re.search(r"p=0\.005.*\| identity .*\*\*50\.62", page), "identity is the best"
     assert re.search(r"p=0\.02.*\| identity .*\*\*31\.21", page), "the best mean PSNR"

@@ -46,6 +46,7 @@ def test_a_reproduced_run_still_says_that_other_images_stand_in(spec: Path, tmp_
     asked = yaml.safe_load(kept.read_text())["dataset"]
     assert asked == {
         "name": "cifar10", "fallback": "photos", "size": 16, "train": 40, "validation": 0.2, "test": 10, "root": None,
+        "part": None,
     }  # fmt: skip
     again = run(kept, tmp_path)
     assert again.exit_code == 0 and "nothing to run" in again.output
@@ -75,7 +76,12 @@ def test_a_folder_of_an_older_version_keeps_its_warning(spec: Path, tmp_path: Pa
     """It holds the stand-in where the dataset that was asked for belongs."""
     run(spec, tmp_path)
     kept = tmp_path / "both" / "experiment.yaml"
-    kept.write_text(kept.read_text().replace("name: cifar10", "name: photos").replace("  root: null\n", ""))
+    kept.write_text(
+        kept.read_text()
+        .replace("name: cifar10", "name: photos")
+        .replace("  root: null\n", "")
+        .replace("  part: null\n", "")
+    )
     found = run(kept, tmp_path)
     assert "nothing to run" in found.output and BANNER in found.output
     assert Store(tmp_path / "both").plan().stand_in_for == "cifar10"

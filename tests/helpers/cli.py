@@ -9,8 +9,9 @@ from click.testing import CliRunner, Result
 
 from bench.cli.main import main
 
-# Whoever runs the tests in the background of a shell lets them start with interrupts ignored.
-HEEDING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+# Whoever runs the tests in the background of a shell lets them start with signals ignored.
+HEEDING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+HEEDING += "[signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, getattr(signal, 'SIGHUP', 15))]"
 
 PATIENCE = 900  # seconds until a command counts as one that hangs, however much else this machine has to do
 

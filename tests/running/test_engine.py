@@ -234,7 +234,8 @@ def test_a_rate_that_explodes_in_its_last_step_is_a_failed_rate(store: Store) ->
         dataset: {name: photos, size: 16, train: 80, validation: 0.2, test: 8}
         models: [unet, identity]
         noises: [gaussian]
-        train: {epochs: 1, batch_size: 128, precision: float32, device: cpu, lr: {search: [1e-3, 100]}}
+        train: {epochs: 1, batch_size: 128, precision: float32, device: cpu, lr: {search: [1e-3, 100]},
+                optimizer: adam}
     """
     exploding = spec.parse(text)
     started = run(exploding, store)[0]

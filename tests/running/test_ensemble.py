@@ -32,14 +32,14 @@ BOTH = (MODELS, "models: [{conv: {width: 4, ensemble: [1, 8]}}, {identity: {ense
 KINDS = (
     MODELS,
     "models: [{conv: {width: 4, ensemble: 8}}, {pca: {patch: 4, code: 5, ensemble: 8}}, "
-    "{median: {size: null, ensemble: 8}}, {shallow: {ensemble: [1, 8]}}]",
+    "{median: {size: null, ensemble: 8}}, {level_one: {ensemble: [1, 8]}}]",
 )
 PLUGIN = """
 from dataclasses import dataclass
 from torch import nn
 from bench.models import TrainableModel, models
 
-@models.register("shallow")
+@models.register("level_one")
 @dataclass(frozen=True)
 class Shallow(TrainableModel):
     \"\"\"One convolution.
@@ -144,7 +144,7 @@ def test_one_that_fails_leaves_the_row_without_it(tmp_path: Path, monkeypatch: p
 
 
 def test_processes_plugins_and_models_of_every_kind_score_the_same(tmp_path: Path) -> None:
-    plugin = tmp_path / "shallow.py"
+    plugin = tmp_path / "level_one.py"
     plugin.write_text(PLUGIN)
     path = write_spec(tmp_path, KINDS)
     for workers in (1, 2):

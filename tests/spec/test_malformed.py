@@ -15,7 +15,7 @@ from tests.helpers.specs import GOOD, changed, make_images
 
 FEW_LINES = 4
 LONGEST = 900
-SECONDS = 3.0
+SECONDS = 10.0
 
 levels = ", ".join(f"{i / 1000}" for i in range(1, 400))
 bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
