@@ -2,14 +2,12 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 
-@dataclass(frozen=True)
-class Average:
+class Average(NamedTuple):  # in tuples a missing value, NaN, equals itself; in dataclasses it does not from Python 3.13
     """What a metric comes to over some images.
 
     mean: of the values as they are counted; infinite where every image is exact. deviation: the standard deviation of
@@ -27,7 +25,7 @@ class Average:
 
     def node(self) -> dict[str, Any]:
         """This as plain JSON values, which know no infinity."""
-        return {key: value if math.isfinite(value) else None for key, value in asdict(self).items()}
+        return {key: value if math.isfinite(value) else None for key, value in self._asdict().items()}
 
     @classmethod
     def from_node(cls, node: Mapping[str, Any]) -> "Average":

@@ -106,13 +106,13 @@ def with_means(row: ResultRow, **means: float) -> ResultRow:
     for column, mean in means.items():
         exact = averages[column].n if math.isinf(mean) else 0
         error = 10 ** (-mean / 10) if column == "psnr" else math.nan
-        averages[column] = dataclasses.replace(averages[column], mean=mean, exact=exact, capped=exact, error=error)
+        averages[column] = averages[column]._replace(mean=mean, exact=exact, capped=exact, error=error)
     return dataclasses.replace(row, averages=averages)
 
 
 def with_exact(row: ResultRow) -> ResultRow:
     """The row with 700 of 1000 images exact, which puts its mean PSNR ahead and leaves its error."""
-    psnr = dataclasses.replace(row.averages["psnr"], mean=50.0, exact=700, capped=700)
+    psnr = row.averages["psnr"]._replace(mean=50.0, exact=700, capped=700)
     return dataclasses.replace(row, averages={**row.averages, "psnr": psnr})
 
 

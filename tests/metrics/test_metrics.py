@@ -4,7 +4,7 @@ import json
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -258,7 +258,7 @@ def test_a_metric_that_pools_is_caught() -> None:
 
 def test_an_exact_image_counts_as_the_ceiling() -> None:
     psnr = metrics.parse("psnr")
-    assert astuple(psnr.summary(np.array([20.0, 22.0]))) == pytest.approx((21, 2**0.5, 2, 0, 0, 0.00815479), rel=1e-6)
+    assert psnr.summary(np.array([20.0, 22.0])) == pytest.approx((21, 2**0.5, 2, 0, 0, 0.00815479), rel=1e-6)
     found = psnr.summary(np.array([20.0, math.inf, 30.0, 70.0]))
     assert (found.mean, found.n, found.exact, found.capped) == (42.5, 4, 1, 2)
     assert found.error == pytest.approx((0.01 + 0 + 0.001 + 1e-7) / 4)
@@ -282,7 +282,7 @@ def test_whoever_is_as_good_on_every_image_is_not_behind(values: list[float], da
 def test_an_average_comes_back_from_json(values: list[float]) -> None:
     found = metrics.parse("psnr").summary(np.array(values))
     again = Average.from_node(json.loads(json.dumps(found.node(), allow_nan=False)))
-    assert all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(astuple(found), astuple(again), strict=True))
+    assert all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(found, again, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_two_metrics_of_one_title_have_columns_of_their_own() -> None:
     """One took the other's place in every table for readers."""
     both = [metrics.parse(node) for node in ("pairwise_distance", {"pairwise_distance": {"over": "image"}})]
     (row,) = CASES["one row"]
-    averages = {m.column: replace(row.averages["psnr"], mean=mean) for m, mean in zip(both, (0.25, 2.5), strict=True)}
+    averages = {m.column: row.averages["psnr"]._replace(mean=mean) for m, mean in zip(both, (0.25, 2.5), strict=True)}
     rows = [replace(row, averages=averages)]
     plan = replace(made_up.plan(rows), metrics=tuple(map(StoredMetric.of, both)))
     text = for_readers(summarise(rows, plan.metrics), plan)
