@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing import util
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ def test_processes_give_each_result_with_its_tag(processes: Processes) -> None:
 def test_no_other_client_is_let_in(processes: Processes, part: str, keys: str | None) -> None:
     """Whoever can reach the ports of a run, as any user of the machine can, may send it nothing."""
     import distributed
-    from distributed.core import connect
+    from distributed.comm import connect
 
     nanny = next(iter(processes.cluster.workers.values()))
     address = {"scheduler": processes.cluster.scheduler_address, "worker": nanny.worker_address, "nanny": nanny.address}
@@ -222,8 +224,8 @@ def test_a_long_name_of_the_folder_for_temporary_files_is_no_obstacle(tmp_path: 
 @POSIX
 @POSIX
 def test_what_a_killed_run_left_is_removed_by_the_next_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sockets.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(sockets.util, "get_temp_dir", lambda: "")
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(util, "get_temp_dir", lambda: "")
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     for name in (f"noise-bench-{ended.pid}-x", f"noise-bench-{os.getpid()}-x", "noise-bench-figures"):
