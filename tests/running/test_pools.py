@@ -57,7 +57,7 @@ def test_processes_give_each_result_with_its_tag(processes: Processes) -> None:
 def test_no_other_client_is_let_in(processes: Processes, part: str, keys: str | None) -> None:
     """Whoever can reach the ports of a run, as any user of the machine can, may send it nothing."""
     import distributed
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
     nanny = next(iter(processes.cluster.workers.values()))
     address = {"scheduler": processes.cluster.scheduler_address, "worker": nanny.worker_address, "nanny": nanny.address}
