@@ -127,7 +127,9 @@ def the_best_is_the_same_everywhere(store: Store, frame: pd.DataFrame, terminal:
         }
         assert best <= shown, (noise, means)
         if rows["perfect_images"].sum() == 0:
-            assert best == shown, (noise, means)
+            mine = [summary for summary in found.summaries if str(summary.test.label) == noise]
+            tied = {str(summary.contender.model) for summary in mine if summary.tied(found.plan.leading)}
+            assert best | tied == shown, (noise, means)
     disputed = page.count("<strong>no single best</strong>")
     assert disputed == written.count("no single best")
 
