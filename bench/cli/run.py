@@ -19,7 +19,6 @@ from bench.core.words import counted
 from bench.results.files import NotWritable, check_writable
 from bench.results.lock import held
 from bench.results.records import RunPlan
-from bench.results.remarks import collapse
 from bench.results.revisions import made_before
 from bench.results.store import Store
 from bench.results.strays import left_out, strays
@@ -105,9 +104,8 @@ def _followed(
             display.expected = forecast.expected(experiment, event.left, forecast.remembered(), event.workers)
             store.describe_environment(machine.environment(), load_plugins(files).plugins)
             ended = _Ended(ran=True)
-        if isinstance(event, events.Collapsed):
-            name = display.names[event.work.cell.id]
-            click.echo(f"Warning: {name}: {collapse(event.diagnostics)}", err=True)
+        if isinstance(event, events.Noticed):
+            click.echo(f"Warning: {display.names[event.work.cell.id]}: {event.what}", err=True)
         if isinstance(event, events.Failed):
             ended = ended._replace(failed=True, fault=ended.fault or event.error)
         display.show(event)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bench.cli.terminal import console, show_table
+from bench.cli.terminal import console
 from bench.running.selfcheck import Check, checks
 
 PASSED, FAILED = 0, 1
@@ -14,10 +14,12 @@ def selfcheck() -> int:
 
 
 def shown(found: Iterable[Check]) -> int:
-    """Print checks as a table, what failed by name below; the exit code."""
-    answers, screen = list(found), console()
-    rows = [(check.what, check.expected, check.found, "ok" if check.passed else "FAILED") for check in answers]
-    show_table(screen, ("check", "expected", "found", ""), rows)
+    """Print each check as its answer comes, and what failed by name below; the exit code."""
+    screen, answers = console(), []
+    for check in found:
+        answers.append(check)
+        verdict = "ok" if check.passed else "FAILED"
+        screen.print(f"{verdict:6} {check.what}: {check.found}, expected {check.expected}")
     wrong = [check.what for check in answers if not check.passed]
     text = f"FAILED: {'; '.join(wrong)}" if wrong else f"all {len(answers)} known answers are as they must be"
     screen.print(text, style="bold")

@@ -12,7 +12,7 @@ from bench.models.base import Width, layers, models
 
 @models.register("linear")
 @dataclass(frozen=True)
-class Linear(Coded):
+class Linear(pca.Patchwise, Coded):
     """Linear autoencoder: the map of `pca`, trained by gradient.
 
     Its code is any basis of the space that principal component analysis finds, not the components themselves.
@@ -31,14 +31,6 @@ class Linear(Coded):
     }
     code: Width = 64
     patch: pca.Patch | None = None
-
-    @property
-    def any_size(self) -> bool:
-        return self.patch is not None
-
-    @property
-    def multiple(self) -> int:
-        return self.patch or 1
 
     def build(self, size: int) -> "nn.Module":
         network = cast("Any", pca.autoencoder(self.code, self.patch or size))

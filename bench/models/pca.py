@@ -11,9 +11,23 @@ from bench.models.base import ClosedForm, Pairs, Width, layers, models
 Patch = Annotated[int, Ge(1), Le(64)]
 
 
+class Patchwise:
+    """Images cut into patches, or taken whole where `patch` is null."""
+
+    patch: int | None
+
+    @property
+    def any_size(self) -> bool:
+        return self.patch is not None
+
+    @property
+    def multiple(self) -> int:
+        return self.patch or 1
+
+
 @models.register("pca")
 @dataclass(frozen=True)
-class PCA(ClosedForm):
+class PCA(Patchwise, ClosedForm):
     """Principal components of the clean training images, each shrunk against the training noise.
 
     The factor of a component is the slope that predicts its clean value from its corrupted one with the lowest mean
@@ -26,14 +40,6 @@ class PCA(ClosedForm):
     for_noise: ClassVar[bool] = True
     code: Width = 64
     patch: Patch | None = None
-
-    @property
-    def any_size(self) -> bool:
-        return self.patch is not None
-
-    @property
-    def multiple(self) -> int:
-        return self.patch or 1
 
     def build(self, size: int) -> "nn.Module":
         return autoencoder(self.code, self.patch or size)

@@ -50,11 +50,11 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Collapsed:
-    """A cell is trained and has learnt nothing. diagnostics: what was found out about it."""
+class Noticed:
+    """A cell is trained, and something about it must be known. what: in words."""
 
     work: Work
-    diagnostics: Mapping[str, float]
+    what: str
 
 
 @dataclass(frozen=True)
@@ -88,4 +88,4 @@ class Failed:
     error: Exception | None = None
 
 
-Event = Started | Begun | Trained | Collapsed | Scored | Done | Failed
+Event = Started | Begun | Trained | Noticed | Scored | Done | Failed

@@ -9,9 +9,9 @@ from typing import Any
 from bench.core.errors import BenchError
 from bench.core.words import counted
 from bench.models import ClosedForm
-from bench.results.remarks import collapsed
+from bench.results.remarks import collapse, collapsed
 from bench.results.store import CellStore
-from bench.running.events import Begun, Collapsed, Event, Scored, Trained
+from bench.running.events import Begun, Event, Noticed, Scored, Trained
 from bench.running.pending import Pending
 from bench.running.pools import Unit, WorkerDied
 from bench.spec import Experiment
@@ -89,10 +89,14 @@ class CellRun:
     def _finish(self, state: State, facts: Mapping[str, Any]) -> Steps:
         """Store a training that is over with what is found out about its network, and say so if it learnt nothing."""
         cell = self.work.cell
-        found = yield Unit(diagnose_step, (self.context, cell.node(), state.kept))
+        try:
+            found = yield Unit(diagnose_step, (self.context, cell.node(), state.kept))
+            said = collapse(found) if collapsed(found) else ""
+        except CellFailed as failure:  # no reason to lose a training
+            found, said = {}, f"without diagnostics: {failure}"
         self.folder.finish(cell, state, {**facts, "diagnostics": found})
-        if collapsed(found):
-            yield Collapsed(self.work, found)
+        if said:
+            yield Noticed(self.work, said)
 
     def _facts(self) -> dict[str, Any]:
         """What a cell's marker holds of its surroundings. Raises CellFailed for a model that can't be built."""

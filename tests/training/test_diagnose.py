@@ -98,6 +98,18 @@ def test_without_validation_images_nothing_is_found_out(images: np.ndarray) -> N
 
 
 @pytest.mark.usefixtures("cache")
+def test_diagnostics_that_fail_lose_no_training(tmp_path: Path) -> None:
+    failing = "\n    def diagnose(self, network, images, draw):\n        raise ValueError(5)\n"
+    (tmp_path / "mute.py").write_text(SILENT.replace('"grey"', '"mute"') + failing)
+    path = write_spec(tmp_path, ("models: [{conv: {width: 4}}", "models: [mute"), ("  - masking: {p: 0.25}\n", ""))
+    arguments = ["--plugin", str(tmp_path / "mute.py"), "--results", str(tmp_path / "results"), "--no-figures"]
+    done = bench("run", str(path), *arguments)
+    assert done.exit_code == 0, done.output
+    assert "Warning: mute · gaussian 0.1: without diagnostics: ValueError: 5" in done.stderr
+    assert "nothing to run" in bench("run", str(path), *arguments).output
+
+
+@pytest.mark.usefixtures("cache")
 def test_a_training_that_collapses_is_said_at_once_and_marked_in_every_table(tmp_path: Path) -> None:
     (tmp_path / "grey.py").write_text(SILENT)
     path = write_spec(
