@@ -174,7 +174,7 @@ def _open(found: Comparison, allowed: bool) -> Iterator[str]:
         verdict = "--allow-undecided accepts it" if not allowed else "allowed"
         yield (
             f"{counted(len(found.doubtful), 'row')} undecided with a mean below what B may lose, {verdict}. "
-            f"First: {found.doubtful[0].title}, {found.doubtful[0].reason}."
+            f"First: {found.doubtful[0].title}, tested on {found.doubtful[0].key.test}, {found.doubtful[0].reason}."
         )
 
 
@@ -251,8 +251,8 @@ def _print_differences(screen: Console, found: Comparison, everything: bool) -> 
     changed = [row for row in found.differences if everything or _changed(row, found.metrics)]
     sections: dict[str, list[Sequence[str]]] = {}
     for row in changed:
-        contender, test = row.key
-        trained = "" if contender.train_noise in (None, test) else str(contender.train_noise)
+        test = row.key.test
+        trained = "" if row.train_noise in (None, test) else str(row.train_noise)
         shown = sections.setdefault(str(test), [])
         for metric in found.metrics:
             first, gate = metric == found.metrics[0], metric == found.rule.gate
@@ -260,7 +260,7 @@ def _print_differences(screen: Console, found: Comparison, everything: bool) -> 
             change = row.changes[metric.column]
             values = (metric.format(change.a), metric.format(change.b), metric.format(change.change, signed=True))
             moderated = span(metric, *row.moderated) if gate else ""
-            decision = (decides(metric, row), f"{row.verdict} {row.reason}".strip()) if gate else ("", "")
+            decision = (decides(metric, row), ": ".join(filter(None, (row.verdict, row.reason)))) if gate else ("", "")
             shown.append((*what, metric.column, *values, span(metric, change.low, change.high), moderated, *decision))
     if sections:
         show_sections(screen, COLUMNS, sections)

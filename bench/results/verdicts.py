@@ -98,6 +98,11 @@ class Change:
         """The change from one mean to another; an infinite one counts as the metric's ceiling."""
         return cls(a, b, float(metric.counted(b) - metric.counted(a)), *ends)
 
+    @property
+    def ends(self) -> tuple[float, float, float]:
+        """The change and the ends of its interval."""
+        return self.change, self.low, self.high
+
 
 class Decision(NamedTuple):
     """The interval of B - A that decides a row, and the level it has: what the family's correction leaves.
@@ -143,6 +148,12 @@ class Difference:
         """Who is compared: one contender before and after, or B against A."""
         mine = self.key.contender.with_settings()
         return f"{self.other.contender.with_settings()} against {mine}" if self.other else mine
+
+    @property
+    def train_noise(self) -> Label | None:
+        """What those of them that are trained were trained on; two never differ in it."""
+        keys = filter(None, (self.key, self.other))
+        return next((key.contender.train_noise for key in keys if key.contender.train_noise), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +228,7 @@ class _Judgement:
             return "one seed: these weights only" if few else "one image, or one group of them"
         seeds = seeds_to_settle(self.merit, self.rule.max_drop, level)
         if seeds:
-            return f"{seeds} seeds each would settle it 4 times in 5"
+            return f"with {seeds} seeds each, the chance to settle it is 80 %"
         few_images = "too few test images"
         return f"{few_images}: {MOST} seeds would not settle it" if self.merit.seeds else few_images
 

@@ -10,6 +10,8 @@ import pytest
 from scipy import stats
 
 from bench.noises import Noise
+from bench.report.conditions import Conditions
+from bench.report.figures.changes import changes
 from bench.results.compare import NotComparable, compare, compare_within
 from bench.results.comparison import Comparison
 from bench.results.store import Store
@@ -200,6 +202,20 @@ def test_rows_meet_where_they_were_trained_and_tested_alike(tmp_path: Path) -> N
     assert len(compare_within(store, models=["conv(width=4)", "identity"]).differences) == 2
 
 
+def test_rows_that_differ_in_their_training_noise_are_told_apart_beside_an_untrained_one(tmp_path: Path) -> None:
+    """A figure of 78 such rows drew 18, and the terminal named six of them alike."""
+    crossed = ("train: {epochs", "test_noises:\n  - gaussian: {sigma: 0.1}\ntrain: {epochs")
+    store = stored(tmp_path, "a", by_model, THREE, crossed)
+    found = compare_within(store, models=["conv(width=4)"], against="identity")
+    assert len(found.differences) == 2
+    assert len({str(row.train_noise) for row in found.differences}) == 2
+    (axes,) = changes(found, Conditions("", "made up")).axes
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(labels) == 2 and sum("trained on masking" in label for label in labels) == 1
+    printed = bench("compare", store.root, "--models", "conv(width=4)", "--against", "identity", "--all").output
+    assert printed.count("masking(p=0.25") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -236,7 +252,9 @@ def test_the_command_says_how_many_seeds_would_settle_it(tmp_path: Path) -> None
     a, b = stored(tmp_path, "a", planted(**NOISY)), stored(tmp_path, "b", planted(-0.4, run=7, **NOISY))
     found = bench("compare", a.root, b.root, "--csv", tmp_path / "out.csv")
     assert "undecided with a mean below what B may lose, --allow-undecided accepts it" in found.output
-    assert "seeds each would settle it" in found.output and "95 %" in found.output and "decides" in found.output
+    assert (
+        "seeds each, the chance to settle it" in found.output and "95 %" in found.output and "decides" in found.output
+    )
     table = pd.read_csv(tmp_path / "out.csv")
     assert {"psnr_low", "psnr_high", "decides_low", "decides_high", "decides_level", "moderated_low"} <= set(table)
 

@@ -92,18 +92,23 @@ def _shades(view: View, title: str, conditions: Conditions) -> "Figure":
     names = wrap_all(shown, 60, 1)
     margin = 1.2 + 0.075 * max(map(len, names.values()))
     cell = max(0.52, (WIDTH - margin) / len(noises))
-    across = cell > 0.9  # room for the noises' names beneath one another's cells, not turned
-    columns = wrap_all(noises, int(cell * 12) if across else 26, 3)
+    across, columns = beneath(noises, cell)
     figure = canvas(margin + cell * len(noises), 0.24 * len(shown) + (0.5 if across else 1.9))
     axes = figure.subplots()
     thousandths = max(filter(math.isfinite, view.means), default=1.0) < 0.1
     _heatmap(axes, values, view, 1000 if thousandths else 1)
-    axes.set_xticklabels([columns[noise] for noise in noises], rotation=0 if across else 90)
+    axes.set_xticklabels(columns, rotation=0 if across else 90)
     axes.set_yticklabels([names[name] for name in shown], rotation=0)
     axes.set(xlabel="", ylabel="")
     notes = [f"Framed and bold: {view.starred}.", *more, *further]
     notes += ["Numbers are in thousandths."] if thousandths else []
     return framed(figure, title, conditions, [" ".join([*notes, view.remarks(bars=False)])])
+
+
+def beneath(noises: Sequence[str], cell: float) -> tuple[bool, list[str]]:
+    """Whether cells of so many inches have room for the noises' names beneath them, not turned, and the names."""
+    across = cell > 0.9
+    return across, list(wrap_all(noises, int(cell * 13) if across else 26, 3).values())
 
 
 def _heatmap(axes: "Axes", values: "pandas.DataFrame", view: View, times: float) -> None:

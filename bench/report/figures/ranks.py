@@ -8,7 +8,7 @@ from bench.metrics import Measure
 from bench.report.conditions import Conditions
 from bench.report.figures.frame import framed
 from bench.report.figures.names import wrap_all
-from bench.report.figures.quality import MOST_COLUMNS, MOST_ROWS
+from bench.report.figures.quality import MOST_COLUMNS, MOST_ROWS, beneath
 from bench.report.figures.style import MEDIUM, WIDTH, canvas, themed
 from bench.report.figures.view import View, first_few
 from bench.results.summary import Standing, Summary
@@ -39,8 +39,9 @@ def ranks(summaries: Sequence[Summary], metric: Measure, conditions: Conditions)
     texts = pandas.DataFrame([[_text(found.get((who, on))) for on in noises] for who in shown])
     labels = wrap_all(shown, 60, 1)
     margin = 1.2 + 0.075 * max(map(len, labels.values()))
-    cell = min(1.2, max(0.52, (WIDTH - margin) / len(noises)))
-    figure = canvas(max(WIDTH, margin + cell * len(noises)), 0.24 * len(shown) + 1.9)
+    cell = max(0.52, (WIDTH - margin) / len(noises))
+    across, columns = beneath(noises, cell)
+    figure = canvas(margin + cell * len(noises), 0.24 * len(shown) + (0.5 if across else 1.9))
     axes = figure.subplots()
     seaborn.heatmap(
         tied, ax=axes, annot=texts, fmt="", cmap=SHADES, vmin=0, vmax=1, cbar=False, linewidths=0.8, linecolor="0.85",
@@ -48,7 +49,7 @@ def ranks(summaries: Sequence[Summary], metric: Measure, conditions: Conditions)
     )  # fmt: skip
     for text, mark in zip(axes.texts, tied.to_numpy().ravel(), strict=True):
         text.set_fontweight("bold" if mark else "normal")
-    axes.set_xticklabels(list(wrap_all(noises, 26, 3).values()), rotation=90)
+    axes.set_xticklabels(columns, rotation=0 if across else 90)
     axes.set_yticklabels(list(labels.values()), rotation=0)
     axes.grid(visible=False)
     return framed(figure, f"Ranks by {metric.title}", conditions, [" ".join([NOTE, *more, *further])])

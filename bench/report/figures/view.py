@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from bench.core.labels import Label
 from bench.core.lazy import pandas
@@ -18,6 +19,9 @@ from bench.results.statistics import Interval
 from bench.results.summary import Summary
 
 NAMED = 4  # of the contenders still to be run, and of the rows with exact images
+
+
+Shown = TypeVar("Shown")
 
 
 @dataclass(frozen=True)
@@ -222,9 +226,9 @@ class View:
         return bool(summary.scored) and not math.isnan(summary.mean(self.metric))
 
 
-def first_few(names: Iterable[str], limit: int, what: str) -> tuple[list[str], list[str]]:
-    """The first `limit` names, and a note where there are more."""
-    given = list(names)
+def first_few(things: Iterable[Shown], limit: int, what: str) -> tuple[list[Shown], list[str]]:
+    """The first `limit` of some things, and a note where there are more."""
+    given = list(things)
     note = [f"The first {limit} of {len(given)} {what} are shown."] if len(given) > limit else []
     return given[:limit], note
 
