@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import stats
 
 from bench import spec
 from bench.core.errors import BenchError, SpecError
@@ -70,6 +71,23 @@ def test_means_are_those_of_the_other_images(name: str, text: str, store: Store,
         assert average.deviation == pytest.approx(np.std(psnr, ddof=1))
     assert others == [row for row in rebuild.read(store).rows if "split" in str(row.test.label)]
     assert "8 test images; 2 of 10 test images left out" in str(results.conditions)
+
+
+def test_groups_follow_the_images_that_are_left(store: Store, tmp_path: Path) -> None:
+    """Intervals are over the groups of the images that are left; groups are those of test images alone."""
+    store.name_images(list("abcdefghij"))
+    path = store.root / "plan.json"
+    plan = json.loads(path.read_text())
+    plan["notes"]["groups"] = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    path.write_text(json.dumps(plan))
+    psnr = np.array([60.0 if place == 3 else 20.0 + place for place in (0, 1, 3, 4, 5, 6, 8, 9)])
+    residuals = psnr - psnr.mean()
+    sums = np.array([residuals[:2].sum(), residuals[2], residuals[3:5].sum(), residuals[5], residuals[6:].sum()])
+    half = stats.t.ppf(0.975, 4) * np.sqrt(5 / 4 * (sums**2).sum()) / 8
+    found = rebuild.read(store, left_out(store, naming(tmp_path, "c\nh\n")))
+    (row,) = [s for s in found.summaries if s.contender.model.name == "identity" and s.test.on_test_images]
+    interval = row.intervals["psnr"]
+    assert (interval.mean, interval.high - interval.mean) == (pytest.approx(psnr.mean()), pytest.approx(half, rel=1e-6))
 
 
 @pytest.mark.parametrize(
