@@ -80,7 +80,7 @@ def caption(plan: RunPlan, rows: Sequence[ResultRow], summaries: Sequence[Summar
     """What stands above a table of a folder's results in a paper."""
     data = plan.data
     text = (
-        f"Denoising {plan.dataset}, {data['size']}x{data['size']}: means over {data['test']:,} test images"
+        f"Denoising {plan.dataset}, {data['size']}x{data['size']}: means over {counted(data['test'], 'test image')}"
         f"{_intervals(summaries)}. Bold: {starred(summaries)}.{_ceiling(plan.leading, summaries)}{_notes(rows)} "
         f"{missing(plan, rows)}"
     )

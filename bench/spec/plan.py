@@ -64,7 +64,7 @@ def _check_counts(experiment: Experiment, data: Mapping[str, Any]) -> None:
     for model in (entry.model for entry in experiment.models):
         if model.most_images is not None and data["test"] > model.most_images:
             raise SpecError(
-                f"model {model.name} is too slow for {data['test']} test images: "
+                f"model {model.name} is too slow for {data['test']:,} test images: "
                 f"ask for test: {model.most_images} at most"
             )
     if any(train.lr_search for train in experiment.trainings) and not data["validation"]:
