@@ -125,8 +125,8 @@ def panels(titles: Sequence[str], ylabel: str, xlabels: Sequence[str]) -> "tuple
 
 def wide(values: "Iterable[float]") -> bool:
     """Whether positive values, infinite ones aside, span so much that only a logarithmic scale shows the small ones."""
-    given = np.asarray([value for value in values if math.isfinite(value)])
-    return len(given) > 0 and bool(given.min() > 0 and given.max() >= 10 * given.min())
+    given = [value for value in values if math.isfinite(value)]
+    return bool(given) and min(given) > 0 and max(given) >= 10 * min(given)
 
 
 def luminance(color: Sequence[float]) -> float:
