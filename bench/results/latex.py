@@ -134,6 +134,8 @@ LATEX = {
 def _latex(text: str) -> str:
     if text.startswith("**") and text.endswith("**"):
         return f"\\textbf{{{_escaped(text[2:-2])}}}"
+    if text.startswith("*") and text.endswith("*"):
+        return f"\\textit{{{_escaped(text[1:-1])}}}"
     return _escaped(text)
 
 

@@ -12,7 +12,7 @@ from bench.core.words import counted
 from bench.metrics import Measure
 from bench.results.names import contender_names, crossed, short_noises
 from bench.results.noise_tests import NoiseTest
-from bench.results.ranking import Ranking, counted_text, disputes, rank, starred
+from bench.results.ranking import Ranking, counted_text, disputes, marking, rank
 from bench.results.records import Contender
 from bench.results.remarks import marks
 from bench.results.statistics import Interval
@@ -161,18 +161,17 @@ class View:
         """The points that are named as the best of a test noise, as `Ranking.ahead`."""
         return self._points(noise, self._rankings[noise].ahead)
 
-    def marked(self, noise: str) -> list[Point]:
-        """Those, and the points that can't be told from the best."""
-        return self._points(noise, self._rankings[noise].marked)
+    def tied(self, noise: str) -> list[Point]:
+        """The others that can't be told from the best."""
+        return self._points(noise, self._rankings[noise].tied)
 
     def _points(self, noise: str, summaries: Iterable[Summary]) -> list[Point]:
         names = {self.names[summary.contender] for summary in summaries}
         return [point for point in self.of(noise=noise) if point.contender in names]
 
-    @property
-    def starred(self) -> str:
-        """What is marked, in words."""
-        return starred(self.summaries)
+    def marking(self, best: str, tied: str) -> str:
+        """What the marks of a table mean, as `ranking.marking`."""
+        return marking(self.summaries, best, tied)
 
     @property
     def means(self) -> list[float]:
