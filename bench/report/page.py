@@ -189,7 +189,7 @@ def _headline(view: View) -> Headline | None:
         top=top,
         cells=cells,
         wins=[_win(view, noise) for noise in noises[:LISTED]],
-        note=" ".join(filter(None, (view.remarks(bars=False), notes(row for s in view.summaries for row in s.scored)))),
+        note=" ".join(filter(None, (view.remarks(bars=""), notes(row for s in view.summaries for row in s.scored)))),
         marking=view.marking("Bold:", "italic:"),
     )
 

@@ -102,7 +102,7 @@ def _shades(view: View, title: str, conditions: Conditions) -> "Figure":
     axes.set(xlabel="", ylabel="")
     notes = [f"{view.marking('Framed and bold:', 'italic:')}.", *more, *further]
     notes += ["Numbers are in thousandths."] if thousandths else []
-    return framed(figure, title, conditions, [" ".join([*notes, view.remarks(bars=False)])])
+    return framed(figure, title, conditions, [" ".join([*notes, view.remarks(bars="")])])
 
 
 def beneath(noises: Sequence[str], cell: float) -> tuple[bool, list[str]]:
@@ -154,14 +154,14 @@ def _mark_best(axes: "Axes", values: "pandas.DataFrame", view: View) -> None:
         text.set_color("black" if luminance(shade) > 0.18 else "white")
         if best[row, column]:
             text.set_fontweight("bold")
-            _frame(axes, row, column)
+            frame(axes, row, column)
         elif tied[row, column]:
             text.set_fontstyle("italic")
     for row, column in np.argwhere(np.isinf(numbers)):  # no shade is light enough for them
         weight = "bold" if best[row, column] else "normal"
         axes.text(column + 0.5, row + 0.5, "perfect", size=SMALL - 0.5, weight=weight, ha="center", va="center")
         if best[row, column]:
-            _frame(axes, row, column)
+            frame(axes, row, column)
 
 
 def _held(values: "pandas.DataFrame", points: Mapping[str, Sequence[Point]]) -> np.ndarray:
@@ -170,6 +170,7 @@ def _held(values: "pandas.DataFrame", points: Mapping[str, Sequence[Point]]) -> 
     return np.array([[(name, noise) in held for noise in values.columns] for name in values.index])
 
 
-def _frame(axes: "Axes", row: int, column: int) -> None:
+def frame(axes: "Axes", row: int, column: int) -> None:
+    """Frame a cell of a heat map."""
     corners = [column, column + 1, column + 1, column, column], [row, row, row + 1, row + 1, row]
     axes.plot(*corners, color="black", linewidth=1.3, clip_on=False, solid_joinstyle="miter")
