@@ -127,6 +127,7 @@ LATEX = {
     "↓": r"$\downarrow$",
     "†": r"$\dagger$",
     "‡": r"$\ddagger$",
+    "§": r"\S{}",
     SIGMA: r"$\sigma$",
 }
 
