@@ -41,6 +41,7 @@ ASKING = {
     "bench.cli.plan",
     "bench.cli.results",
     "bench.cli.denoise",
+    "bench.cli.exchange",
     "bench.cli.init",
     "bench.cli.catalogue",
 }

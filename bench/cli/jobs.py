@@ -51,11 +51,11 @@ def _jobs(images: Sequence[Path], output: Path | None, clean: Path | None) -> It
     if output.is_file() or (writable(output.suffix) and not output.is_dir()):
         raise SpecError(f"--output {output}: several pictures go to a folder; this names a file")
     for image in images:
-        for name, source in _pictures(image):
+        for name, source in pictures_in(image):
             yield Job(source, _in_known_format(output / name), clean / name if clean else None)
 
 
-def _pictures(image: Path) -> Iterator[tuple[Path, Path]]:
+def pictures_in(image: Path) -> Iterator[tuple[Path, Path]]:
     """A picture with its name, or every picture in a folder with its path inside."""
     if not image.is_dir():
         yield Path(image.name), image

@@ -16,6 +16,7 @@ from bench.core.lazy import Lazy
 catalogue = Lazy("bench.cli.catalogue")
 data_command = Lazy("bench.cli.data")
 denoise_command = Lazy("bench.cli.denoise")
+exchange_command = Lazy("bench.cli.exchange")
 init_command = Lazy("bench.cli.init")
 plan_command = Lazy("bench.cli.plan")
 prune_command = Lazy("bench.cli.prune")
@@ -130,6 +131,62 @@ def compare(before: Path, after: Path | None, plugins: tuple[str, ...], show: st
     """
     wanted = results_command.Asked(show=show or "changes", **asked)
     sys.exit(results_command.compare(before, after, wanted, plugins))
+
+
+@main.command()
+@spec_options
+@click.option("--function", default="", metavar="FILE.py:NAME", help="A function from images to images.")
+@click.option(
+    "--outputs",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="What was made of the images that `bench noise SPEC` wrote: folders and files called the same.",
+)
+@click.option("--name", default="", help="What tables call it. Default: the name of the function or the folder.")
+@click.option("--no-figures", is_flag=True, help="Write the tables only; `bench report` draws the figures later.")
+@quiet_option
+def score(
+    spec: Path,
+    overrides: tuple[str, ...],
+    results: Path,
+    plugins: tuple[str, ...],
+    function: str,
+    outputs: Path | None,
+    name: str,
+    no_figures: bool,
+    quiet: bool,
+) -> None:
+    """Score what others made on the test images of SPEC, beside what was run: a function, or a folder of outputs."""
+    given = (function, outputs, name)
+    exchange_command.score(spec, overrides, results, plugins, given, not no_figures, quiet)
+
+
+@main.command("noise")
+@click.argument("targets", metavar="SPEC | IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--noise", "node", default="", help="For pictures: the noise as a spec has it, '{gaussian: {sigma: 0.1}}'."
+)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="For a spec: set one value.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The folder they go to.")
+@click.option("--png", is_flag=True, help="Round to 8 bits, as pictures. Default: float32 arrays, .npy.")
+@click.option("--force", is_flag=True, help="Overwrite what is there.")
+@plugin_options
+def noise_(
+    targets: tuple[Path, ...],
+    node: str,
+    overrides: tuple[str, ...],
+    output: Path,
+    png: bool,
+    force: bool,
+    plugins: tuple[str, ...],
+) -> None:
+    """Write the corrupted test images of SPEC, just as every denoiser meets them, or pictures with a noise."""
+    if node:
+        exchange_command.noise_pictures(targets, node, output, png, force, plugins)
+    elif len(targets) > 1:
+        raise click.UsageError("several pictures need a noise: --noise '{gaussian: {sigma: 0.1}}'")
+    else:
+        exchange_command.noise_spec(targets[0], overrides, output, png, force, plugins)
 
 
 @main.command()

@@ -26,7 +26,7 @@ from bench.results.compare import compare as compare_results
 from bench.results.compare import compare_within
 from bench.results.comparison import NO_WORSE, UNDECIDED, Comparison, decides, span
 from bench.results.files import write
-from bench.results.ranking import starred
+from bench.results.ranking import marking
 from bench.results.readable import for_readers, to_markdown
 from bench.results.revisions import outdated_cells
 from bench.results.store import Store
@@ -217,7 +217,7 @@ def _winner(view: View, noise: str) -> str:
 
 
 def _print_table(screen: Console, found: Results) -> None:
-    text = for_readers(found.summaries, found.plan, mark="{} *")
+    text = for_readers(found.summaries, found.plan, written=("{} *", "{} ~"))
     text["trained on"] = text["trained on"].where(text["trained on"] != text["test noise"], "")
     columns = [str(key) for key in text if key == "model" or (key != "test noise" and set(text[key]) - {"", "-"})]
     sections: dict[str, list[Sequence[str]]] = {}
@@ -225,7 +225,7 @@ def _print_table(screen: Console, found: Results) -> None:
         sections.setdefault(noise, []).append(cells)
     show_sections(screen, columns, sections)
     rest = replace(found.conditions, missing="")
-    screen.print(f"* {starred(found.summaries)}; trained on that noise unless stated otherwise. {rest}")
+    screen.print(f"{marking(found.summaries, '*', '~')}; trained on that noise unless stated otherwise. {rest}")
 
 
 def _print_failures(screen: Console, found: Results) -> None:

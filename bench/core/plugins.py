@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.core.errors import BenchError, shorten
 
@@ -60,6 +60,23 @@ def load_plugins(files: Iterable[str]) -> Loaded:
     return Loaded((*installed.plugins, *given), installed.broken)
 
 
+def load_function(given: str) -> tuple[Plugin, Callable[..., Any]]:
+    """A function of a file, named as FILE.py:NAME, and the file as a plug-in. Raises BenchError where there is none.
+
+    Whatever the function raises becomes a BenchError that names its line.
+    """
+    file, _, name = given.rpartition(":")
+    if not file or not name.isidentifier():
+        raise BenchError(f"--function {given}: expected a file and a function in it, as in my_filter.py:denoise")
+    path = Path(file).resolve()
+    plugin, module = _load_file(path), sys.modules[_module_name(path)]
+    found = getattr(module, name, None)
+    if not callable(found):
+        own = (key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__)
+        raise BenchError(f"--function {given}: {file} has no function {name}; it has {', '.join(own) or 'none'}")
+    return plugin, lambda *given_to: _run(f"--function {given}", path, lambda: found(*given_to))
+
+
 @cache
 def _load_installed() -> Loaded:
     found = {entry: _failure(entry) for entry in entry_points(group=GROUP)}
@@ -86,8 +103,7 @@ def _failure(entry: EntryPoint) -> str:
 
 @cache
 def _load_file(path: Path) -> Plugin:
-    # Two files of one name in different folders are two modules.
-    name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode(errors='surrogateescape')).hexdigest()[:8]}"
+    name = _module_name(path)
     what = f"--plugin {path}"
     if not path.is_file():
         raise BenchError(f"{what}: there is no such file")
@@ -106,9 +122,14 @@ def _load_file(path: Path) -> Plugin:
     return plugin
 
 
-def _run(what: str, path: Path | None, load: Callable[[], object]) -> None:
+def _module_name(path: Path) -> str:
+    # Two files of one name in different folders are two modules.
+    return f"bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode(errors='surrogateescape')).hexdigest()[:8]}"
+
+
+def _run(what: str, path: Path | None, load: Callable[[], Any]) -> Any:
     try:
-        load()
+        return load()
     except (Exception, SystemExit) as error:  # a plug-in may fail in any way
         text = str(error.msg if isinstance(error, SyntaxError) else error)  # without the line, which _line names
         first, *_ = text.strip().splitlines() or ["no message"]

@@ -89,6 +89,11 @@ class Model(Registered):
         return 1
 
     @property
+    def largest(self) -> int | None:
+        """The side of the largest images it can be built for, in pixels; None where there is no limit."""
+        return None
+
+    @property
     def fits(self) -> bool:
         """Whether a key is null, for `fit` to choose."""
         return False
@@ -170,6 +175,13 @@ class Pairs(Protocol):
 
     They are the same each time they are read, and `len` is the number of batches.
     """
+
+    @property
+    def held(self) -> "Pairs":
+        """Pairs of validation images, for choices; empty where there are none."""
+
+    def again(self, draw: int, mirrored: bool = False) -> "Pairs":
+        """The same images, mirrored left to right or not, under another draw of the noise; these are draw 0."""
 
     def __len__(self) -> int: ...
 

@@ -7,7 +7,7 @@ from typing import Any
 from bench.core.words import counted
 from bench.metrics import Measure
 from bench.results.names import contender_names, crossed, short_noises
-from bench.results.ranking import disputes, starred
+from bench.results.ranking import disputes, marking
 from bench.results.records import ResultRow, RunPlan
 from bench.results.remarks import notes
 from bench.results.summary import Summary
@@ -81,7 +81,8 @@ def caption(plan: RunPlan, rows: Sequence[ResultRow], summaries: Sequence[Summar
     data = plan.data
     text = (
         f"Denoising {plan.dataset}, {data['size']}x{data['size']}: means over {counted(data['test'], 'test image')}"
-        f"{_intervals(summaries)}. Bold: {starred(summaries)}.{_ceiling(plan.leading, summaries)}{_notes(rows)} "
+        f"{_intervals(summaries)}. {marking(summaries, 'Bold:', 'italic:')}."
+        f"{_ceiling(plan.leading, summaries)}{_notes(rows)} "
         f"{missing(plan, rows)}"
     )
     return (f"STAND-IN IMAGES, not {plan.stand_in_for}. " if plan.stand_in_for else "") + text.rstrip()

@@ -40,11 +40,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Cell:
-    """A value of the headline's matrix, what it gains over doing nothing, and whether it is the best."""
+    """A value of the headline's matrix, what it gains over doing nothing, and its mark: `best`, `tied` or none."""
 
     value: str
     gain: str = ""
-    best: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Win:
 
 @dataclass(frozen=True)
 class Headline:
-    """Which denoiser wins on which noise. cells[i][j] belongs to side[i] and top[j]. starred: what is bold."""
+    """Which denoiser wins on which noise. cells[i][j] belongs to side[i] and top[j]. marking: what the marks mean."""
 
     metric: str
     corner: str
@@ -68,7 +68,7 @@ class Headline:
     cells: list[list[Cell]]
     wins: list[Win]
     note: str
-    starred: str
+    marking: str
 
 
 class Picture(NamedTuple):
@@ -189,8 +189,8 @@ def _headline(view: View) -> Headline | None:
         top=top,
         cells=cells,
         wins=[_win(view, noise) for noise in noises[:LISTED]],
-        note=" ".join(filter(None, (view.remarks(bars=False), notes(row for s in view.summaries for row in s.scored)))),
-        starred=view.starred,
+        note=" ".join(filter(None, (view.remarks(bars=""), notes(row for s in view.summaries for row in s.scored)))),
+        marking=view.marking("Bold:", "italic:"),
     )
 
 
@@ -204,7 +204,7 @@ def _cell(view: View, model: str, noise: str) -> Cell:
     return Cell(
         _value(value, view.metric) + view.marks[model, noise],
         _value(gain, view.metric, signed=True) if math.isfinite(gain) else "",
-        points[0] in view.marked(noise),
+        "best" if points[0] in view.best(noise) else "tied" if points[0] in view.tied(noise) else "",
     )
 
 

@@ -81,6 +81,12 @@ def from_csv(content: bytes) -> tuple[Epoch, ...]:
     )
 
 
+def from_parquet(content: bytes) -> dict[str, np.ndarray]:
+    """What `to_parquet` was given."""
+    table = parquet.read_table(io.BytesIO(content))
+    return {name: table[name].to_numpy() for name in table.column_names if name != "image"}
+
+
 def to_parquet(values: Mapping[str, np.ndarray]) -> bytes:
     """Values by metric column, one per image, as the content of a Parquet file."""
     content = io.BytesIO()

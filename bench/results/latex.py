@@ -127,6 +127,7 @@ LATEX = {
     "↓": r"$\downarrow$",
     "†": r"$\dagger$",
     "‡": r"$\ddagger$",
+    "§": r"\S{}",
     SIGMA: r"$\sigma$",
 }
 
@@ -134,6 +135,8 @@ LATEX = {
 def _latex(text: str) -> str:
     if text.startswith("**") and text.endswith("**"):
         return f"\\textbf{{{_escaped(text[2:-2])}}}"
+    if text.startswith("*") and text.endswith("*"):
+        return f"\\textit{{{_escaped(text[1:-1])}}}"
     return _escaped(text)
 
 

@@ -8,7 +8,8 @@ from bench.metrics import Average, Measure
 from bench.results.records import Contender
 from bench.results.summary import Counts, Summary
 
-MARKED = "the best of each test noise and, by {}, what can't be told from it (all pairs, Holm, 5 %)"
+BEST = "the best of each test noise"
+TIED = "what can't be told from it by {} (all pairs, Holm, 5 %)"
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Ranking:
 
     best: several where the decimals shown don't tell them apart; none while something is still to be run, or without a
     single value. rivals: those with the lowest error where images count as the metric's ceiling and none of the best
-    has it: a ceiling can flatter, so nobody is ahead then. tied: others that can't be told from the best.
+    has it: a ceiling can flatter, so nobody is ahead then. tied: others that can't be told from the best; where seeds
+    are few and differ much, some of them may be far behind.
     """
 
     metric: Measure
@@ -29,11 +31,6 @@ class Ranking:
     def ahead(self) -> tuple[Summary, ...]:
         """Those that are named as the best, the rivals among them."""
         return (*self.best, *self.rivals)
-
-    @property
-    def marked(self) -> tuple[Summary, ...]:
-        """Those that are marked: the best, and what can't be told from it."""
-        return tuple(dict.fromkeys((*self.ahead, *self.tied)))
 
     def dispute(self, name: Callable[[Contender], str]) -> str:
         """Why there is no single best; empty where there is one. name: what a contender is called."""
@@ -49,10 +46,10 @@ class Ranking:
         )
 
 
-def starred(summaries: Iterable[Summary]) -> str:
-    """What is marked, in words."""
+def marking(summaries: Iterable[Summary], best: str, tied: str) -> str:
+    """What the marks mean. best, tied: what each of them is called: `Bold:` and `italic:`, say."""
     by = next((summary.standing.metric for summary in summaries if summary.standing), "")
-    return MARKED.format(by) if by else "the best of each test noise"
+    return f"{best} {BEST}" + (f"; {tied} {TIED.format(by)}" if by else "")
 
 
 def rank(summaries: Iterable[Summary], metric: Measure) -> dict[str, Ranking]:
@@ -70,12 +67,15 @@ def _ranking(summaries: Sequence[Summary], metric: Measure, shown: Sequence[floa
         return Ranking(metric)
     tops = metric.best([summary.mean(metric) for summary in summaries], shown)
     best = tuple(summary for summary, top in zip(summaries, tops, strict=True) if top)
-    tied = tuple(summary for summary in summaries if summary.tied(metric) and summary not in best)
-    if not any(summary.counts(metric).capped for summary in summaries):
-        return Ranking(metric, best, tied=tied)
+    rivals = _rivals(summaries, metric, best) if any(summary.counts(metric).capped for summary in summaries) else ()
+    ahead = {*best, *rivals}
+    return Ranking(metric, best, rivals, tuple(one for one in summaries if one.tied(metric) and one not in ahead))
+
+
+def _rivals(summaries: Sequence[Summary], metric: Measure, best: Sequence[Summary]) -> tuple[Summary, ...]:
     errors = {summary: error for summary in summaries if not math.isnan(error := summary.error(metric))}
     least = tuple(summary for summary, error in errors.items() if error == min(errors.values()))
-    return Ranking(metric, best, () if set(least) & set(best) else least, tied)
+    return () if set(least) & set(best) else least
 
 
 def disputes(summaries: Sequence[Summary], metric: Measure, names: Mapping[Contender, str]) -> dict[str, str]:

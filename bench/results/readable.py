@@ -11,13 +11,15 @@ from bench.results.remarks import marks
 from bench.results.summary import Summary
 
 ARROWS = {"higher": "↑", "lower": "↓"}
-BOLD = "**{}**"  # in Markdown
+
+Marks = tuple[str, str]  # how a value is written that is the best, and one that can't be told from it
+MARKDOWN: Marks = ("**{}**", "*{}*")
 
 
-def for_readers(summaries: Sequence[Summary], plan: RunPlan, mark: str = BOLD) -> "pandas.DataFrame":
+def for_readers(summaries: Sequence[Summary], plan: RunPlan, written: Marks = MARKDOWN) -> "pandas.DataFrame":
     """Summaries as text, sorted by test noise, its best values marked, half the interval's width behind each value.
 
-    What failed or is still to be run says so in place of its values.
+    written: the marks. What failed or is still to be run says so in place of its values.
     """
     order = {test.id: position for position, test in enumerate(plan.tests)}
     ordered = sorted(summaries, key=lambda summary: order[summary.test.id])
@@ -28,7 +30,7 @@ def for_readers(summaries: Sequence[Summary], plan: RunPlan, mark: str = BOLD) -
         values = [summary.contender.settings[position][1] for summary in ordered]
         text[f"train.{key}"] = ["" if value is None else str(value) for value in values]
     for heading, metric in zip(headings(plan.metrics), plan.metrics, strict=True):
-        text[heading] = marked_column(ordered, metric, mark)
+        text[heading] = marked_column(ordered, metric, written)
         counted = [counted_text(summary.counts(metric), metric) for summary in ordered]
         if any(counted):
             text[f"exact ({metric.title})"] = counted
@@ -45,12 +47,13 @@ def headings(metrics: Sequence[Measure]) -> list[str]:
     return [f"{name} {ARROWS[metric.better]}" for name, metric in zip(names, metrics, strict=True)]
 
 
-def marked_column(summaries: Sequence[Summary], metric: Measure, mark: str = BOLD) -> list[str]:
-    """A metric of summaries as text, the best of each test noise marked, and what has a remark."""
+def marked_column(summaries: Sequence[Summary], metric: Measure, written: Marks = MARKDOWN) -> list[str]:
+    """A metric of summaries as text: marked are the best of each test noise, its ties, and what has a remark."""
     means = [summary.mean(metric) for summary in summaries]
-    marked = {summary for ranking in rank(summaries, metric).values() for summary in ranking.marked}
-    cells = [_cell(summary, metric, means) for summary in summaries]
-    return [mark.format(cell) if s in marked else cell for cell, s in zip(cells, summaries, strict=True)]
+    rankings = rank(summaries, metric).values()
+    marked = {summary: written[0] for ranking in rankings for summary in ranking.ahead}
+    marked |= {summary: written[1] for ranking in rankings for summary in ranking.tied}
+    return [marked.get(summary, "{}").format(_cell(summary, metric, means)) for summary in summaries]
 
 
 def _cell(summary: Summary, metric: Measure, among: Sequence[float]) -> str:

@@ -112,7 +112,8 @@ class PlannedCell:
     """A cell of a run and the tests it is scored on, with one ensemble: one with two of them is there twice.
 
     match: its training noise without what belongs to the protocol. recipe: the settings that its model's recipe gives.
-    assumes: the noise that its model takes every other for; empty for most.
+    assumes: the noise that its model takes every other for; empty for most. bits: of the pictures that it was scored
+    from; 0 for values that were not rounded.
     """
 
     id: str
@@ -123,6 +124,7 @@ class PlannedCell:
     recipe: Mapping[str, Any] = field(default_factory=dict, hash=False)
     ensemble: int = 1
     assumes: str = ""
+    bits: int = 0
 
     @classmethod
     def of(cls, work: Work, varied: Sequence[str], ensemble: int = 1) -> "PlannedCell":
@@ -154,6 +156,7 @@ class PlannedCell:
             recipe=node.get("recipe", {}),
             ensemble=node.get(ENSEMBLE, 1),
             assumes=node.get("assumes", ""),
+            bits=node.get("bits", 0),
         )
 
     def node(self) -> dict[str, Any]:
@@ -173,6 +176,7 @@ class PlannedCell:
             **({"recipe": dict(self.recipe)} if self.recipe else {}),
             **({ENSEMBLE: self.ensemble} if self.ensemble > 1 else {}),
             **({"assumes": self.assumes} if self.assumes else {}),
+            **({"bits": self.bits} if self.bits else {}),
         }
 
 

@@ -37,6 +37,10 @@ def remarks(row: ResultRow) -> list[Remark]:
     assumed = row.cell.assumes
     if assumed not in ("", row.test.label.name):
         found.append(Remark("\N{DAGGER}", f"the noise is treated as {assumed.capitalize()}"))
+    if row.cell.bits:
+        found.append(
+            Remark("\N{SECTION SIGN}", f"scored from pictures of {row.cell.bits} bits, which rounds its outputs")
+        )
     return found
 
 

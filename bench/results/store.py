@@ -1,12 +1,11 @@
 """The results folder, and the only module that writes results: every file whole, a unit's marker last.
 
-experiment.yaml, environment.json, plan.json, images.json
+experiment.yaml, environment.json, plan.json, images.json, outside.json
 cells/ID/cell.json (marker), weights.safetensors, history.csv, card.md
 cells/ID/scores/TEST.json (marker), TEST.parquet, TEST.samples.safetensors
 tables/, figures/, report.html: derived, rebuilt at any time
 """
 
-import io
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,20 +18,19 @@ import numpy as np
 from safetensors.numpy import load
 
 from bench.core.errors import BenchError, FieldError
-from bench.core.lazy import Lazy, pandas
+from bench.core.lazy import pandas
 from bench.core.plugins import Plugin
 from bench.metrics import Average, Measure, Metric
 from bench.noises import Noise
 from bench.results.files import as_json, damage, marker, read_json, sums, update, verified, whole, write
-from bench.results.formats import from_csv, from_state, to_csv, to_parquet, to_safetensors, to_state
-from bench.results.records import RunPlan
+from bench.results.formats import from_csv, from_parquet, from_state, to_csv, to_parquet, to_safetensors, to_state
+from bench.results.outside import OUTSIDE, joined, with_outside
+from bench.results.records import PlannedCell, RunPlan
 from bench.spec.cells import Cell
 from bench.spec.protocol import fingerprint, score_id, with_ensemble
 from bench.spec.yaml12 import dump
 from bench.training.score import Score
 from bench.training.state import Epoch, State
-
-parquet = Lazy("pyarrow.parquet")
 
 FORMAT = 1  # of plan.json; raised when older folders can no longer be read
 WEIGHTS = "weights.safetensors"
@@ -71,6 +69,10 @@ class Store:
         """What the test images are called; None in folders of before that was written."""
         return (read_json(self.root / IMAGES) or {}).get("test")
 
+    def add_outside(self, cell: PlannedCell) -> None:
+        """Write that a contender from elsewhere is in this folder, in place of one of its name."""
+        update(self.root / OUTSIDE, as_json({"cells": [one.node() for one in with_outside(cell, self.root)]}))
+
     def plan(self) -> RunPlan:
         """What this folder was run for. Raises BenchError where nothing was run, or by another version."""
         path = self.root / "plan.json"
@@ -85,7 +87,7 @@ class Store:
             raise BenchError(
                 f"{path} was written by another version of noise-bench. Run its spec again; what is finished is kept"
             )
-        return RunPlan.from_node(found)
+        return joined(RunPlan.from_node(found), self.root)
 
     def earlier(self) -> RunPlan | None:
         """What this folder was run for before; None where that is nothing or can't be read."""
@@ -371,8 +373,7 @@ class CellStore:
         return found
 
     def _values(self, test: str, record: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        table = parquet.read_table(io.BytesIO(verified(self._scores, f"{test}.parquet", record)))
-        return {name: table[name].to_numpy() for name in table.column_names if name != "image"}
+        return from_parquet(verified(self._scores, f"{test}.parquet", record))
 
     def _write_marker(self, record: Mapping[str, Any] | None) -> None:
         path = self.folder / "cell.json"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.core.labels import Label
+from bench.results.outside import outside_cells
 from bench.results.records import Contender
 from bench.results.store import Store
 from bench.spec.cells import Work
@@ -30,6 +31,7 @@ def strays(store: Store, works: Iterable[Work]) -> list[Stray]:
     named = {cell.id for work in works for cell in (work.cell, *work.cell.trials())}
     tried = (trial for cell in named for trial in (store.cell(cell).record() or {}).get("search", ()))
     named |= {trial["cell"] for trial in tried if "cell" in trial}  # under the ids that an older version gave them
+    named |= {cell.id for cell in outside_cells(store.root)}
     inside = sorted((store.root / "cells").glob("*"))
     folders = [path for path in inside if ID.fullmatch(path.name) and path.is_dir() and not path.is_symlink()]
     folders = [path for path in folders if path.name not in named]

@@ -92,7 +92,11 @@ class Summary:
     @property
     def train_seconds(self) -> float:
         """Averaged over the seeds; NaN without training."""
-        return _mean([row.train_seconds for row in self.scored])
+        return self.cost("train_seconds")
+
+    def cost(self, column: str) -> float:
+        """One of its costs, by its column in results.csv, averaged over the seeds; NaN where it has none."""
+        return _mean([getattr(row, column) for row in self.scored])
 
     def mean(self, metric: Measure) -> float:
         """NaN where nothing was measured."""

@@ -72,9 +72,17 @@ def _check_counts(experiment: Experiment, data: Mapping[str, Any]) -> None:
 
 
 def _check_size(experiment: Experiment) -> None:
-    """Raise SpecError where the images are too small for something: it would fail after hours of training."""
+    """Raise SpecError where images are too small or too large for something: it would fail after hours of training."""
     size = experiment.dataset.size
-    models = (entry.model for entry in experiment.models)
+    models = [entry.model for entry in experiment.models]
+    for model in models:
+        if model.largest is not None and size > model.largest:
+            most = f"{model.largest} x {model.largest}"
+            patch = " give it a patch," if "patch" in model.field_names() else ""
+            raise SpecError(
+                f"model {model.label()} takes images of at most {most} pixels, and these have {size} x {size}:{patch} "
+                f"set size: {model.largest} or less, or leave {model.name} out"
+            )
     for part in (*experiment.metrics, *models, *experiment.noises, *(experiment.test_noises or ())):
         if part.smallest > size:
             least = f"{part.smallest} x {part.smallest}"

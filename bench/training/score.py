@@ -36,14 +36,15 @@ class Score:
     """The results of one denoiser under one test noise.
 
     values: metric column -> (N,) float64, one value per image.
-    seconds: for all of it. latency_ms: of the denoiser alone, per image, with all its passes, in chunks of CHUNK.
+    seconds: for all of it. latency_ms: of the denoiser alone, per image, with all its passes, in chunks of CHUNK; None
+    where only its outputs are known.
     samples: original, noisy and output of the first images, uint8 (K, 3, H, W).
     fitted: label of the denoiser with its null keys as tuned; empty where it has none.
     """
 
     values: dict[str, np.ndarray]
     seconds: float
-    latency_ms: float
+    latency_ms: float | None
     samples: dict[str, np.ndarray]
     fitted: str = ""
 
@@ -84,7 +85,7 @@ def score(
     busy, seen = 0.0, 0
     with torch.inference_mode():
         padded = not isinstance(network, layers.Filter)
-        for clean, noisy, count in _chunks(getattr(data, noise.split), noise, device, padded):
+        for clean, noisy, count in corrupted_chunks(getattr(data, noise.split), noise, device, padded):
             before = time.perf_counter()
             output = restore(network, noisy, ensemble)
             if device == "cuda":
@@ -101,6 +102,28 @@ def score(
     values = {column: torch.cat([part[column] for part in parts]).cpu().numpy() for column in parts[0]}
     _check_values(values, chosen)
     return Score(values, time.perf_counter() - started, 1000 * busy / seen, samples)
+
+
+def score_outputs(outputs: np.ndarray, data: Data, noise: Noise, chosen: Sequence[Metric]) -> Score:
+    """Every metric of every test image, of outputs that somebody else made of the corrupted ones.
+
+    outputs: float32 (N, C, H, W), in the order of the test images. Raises as `score`.
+    """
+    started = time.perf_counter()
+    parts: list[dict[str, torch.Tensor]] = []
+    samples: dict[str, np.ndarray] = {}
+    first = 0
+    for clean, noisy, count in corrupted_chunks(data.test, noise, "cpu", padded=False):
+        output = torch.from_numpy(outputs[first : first + count])
+        _check_images("the output", output, clean)
+        parts.append(metrics.compute(chosen, output, clean))
+        if not samples:
+            shown = {"original": clean, "noisy": noisy, "output": output}
+            samples = as_arrays({name: to_uint8(batch[:SAMPLES]) for name, batch in shown.items()})
+        first += count
+    values = {column: torch.cat([part[column] for part in parts]).numpy() for column in parts[0]}
+    _check_values(values, chosen)
+    return Score(values, time.perf_counter() - started, None, samples)
 
 
 def _check_images(what: str, images: "torch.Tensor", clean: "torch.Tensor") -> None:
@@ -129,10 +152,10 @@ def scoring_draw(shape: Sequence[int], noise: Noise, indices: "torch.Tensor") ->
     return Draw(tuple(shape), TEST_SEED, ("test", noise.name), indices)
 
 
-def _chunks(
+def corrupted_chunks(
     images: np.ndarray, noise: Noise, device: str, padded: bool
 ) -> "Iterator[tuple[torch.Tensor, torch.Tensor, int]]":
-    """Clean and noisy chunks of CHUNK images, and how many of them count.
+    """Clean and noisy chunks of CHUNK images, the same for every denoiser, and how many of them count.
 
     padded: whether the last chunk is filled up: a network's rounding depends on the size of the batch, a filter's
     doesn't, and its time is better spent.

@@ -1,6 +1,7 @@
 """Small random grids of whatever is registered, run as a user would and checked through a second path."""
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -112,36 +113,36 @@ def the_best_is_the_same_everywhere(store: Store, frame: pd.DataFrame, terminal:
     page = (store.root / "report.html").read_text()
     figure = figures.quality(found.summaries, found.plan.leading, found.conditions)
     written = "\n".join(text.get_text() for axes in figure.axes for text in axes.texts)
-    bold = (store.root / "tables" / "summary.md").read_text().count("**") // 2
-    assert terminal.count("*") == bold + 1, terminal  # one explains the others
+    stars = (store.root / "tables" / "summary.md").read_text().count("**") // 2
+    assert terminal.count("*") == stars + 1, terminal  # one explains the others
     columns = [name for name in ("model", "objective", "train_noise", "train.lr") if name in frame]
     scores = frame.dropna(subset=["psnr"]).assign(counted=frame["psnr"].clip(upper=60))
     for noise, rows in scores.groupby("test_noise"):
         means = rows.groupby(columns, dropna=False, sort=False).agg({"counted": "mean", "psnr": "mean"})
         merit = means["counted"].where(np.isfinite(means["psnr"]), math.inf).round(2)
         best = {key[0] for key in merit.index[merit == merit.max()]}
-        shown = {
-            str(summary.contender.model)
-            for summary in found.summaries
-            if str(summary.test.label) == noise and summary in stars(store, found)
-        }
-        assert best <= shown, (noise, means)
+        bold, italic = (
+            {str(one.contender.model) for one in marked(store, found, mark) if str(one.test.label) == noise}
+            for mark in ("**", "*")
+        )
+        assert best <= bold, (noise, means)
         if rows["perfect_images"].sum() == 0:
             mine = [summary for summary in found.summaries if str(summary.test.label) == noise]
             tied = {str(summary.contender.model) for summary in mine if summary.tied(found.plan.leading)}
-            assert best | tied == shown, (noise, means)
+            assert best == bold and best | tied == bold | italic, (noise, means)
     disputed = page.count("<strong>no single best</strong>")
     assert disputed == written.count("no single best")
 
 
-def stars(store: Store, found: rebuild.Results) -> list[Any]:
-    """The summaries whose PSNR is bold in summary.md, which has them by test noise."""
+def marked(store: Store, found: rebuild.Results, mark: str) -> list[Any]:
+    """The summaries whose PSNR has a mark in summary.md, which has them by test noise."""
     lines = (store.root / "tables" / "summary.md").read_text().splitlines()
     place = [cell.strip() for cell in lines[0].split("|")].index("PSNR (dB) ↑")
     rows = [line.replace("\\|", "/").split("|") for line in lines[2:] if line.startswith("|")]
     order = [test.id for test in found.plan.tests]
     ordered = sorted(found.summaries, key=lambda summary: order.index(summary.test.id))
-    return [summary for summary, row in zip(ordered, rows, strict=True) if "**" in row[place]]
+    marks = (re.fullmatch(r"(\**)[^*]*\1", row[place].strip()) for row in rows)
+    return [summary for summary, found in zip(ordered, marks, strict=True) if found and found[1] == mark]
 
 
 def denoise_gives_what_was_scored(store: Store, place: Path) -> None:

@@ -122,6 +122,12 @@ def with_settings(row: ResultRow, **settings: float) -> ResultRow:
     return dataclasses.replace(row, cell=dataclasses.replace(row.cell, contender=who))
 
 
+def trained_on(row: ResultRow, noise: str) -> ResultRow:
+    """The row of a training on another noise."""
+    who = dataclasses.replace(row.contender, train_noise=Label.parse(noise))
+    return dataclasses.replace(row, cell=dataclasses.replace(row.cell, contender=who))
+
+
 def summaries(found: Sequence[ResultRow] | None = None) -> list[Summary]:
     return summarise(rows() if found is None else found, METRICS)
 

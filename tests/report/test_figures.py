@@ -263,10 +263,25 @@ def test_levels_of_a_noise_make_a_line_each() -> None:
     figure = figures.by_level(summaries, PSNR, CAPTION)
     assert figure is not None
     (axes,) = figure.axes
-    lines = [part.lines[0] for part in error_bars(axes)]
-    assert len(lines) == len(MODELS) + 1 + len(PLAIN)
+    lines = list(axes.lines)
+    assert len(lines) == len(axes.collections) == len(MODELS) + 1 + len(PLAIN), "each with a band"
     assert all(np.array_equal(line.get_xdata(), [0.05, 0.1, 0.2, 0.3]) for line in lines)
+    spans = [s.intervals["psnr"] for s in summaries if str(s.test.label) in LEVELS]
+    ends = np.concatenate([np.asarray(part.get_paths()[0].vertices)[:, 1] for part in axes.collections])
+    assert spans and all(np.isclose(ends, end).any() for span in spans if span.over for end in (span.low, span.high))
+    assert "Bands: 95 % confidence intervals" in notes(figure)
     assert (axes.get_title(), axes.get_xlabel()) == ("gaussian", "sigma")
+
+
+def test_many_contenders_have_a_figure_of_levels_for_each_model() -> None:
+    summaries = made_up.summaries(made_up.rows(noises=LEVELS, cross=True))
+    assert figures.by_level(summaries, PSNR, CAPTION) is None
+    found = dict(figures.levels_of_models(summaries, PSNR, CAPTION))
+    assert list(found) == ["conv", "unet", "dncnn", "conv [autoencode]"]
+    lines = [line for line in found["unet"].axes[0].lines if len(np.atleast_1d(line.get_xdata())) > 1]
+    assert len(lines) == len(LEVELS) + 1, "one for each training, and doing nothing"
+    stems = [stem for stem, _ in figures.everything(summaries, [], [], [PSNR], CAPTION)]
+    assert "psnr_by_level_unet" in stems and "psnr_matrix_price" in stems and "psnr_by_level" not in stems
 
 
 def test_levels_need_three_of_one_noise_that_is_otherwise_the_same() -> None:
@@ -408,6 +423,28 @@ def test_tradeoff_has_a_point_per_sized_model_and_a_line_for_each_other() -> Non
     flat = [line for line in figure.axes[0].lines if np.array_equal(line.get_xdata(), [0, 1])]
     assert len(flat) == len(PLAIN)
     assert figure.axes[0].get_xscale() == "log"
+
+
+def test_the_front_passes_what_nothing_cheaper_equals() -> None:
+    gains = {MODELS[0]: 25.0, MODELS[1]: 24.0, MODELS[2]: 27.0, "identity": 20.0, "median(size=3)": 26.0}
+    found = [
+        made_up.with_means(row, psnr=gains[str(row.contender.model)])
+        for row in made_up.rows(noises=NOISES[:1], seeds=(0,), autoencode=False)
+    ]
+
+    def front(cost: str, changed: list[ResultRow] = found) -> list[tuple[float, float]]:
+        figure = figures.tradeoff(made_up.summaries(changed), PSNR, CAPTION, cost)
+        (line,) = [line for line in figure.axes[0].lines if line.get_drawstyle() == "steps-post"]
+        return [(float(x), float(y)) for x, y in np.asarray(line.get_xydata())[:-1]]
+
+    assert [value for _, value in front("parameters")] == [26, 27], "the median costs none, and is better than two"
+    assert front("parameters")[1] == (160_000, 27)
+    slow = [replace(row, latency_ms=9.0 if row.contender.model.name == "median" else 0.5) for row in found]
+    assert front("latency_ms", slow) == [(0.5, 27)]
+    stems = [stem for stem, _ in figures.everything(made_up.summaries(found), [], [], [PSNR], CAPTION)]
+    assert [stem for stem in stems if stem.startswith("psnr_by")] == [
+        "psnr_by_noise", "psnr_by_parameters", "psnr_by_macs", "psnr_by_train_seconds", "psnr_by_latency_ms",
+    ]  # fmt: skip
 
 
 def test_tradeoff_of_crossed_results_keeps_the_noise_of_the_training() -> None:

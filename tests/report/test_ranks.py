@@ -20,12 +20,18 @@ def placed() -> list[Summary]:
     ]
 
 
-def test_ranks_are_written_and_the_tied_are_shaded() -> None:
+def test_ranks_are_written_and_the_best_and_its_ties_are_shaded() -> None:
     figure = ranks(placed(), PSNR, CAPTION)
     assert figure
-    texts = figure.axes[0].texts
+    axes = figure.axes[0]
+    texts = axes.texts
     assert [text.get_text() for text in texts] == ["3", "3", "1-2", "1-2", "1-2", "1-2", "4", "4"]
-    assert [text.get_fontweight() for text in texts] == ["normal"] * 2 + ["bold"] * 4 + ["normal"] * 2
+    means = [[one.mean(PSNR) for one in placed() if str(one.contender.model) == name] for name in MODELS[1:3]]
+    assert all(unet < dncnn for unet, dncnn in zip(*means, strict=True))
+    assert [text.get_fontweight() for text in texts] == ["normal"] * 4 + ["bold"] * 2 + ["normal"] * 2
+    assert [text.get_fontstyle() for text in texts] == ["normal"] * 2 + ["italic"] * 2 + ["normal"] * 4
+    shades = axes.collections[0].get_facecolor()
+    assert len({tuple(shade) for shade in shades}) == 3, "the best, its ties, the others"
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["conv", "unet", "dncnn", "identity"]
     assert any("corrected by Holm" in text.get_text().replace("\n", " ") for text in figure.texts)

@@ -46,9 +46,9 @@ def test_where_the_ceiling_and_the_error_disagree_nobody_is_the_best() -> None:
 
 
 def test_where_they_agree_or_nothing_is_exact_there_is_one_best() -> None:
-    assert names(ranking(identity=EXACT, median=STEADY - 10).marked) == ["identity"]
+    assert names(ranking(identity=EXACT, median=STEADY - 10).ahead) == ["identity"]
     uneven = np.array([40.0] * 20 + [21.0] * 40)  # a higher mean PSNR with a larger error, and no image exact
-    assert names(ranking(uneven=uneven, steady=STEADY).marked) == ["uneven"]
+    assert names(ranking(uneven=uneven, steady=STEADY).ahead) == ["uneven"]
 
 
 def test_a_dispute_whose_best_has_no_exact_image_says_its_value_alone() -> None:
@@ -61,7 +61,7 @@ def test_a_dispute_whose_best_has_no_exact_image_says_its_value_alone() -> None:
 
 def test_perfect_is_above_every_number() -> None:
     found = ranking(perfect=np.full(5, np.inf), close=np.full(5, 90.0))
-    assert names(found.marked) == ["perfect"] and not found.rivals
+    assert names(found.ahead) == ["perfect"] and not found.rivals
 
 
 def test_table_figure_and_page_mark_the_same() -> None:

@@ -190,7 +190,7 @@ def summaries_of(
 
 def best(summaries: Sequence[Summary], metric: Metric) -> list[bool]:
     """Which of them are shown as the best of their test noise."""
-    marked = [summary for ranking in rank(summaries, metric).values() for summary in ranking.marked]
+    marked = [summary for ranking in rank(summaries, metric).values() for summary in ranking.ahead]
     return [summary in marked for summary in summaries]
 
 

@@ -122,6 +122,15 @@ def test_images_too_small_for_a_metric_are_refused_before_training(monkeypatch: 
             plan.works_of(parse(text.replace("gaussian", f"{{{kind}}}" if ":" in kind else kind) + "metrics: [psnr]"))
 
 
+def test_images_too_large_for_a_model_are_refused_by_its_name_and_a_patch_helps() -> None:
+    text = "name: x\nmodels: [MODEL]\nnoises: [gaussian]\ndataset: {name: photos, size: 33}\n"
+    message = r"^x.yaml, line 4: model wiener\(.*\) takes images of at most 32 x 32 .* 33 x 33: give it a patch"
+    with pytest.raises(SpecError, match=message):
+        plan.works_of(parse(text.replace("MODEL", "wiener"), "x.yaml"))
+    assert plan.works_of(parse(text.replace("MODEL", "{wiener: {patch: 5}}")))
+    assert plan.works_of(parse(text.replace("MODEL", "wiener").replace("33", "32")))
+
+
 @pytest.mark.parametrize("size", [8, 9, 11, 13])
 @pytest.mark.parametrize("registry", [models, noises, metrics], ids=lambda registry: registry.kind)
 def test_everything_takes_the_sizes_it_claims(registry: Registry[Any], size: int) -> None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from bench.metrics import Measure
 from bench.report.conditions import Conditions
 from bench.report.figures.curves import loss_curves
-from bench.report.figures.levels import by_level
+from bench.report.figures.levels import by_level, levels_of_models
+from bench.report.figures.matrix import matrices
 from bench.report.figures.quality import quality
 from bench.report.figures.ranks import ranks
 from bench.report.figures.samples import Column, Sheet, samples
 from bench.report.figures.style import DARK_INK, DARK_PAPER, DPI, settings
 from bench.report.figures.tradeoff import tradeoff
+from bench.report.figures.view import COSTS
 from bench.results.records import History
 from bench.results.summary import Summary
 
@@ -27,7 +29,9 @@ __all__ = [
     "darken",
     "encoded",
     "everything",
+    "levels_of_models",
     "loss_curves",
+    "matrices",
     "photographic",
     "quality",
     "ranks",
@@ -49,7 +53,12 @@ def everything(
         levels = by_level(summaries, metric, conditions)
         if levels is not None:
             yield f"{_safe(metric.column)}_by_level", levels
+        elif metric is metrics[0]:
+            for name, figure in levels_of_models(summaries, metric, conditions):
+                yield f"{_safe(metric.column)}_by_level_{_safe(name)}", figure
     for metric in metrics[:1]:
+        for kind, figure in matrices(summaries, metric, conditions):
+            yield f"{_safe(metric.column)}_{kind}", figure
         places = ranks(summaries, metric, conditions)
         if places is not None:
             yield f"{_safe(metric.column)}_ranks", places
@@ -58,7 +67,9 @@ def everything(
     if histories:
         yield "loss_curves", loss_curves(histories, conditions, [summary.test for summary in summaries])
     for metric in metrics[:1]:
-        yield f"{_safe(metric.column)}_by_parameters", tradeoff(summaries, metric, conditions)
+        for cost in COSTS:
+            if cost == "parameters" or any(summary.cost(cost) > 0 for summary in summaries):
+                yield f"{_safe(metric.column)}_by_{cost}", tradeoff(summaries, metric, conditions, cost)
 
 
 def encoded(figure: "Figure", kind: str) -> bytes:

@@ -1,6 +1,6 @@
 """A metric over the level of each noise that was tested at several levels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench.core.labels import Label
@@ -9,30 +9,48 @@ from bench.metrics import Measure
 from bench.report.conditions import Conditions
 from bench.report.figures.frame import Line, framed
 from bench.report.figures.quality import MOST_LOOKS
-from bench.report.figures.style import looks, panels, scale, themed, wide
-from bench.report.figures.view import View
-from bench.results.names import crossed
+from bench.report.figures.style import Look, looks, panels, scale, themed, wide
+from bench.report.figures.view import IDLE, Point, View
+from bench.results.names import contender_names, crossed
 from bench.results.noise_tests import NoiseTest
 from bench.results.summary import Summary
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LEVELS = 3  # that make a line
 RING: Line = {"color": "black", "linestyle": "none", "marker": "o", "markersize": 10, "markerfacecolor": "none"}
 
 
-@themed()
 def by_level(summaries: Sequence[Summary], metric: Measure, conditions: Conditions) -> "Figure | None":
     """The metric over the level of each noise that was tested at several levels; None where there is none.
 
-    A line joins tests that differ in nothing but the level; a ring marks the level of a contender's training, where
-    contenders are tested at others too.
+    A line joins tests that differ in nothing but the level, in a band of confidence intervals; a ring marks the level
+    of a contender's training, where contenders are tested at others too. None also for more contenders than the eye
+    tells apart.
     """
-    view = View(metric, tuple(summaries))
+    return _drawn(View(metric, tuple(summaries)), f"{metric.title} by noise level", conditions)
+
+
+def levels_of_models(
+    summaries: Sequence[Summary], metric: Measure, conditions: Conditions
+) -> "Iterator[tuple[str, Figure]]":
+    """The same for each model on its own, beside the one that does nothing: (name, figure). For many contenders."""
+    names = contender_names((summary.contender for summary in summaries), by_train_noise=False)
+    for name in dict.fromkeys(names[summary.contender] for summary in summaries if summary.contender.trained):
+        mine = tuple(s for s in summaries if names[s.contender] == name or s.contender.model.name == IDLE)
+        figure = _drawn(View(metric, mine, tuple(summaries)), f"{metric.title} of {name} by noise level", conditions)
+        if figure is not None:
+            yield name, figure
+
+
+@themed()
+def _drawn(view: View, title: str, conditions: Conditions) -> "Figure | None":
     families = _families(view.noises)
-    if not families or len(view.trained) + len(view.plain) > MOST_LOOKS:
+    if not families or len(view.everyone) > MOST_LOOKS:
         return None
+    metric = view.metric
     styles = looks(view.trained, view.plain)
     own = _own_levels(view)
     keys = [next(iter(tests.values())).level_key for tests in families.values()]
@@ -41,13 +59,7 @@ def by_level(summaries: Sequence[Summary], metric: Measure, conditions: Conditio
     )
     for axes, tests in zip(grid, families.values(), strict=True):
         for name, look in styles.items():
-            mine = [
-                (tests[point.noise].level or 0.0, point.value) for point in view.drawn(name) if point.noise in tests
-            ]
-            mine.sort(key=lambda pair: pair[0])
-            levels, values = [level for level, _ in mine], [value for _, value in mine]
-            means, halves = [value.mean for value in values], [value.half for value in values]
-            axes.errorbar(levels, means, halves, elinewidth=1, capsize=2, **look.line())
+            _line(axes, [point for point in view.drawn(name) if point.noise in tests], tests, look)
             for point in view.drawn(name):
                 if point.noise in tests and (name, point.noise) in own:
                     axes.plot(tests[point.noise].level or 0.0, point.value.mean, **RING)
@@ -55,7 +67,16 @@ def by_level(summaries: Sequence[Summary], metric: Measure, conditions: Conditio
     scale(grid[0].yaxis, view.ends, log=wide(view.means))
     legend = {name: look.line() for name, look in styles.items() if name in view.shown}
     legend |= {"level of its training": RING} if own else {}
-    return framed(figure, f"{metric.title} by noise level", conditions, [view.remarks()], legend)
+    return framed(figure, title, conditions, [view.remarks("Bands")], legend)
+
+
+def _line(axes: "Axes", points: Sequence[Point], tests: Mapping[str, NoiseTest], look: Look) -> None:
+    """A line through some points, in a band."""
+    mine = sorted(((tests[point.noise].level or 0.0, point.value) for point in points), key=lambda pair: pair[0])
+    levels, values = [level for level, _ in mine], [value for _, value in mine]
+    axes.plot(levels, [value.mean for value in values], **look.line())
+    low, high = [value.low for value in values], [value.high for value in values]
+    axes.fill_between(levels, low, high, color=look.color, alpha=0.2, linewidth=0)
 
 
 def _own_levels(view: View) -> set[tuple[str, str]]:

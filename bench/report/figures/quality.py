@@ -1,7 +1,7 @@
 """A metric by test noise and model: points, or a table of shades where there are many."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ from bench.report.conditions import Conditions
 from bench.report.figures.frame import framed, nothing
 from bench.report.figures.names import wrap_all, wrapped
 from bench.report.figures.style import MEDIUM, SMALL, WIDTH, canvas, looks, luminance, scale, themed, wide
-from bench.report.figures.view import View, first_few
+from bench.report.figures.view import Point, View, first_few
 from bench.results.summary import Summary
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _winner(view: View, noise: str, lines: int) -> str:
     value = view.metric.format(best[0].value.mean)
     unit = view.metric.unit if math.isfinite(best[0].value.mean) else ""
     name = wrapped(" = ".join(point.contender for point in best), 22, lines)
-    tied = len(view.marked(noise)) - len(best)
+    tied = len(view.tied(noise))
     return f"best: {name}\n{value} {unit}".rstrip() + (f", {tied} tied" if tied else "")
 
 
@@ -100,9 +100,9 @@ def _shades(view: View, title: str, conditions: Conditions) -> "Figure":
     axes.set_xticklabels(columns, rotation=0 if across else 90)
     axes.set_yticklabels([names[name] for name in shown], rotation=0)
     axes.set(xlabel="", ylabel="")
-    notes = [f"Framed and bold: {view.starred}.", *more, *further]
+    notes = [f"{view.marking('Framed and bold:', 'italic:')}.", *more, *further]
     notes += ["Numbers are in thousandths."] if thousandths else []
-    return framed(figure, title, conditions, [" ".join([*notes, view.remarks(bars=False)])])
+    return framed(figure, title, conditions, [" ".join([*notes, view.remarks(bars="")])])
 
 
 def beneath(noises: Sequence[str], cell: float) -> tuple[bool, list[str]]:
@@ -146,23 +146,31 @@ def _annotation(value: float, metric: Measure, times: float) -> str:
 
 
 def _mark_best(axes: "Axes", values: "pandas.DataFrame", view: View) -> None:
-    """Frame the cells of each column that are marked, and make every number legible on its shade."""
-    winners = {(point.contender, noise) for noise in values.columns for point in view.marked(noise)}
-    best = np.array([[(name, noise) in winners for noise in values.columns] for name in values.index])
+    """Frame the best cells of each column, mark its ties, and make every number legible on its shade."""
+    best, tied = (_held(values, {noise: found(noise) for noise in values.columns}) for found in (view.best, view.tied))
     numbers = values.to_numpy(dtype=float)
     shades = np.asarray(axes.collections[0].get_facecolor())[np.isfinite(numbers).ravel()]
     for text, shade, (row, column) in zip(axes.texts, shades, np.argwhere(np.isfinite(numbers)), strict=True):
         text.set_color("black" if luminance(shade) > 0.18 else "white")
         if best[row, column]:
             text.set_fontweight("bold")
-            _frame(axes, row, column)
+            frame(axes, row, column)
+        elif tied[row, column]:
+            text.set_fontstyle("italic")
     for row, column in np.argwhere(np.isinf(numbers)):  # no shade is light enough for them
         weight = "bold" if best[row, column] else "normal"
         axes.text(column + 0.5, row + 0.5, "perfect", size=SMALL - 0.5, weight=weight, ha="center", va="center")
         if best[row, column]:
-            _frame(axes, row, column)
+            frame(axes, row, column)
 
 
-def _frame(axes: "Axes", row: int, column: int) -> None:
+def _held(values: "pandas.DataFrame", points: Mapping[str, Sequence[Point]]) -> np.ndarray:
+    """Which cells of a table hold one of the points, given by the column's name."""
+    held = {(point.contender, noise) for noise, mine in points.items() for point in mine}
+    return np.array([[(name, noise) in held for noise in values.columns] for name in values.index])
+
+
+def frame(axes: "Axes", row: int, column: int) -> None:
+    """Frame a cell of a heat map."""
     corners = [column, column + 1, column + 1, column, column], [row, row, row + 1, row + 1, row]
     axes.plot(*corners, color="black", linewidth=1.3, clip_on=False, solid_joinstyle="miter")

@@ -1,7 +1,7 @@
 """The ranks that each contender may have on each test noise, and who can't be told from the best."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.core.lazy import pandas, seaborn
 from bench.metrics import Measure
@@ -16,10 +16,12 @@ from bench.results.summary import Standing, Summary
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHADES = ["#ffffff", "#bcd4e6"]  # of contenders behind the best, and of those that can't be told from it
+SHADES = ["#ffffff", "#e3edf5", "#9fc3de"]  # of contenders behind the best, those that can't be told from it, and it
+STYLES: list[dict[str, Any]] = [{}, {"fontstyle": "italic"}, {"fontweight": "bold"}]
 NOTE = (
-    "Shaded and bold: the best and what can't be told from it. 1-3: its rank may be any of these. All pairs of a test "
-    "noise are compared, images paired and seeds not, corrected by Holm at 5 %; trainings of one seed by their images."
+    "Dark and bold: the best; light and italic: what can't be told from it. 1-3: its rank may be any of these. All "
+    "pairs of a test noise are compared, images paired and seeds not, corrected by Holm at 5 %; trainings of one seed "
+    "by their images."
 )
 
 
@@ -35,7 +37,9 @@ def ranks(summaries: Sequence[Summary], metric: Measure, conditions: Conditions)
         return None
     shown, more = first_few(names, MOST_ROWS, "contenders")
     noises, further = first_few([n for n in view.tests if any(n == on for _, on in found)], MOST_COLUMNS, "test noises")
-    tied = pandas.DataFrame([[float(_tied(found.get((who, on)))) for on in noises] for who in shown])
+    marks = {(point.contender, on): 2 for on in noises for point in view.best(on)}
+    marks |= {(point.contender, on): 1 for on in noises for point in view.tied(on)}
+    marked = pandas.DataFrame([[marks.get((who, on), 0) for on in noises] for who in shown])
     texts = pandas.DataFrame([[_text(found.get((who, on))) for on in noises] for who in shown])
     labels = wrap_all(shown, 60, 1)
     margin = 1.2 + 0.075 * max(map(len, labels.values()))
@@ -44,19 +48,15 @@ def ranks(summaries: Sequence[Summary], metric: Measure, conditions: Conditions)
     figure = canvas(margin + cell * len(noises), 0.24 * len(shown) + (0.5 if across else 1.9))
     axes = figure.subplots()
     seaborn.heatmap(
-        tied, ax=axes, annot=texts, fmt="", cmap=SHADES, vmin=0, vmax=1, cbar=False, linewidths=0.8, linecolor="0.85",
+        marked, ax=axes, annot=texts, fmt="", cmap=SHADES, vmin=0, vmax=2, cbar=False, linewidths=0.8, linecolor="0.85",
         annot_kws={"size": MEDIUM, "color": "black"},
     )  # fmt: skip
-    for text, mark in zip(axes.texts, tied.to_numpy().ravel(), strict=True):
-        text.set_fontweight("bold" if mark else "normal")
+    for text, mark in zip(axes.texts, marked.to_numpy().ravel(), strict=True):
+        text.set(**STYLES[mark])
     axes.set_xticklabels(columns, rotation=0 if across else 90)
     axes.set_yticklabels(list(labels.values()), rotation=0)
     axes.grid(visible=False)
     return framed(figure, f"Ranks by {metric.title}", conditions, [" ".join([NOTE, *more, *further])])
-
-
-def _tied(standing: Standing | None) -> bool:
-    return standing is not None and standing.tied
 
 
 def _text(standing: Standing | None) -> str:

@@ -1,56 +1,77 @@
-"""Quality against size."""
+"""Quality against what it costs."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.metrics import Measure
 from bench.report.conditions import Conditions
-from bench.report.figures.frame import framed, nothing
+from bench.report.figures.frame import Line, framed, nothing
 from bench.report.figures.names import wrap_all
 from bench.report.figures.style import looks, panels, scale, themed, wide
-from bench.report.figures.view import View, first_few
+from bench.report.figures.view import COSTS, Point, View, first_few
 from bench.results.summary import Summary
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MOST_PANELS, MOST_LINES = 20, 5
+FRONT: Line = {"color": "0.75", "linewidth": 4, "alpha": 0.6, "zorder": 0}
 
 
 @themed()
-def tradeoff(summaries: Sequence[Summary], metric: Measure, conditions: Conditions) -> "Figure":
-    """The metric against the number of parameters, a panel per test noise; models without any are horizontal lines.
+def tradeoff(
+    summaries: Sequence[Summary], metric: Measure, conditions: Conditions, cost: str = "parameters"
+) -> "Figure":
+    """The metric against a cost, a panel per test noise; models without that cost are horizontal lines.
 
     Where models are tested on noises they weren't trained on, only the noise of their training is shown.
+    cost: one of COSTS. Behind the points lies the front, the best that each cost buys.
     """
-    title = f"{metric.title} against number of parameters"
+    title = f"{metric.title} against {COSTS[cost]}"
     view = View(metric, _own(summaries), tuple(summaries))
-    sized = [point for point in view.drawn() if point.parameters]
+    sized = [point for point in view.drawn() if cost in point.costs]
     if not sized:
         return nothing(title, conditions, [view.remarks()])
     styles = looks(view.trained, view.plain)
     noises, more = first_few(view.noises, MOST_PANELS, "test noises")
     flat, further = first_few(
-        dict.fromkeys(point.contender for point in view.points if not point.parameters),
+        dict.fromkeys(point.contender for point in view.points if cost not in point.costs),
         MOST_LINES,
-        "models without parameters",
+        "models without this cost",
     )
     titles = wrap_all(noises, 28, 2)
-    figure, grid = panels([titles[noise] for noise in noises], metric.axis_label, ["parameters"])
+    figure, grid = panels([titles[noise] for noise in noises], metric.axis_label, [COSTS[cost]])
     for axes, noise in zip(grid, noises, strict=True):
         for point in (point for point in sized if point.noise == noise):
             style = {**styles[point.contender].line(), "linestyle": "none"}
             value = point.value
-            axes.errorbar(point.parameters, value.mean, value.half, elinewidth=1, capsize=2, **style)
+            axes.errorbar(point.costs[cost], value.mean, value.half, elinewidth=1, capsize=2, **style)
         for point in view.drawn(noise=noise):
             if point.contender in flat:
                 look = styles[point.contender]
                 axes.axhline(point.value.mean, color=look.color, linestyle=look.dash, linewidth=1.2, zorder=1)
-    scale(grid[0].xaxis, [point.parameters for point in sized], log=True, room=1.5)
+    costs = [point.costs[cost] for point in sized]
+    scale(grid[0].xaxis, costs, log=True, room=1.5)
+    for axes, noise in zip(grid, noises, strict=True):
+        _front(axes, view.drawn(noise=noise), cost, metric)
     scale(grid[0].yaxis, view.ends, log=wide(view.means))
     legend = {name: {**styles[name].line(), "linestyle": "none"} for name in dict.fromkeys(p.contender for p in sized)}
     legend |= {name: {"color": styles[name].color, "linestyle": styles[name].dash} for name in flat}
+    legend["front: nothing cheaper is as good"] = {key: FRONT[key] for key in ("color", "linewidth", "alpha")}
     return framed(figure, title, conditions, [" ".join([*more, *further, view.remarks()])], legend)
+
+
+def _front(axes: "Axes", points: Sequence[Point], cost: str, metric: Measure) -> None:
+    """The best of what costs at most so much, as a line of steps through the points that make it."""
+    low, high = axes.get_xlim()
+    steps: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda point: (point.costs.get(cost, low), -metric.merit(point.value.mean))):
+        if not steps or metric.merit(point.value.mean) > metric.merit(steps[-1][1]):
+            steps.append((point.costs.get(cost, low), point.value.mean))
+    if steps:
+        costs, values = zip(*steps, (high, steps[-1][1]), strict=True)
+        axes.step(costs, values, where="post", **FRONT)
 
 
 def _own(summaries: Sequence[Summary]) -> tuple[Summary, ...]:

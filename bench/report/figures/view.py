@@ -1,7 +1,7 @@
 """What a figure draws: one metric of some summaries, under the names they are shown by."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -12,29 +12,37 @@ from bench.core.words import counted
 from bench.metrics import Measure
 from bench.results.names import contender_names, crossed, short_noises
 from bench.results.noise_tests import NoiseTest
-from bench.results.ranking import Ranking, counted_text, disputes, rank, starred
+from bench.results.ranking import Ranking, counted_text, disputes, marking, rank
 from bench.results.records import Contender
 from bench.results.remarks import marks
 from bench.results.statistics import Interval
 from bench.results.summary import Summary
 
+IDLE = "identity"  # the model that does nothing
 NAMED = 4  # of the contenders still to be run, and of the rows with exact images
 
 
 Shown = TypeVar("Shown")
+COSTS = {  # of a contender, by their column in results.csv
+    "parameters": "parameters",
+    "macs": "multiply-accumulates an image",
+    "train_seconds": "seconds to train",
+    "latency_ms": "milliseconds an image",
+}
 
 
 @dataclass(frozen=True)
 class Point:
     """A contender's value on a test noise, by the names both are shown by.
 
-    value: its mean is infinite where every image is exact. tied: whether it can't be told from the best.
+    value: its mean is infinite where every image is exact. costs: by the names of COSTS, those that are known.
+    tied: whether it can't be told from the best.
     """
 
     contender: str
     noise: str
     value: Interval
-    parameters: int
+    costs: Mapping[str, float]
     tied: bool = False
 
 
@@ -84,7 +92,7 @@ class View:
                 self.names[summary.contender],
                 self.brief[summary.test.id],
                 summary.intervals[self.metric.column],
-                summary.parameters or 0,
+                {key: cost for key in COSTS if (cost := summary.cost(key)) > 0},
                 summary.tied(self.metric),
             )
             for summary in self.summaries
@@ -137,7 +145,7 @@ class View:
     @property
     def idle(self) -> str:
         """What the model that does nothing is called; empty where it is not among the contenders."""
-        return next((name for contender, name in self.names.items() if contender.model.name == "identity"), "")
+        return next((name for contender, name in self.names.items() if contender.model.name == IDLE), "")
 
     def of(self, contender: str = "", noise: str = "") -> list[Point]:
         """The points of a contender, or of a test noise, or both."""
@@ -161,18 +169,17 @@ class View:
         """The points that are named as the best of a test noise, as `Ranking.ahead`."""
         return self._points(noise, self._rankings[noise].ahead)
 
-    def marked(self, noise: str) -> list[Point]:
-        """Those, and the points that can't be told from the best."""
-        return self._points(noise, self._rankings[noise].marked)
+    def tied(self, noise: str) -> list[Point]:
+        """The others that can't be told from the best."""
+        return self._points(noise, self._rankings[noise].tied)
 
     def _points(self, noise: str, summaries: Iterable[Summary]) -> list[Point]:
         names = {self.names[summary.contender] for summary in summaries}
         return [point for point in self.of(noise=noise) if point.contender in names]
 
-    @property
-    def starred(self) -> str:
-        """What is marked, in words."""
-        return starred(self.summaries)
+    def marking(self, best: str, tied: str) -> str:
+        """What the marks of a table mean, as `ranking.marking`."""
+        return marking(self.summaries, best, tied)
 
     @property
     def means(self) -> list[float]:
@@ -191,13 +198,14 @@ class View:
         values = [[found.get((row, column), math.nan) for column in noises] for row in contenders]
         return pandas.DataFrame(values, index=list(contenders), columns=list(noises))
 
-    def remarks(self, bars: bool = True) -> str:
+    def remarks(self, bars: str = "Error bars") -> str:
         """What a reader must know: seeds, error bars, who is tested on what, what is missing.
 
-        bars: whether values are drawn as points with error bars, which a perfect one has no place for.
+        bars: what the intervals are drawn as; empty where values are written and not drawn, so that perfect ones have
+        a place.
         """
         known = [summary for summary in self.summaries if self._known(summary)]
-        notes = [_seeds(known), _bars(known, self.metric) if bars else ""]
+        notes = [_seeds(known), _bars(known, self.metric, bars) if bars else ""]
         if any(s.contender.train_noise for s in known) and not crossed(known):
             notes.append("Each denoiser is tested on the noise it was trained on.")
         failed = {row.cell.id for summary in self.summaries for row in summary.failed}
@@ -207,7 +215,7 @@ class View:
         if left:
             names, more = list(left)[:NAMED], len(left) - NAMED
             notes.append(f"Still to be run: {', '.join(names)}{f' and {more} more' if more > 0 else ''}.")
-        capped = [text for summary in known if (text := self._counted(summary, bars))]
+        capped = [text for summary in known if (text := self._counted(summary, bool(bars)))]
         if capped:
             rest = f"; {counted(len(capped) - NAMED, 'more row')}" if len(capped) > NAMED else ""
             notes.append(f"{'; '.join(capped[:NAMED])}{rest}.")
@@ -216,11 +224,11 @@ class View:
             notes.append(f"{counted(lost, 'value')} not finite or not measured.")
         return " ".join(filter(None, notes))
 
-    def _counted(self, summary: Summary, bars: bool) -> str:
+    def _counted(self, summary: Summary, drawn: bool) -> str:
         """How many of a row's images count as the ceiling; empty where none does."""
         text = counted_text(summary.counts(self.metric), self.metric)
-        drawn = ", not drawn" if bars and math.isinf(summary.mean(self.metric)) else ""
-        return f"{self.names[summary.contender]} on {self.brief[summary.test.id]}: {text}{drawn}" if text else ""
+        lost = ", not drawn" if drawn and math.isinf(summary.mean(self.metric)) else ""
+        return f"{self.names[summary.contender]} on {self.brief[summary.test.id]}: {text}{lost}" if text else ""
 
     def _known(self, summary: Summary) -> bool:
         return bool(summary.scored) and not math.isnan(summary.mean(self.metric))
@@ -240,11 +248,11 @@ def _seeds(known: Sequence[Summary]) -> str:
     return "One seed: this is about these weights, not yet about the methods." if seeds else ""
 
 
-def _bars(known: Sequence[Summary], metric: Measure) -> str:
+def _bars(known: Sequence[Summary], metric: Measure, bars: str) -> str:
     over = {summary.intervals[metric.column].over for summary in known} - {""}
     words = {
         frozenset({"seeds"}): "over seeds",
         frozenset({"images"}): "over test images",
         frozenset({"seeds", "images"}): "over seeds where a model has several, otherwise over test images",
     }
-    return f"Error bars: 95 % confidence intervals {words[frozenset(over)]}." if over else ""
+    return f"{bars}: 95 % confidence intervals {words[frozenset(over)]}." if over else ""
