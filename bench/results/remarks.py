@@ -37,6 +37,10 @@ def remarks(row: ResultRow) -> list[Remark]:
     assumed = row.cell.assumes
     if assumed not in ("", row.test.label.name):
         found.append(Remark("\N{DAGGER}", f"the noise is treated as {assumed.capitalize()}"))
+    if row.stale:
+        found.append(Remark("\N{SECTION SIGN}", f"made before the code of {', '.join(row.stale)} changed"))
+    if row.elsewhere:
+        found.append(Remark("\N{PILCROW SIGN}", f"made with {'; '.join(row.elsewhere)}, and most rows with others"))
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.core import machine
 from bench.core.images import to_float
 from bench.core.lazy import torch
 from bench.datasets import Data
@@ -31,7 +32,7 @@ def solve(cell: Cell, data: Data) -> tuple[State, float]:
     torch.set_num_threads(1)  # sums in another order would round otherwise
     with torch.no_grad():
         weights = as_arrays(cell.model.solve(Batches(data.train, cell.noise), data.train.shape[-1]).state_dict())
-    return State(kept=weights), time.perf_counter() - started
+    return State(kept=weights, made_with=(machine.arithmetic("cpu"),)), time.perf_counter() - started
 
 
 @dataclass(frozen=True)
