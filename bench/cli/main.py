@@ -45,6 +45,7 @@ def main() -> None:
 @spec_options
 @click.option("--workers", type=click.IntRange(1), help="Number of local processes; default: one per processor.")
 @click.option("--no-figures", is_flag=True, help="Write the tables only; `bench report` draws the figures later.")
+@click.option("--keep-stale", is_flag=True, help="Take what code has made that has changed since; tables mark it.")
 @quiet_option
 @click.option("--verbose", is_flag=True, help="Say why images stand in for others.")
 def run(
@@ -54,6 +55,7 @@ def run(
     plugins: tuple[str, ...],
     workers: int | None,
     no_figures: bool,
+    keep_stale: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
@@ -64,7 +66,7 @@ def run(
     Exit codes: 0 all done, 1 a cell failed (the others are kept), 2 the spec or command is wrong,
     3 the data are unavailable, 70 an internal error, 130 interrupted.
     """
-    sys.exit(run_command.run(spec, overrides, results, plugins, workers, not no_figures, quiet, verbose))
+    sys.exit(run_command.run(spec, overrides, results, plugins, workers, not no_figures, quiet, verbose, keep_stale))
 
 
 @main.command()

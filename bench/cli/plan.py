@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from bench import spec
@@ -18,7 +19,7 @@ from bench.results.revisions import made_before
 from bench.results.store import Store
 from bench.results.strays import left_out, strays
 from bench.results.taken import taken
-from bench.running import able, engine, forecast
+from bench.running import able, engine, forecast, stale
 from bench.running.pending import Pending, pending
 from bench.spec.cells import Work
 from bench.spec.plan import resolved, works_of
@@ -50,7 +51,7 @@ def plan(
         write(forecast.path(), as_json(known.node()))
     works = taken(works_of(experiment, known.compiling_pays), store)
     able.check(resolved(experiment), works, store)
-    left = {one.work.cell.id: one for one in pending(works, store, experiment.metrics)}
+    left = {one.work.cell.id: one for one in pending(works, store, experiment)}
     images = "" if chosen.to_fetch else _images(experiment)
     planned = RunPlan.of(experiment, works)
     rows = [_planned(work, experiment.varied, _state(left.get(work.cell.id), store)) for work in works]
@@ -69,7 +70,8 @@ def plan(
         show_table(screen, ("cell", "outside the plan", "MB"), [(o.id, str(o), f"{o.size / 1e6:.2f}") for o in outside])
     for recipe, models in planned.recipes.items():
         screen.print(f"{', '.join(models)} by recipe: {recipe}", markup=False, highlight=False)
-    for note in (*made_before(works, store), *able.notes(experiment, works, store), *_remarks(experiment)):
+    told = (made_before(works, store), stale.notes(experiment, works, store), able.notes(experiment, works, store))
+    for note in (*chain(*told), *_remarks(experiment)):
         screen.print(note)
     if left:
         screen.print(_forecast(experiment, list(left.values()), known, workers))
@@ -128,6 +130,8 @@ def _planned(work: Work, varied: Sequence[str], state: str) -> dict[str, str]:
 def _state(left: Pending | None, store: Store) -> str:
     if left is None:
         return "done"
+    if left.stale:
+        return f"made by other code, epoch {left.done} of {left.epochs} of the new"
     if not left.epochs and store.cell(left.work.cell.id).finished:
         return f"trained, {counted(len(left.work.tests), 'test')} to do"
     if left.done:

@@ -1,6 +1,6 @@
 """`bench run`: train and score what a spec names."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +23,8 @@ from bench.results.revisions import made_before
 from bench.results.store import Store
 from bench.results.strays import left_out, strays
 from bench.results.taken import taken
-from bench.running import able, engine, events, forecast
+from bench.running import able, engine, events, forecast, stale
+from bench.spec.cells import Work
 from bench.spec.plan import as_run, resolved, works_of
 
 
@@ -36,6 +37,7 @@ def run(
     figures: bool = True,
     quiet: bool = False,
     verbose: bool = False,
+    keep_stale: bool = False,
 ) -> int:
     """Exit code 0, or 1 where a cell failed. Raises what failed in this package itself, once all else is done."""
     screen, details = console(), console(quiet)
@@ -46,9 +48,8 @@ def run(
     chosen.announce(screen, verbose)
     experiment = resolved(chosen.experiment)
     works = taken(works_of(experiment, forecast.remembered().compiling_pays), store)
-    able.check(experiment, works, store)
-    outside = left_out(strays(store, works), store.root)
-    for note in filter(None, (*made_before(works, store), *able.notes(experiment, works, store), outside)):
+    able.check(experiment, works, store, keep_stale)
+    for note in _notes(experiment, works, store, keep_stale):
         screen.print(note)
     with experiment.at_dataset():
         notes, digests = experiment.dataset.notes(), experiment.dataset.digests()
@@ -62,7 +63,8 @@ def run(
         store.begin(as_run(chosen.asked, works).node(), planned)
         store.name_images(names)
         with Display(details, planned.distinct) as display:
-            ended = _followed(engine.run(experiment, works, store, workers, files), display, experiment, store, files)
+            stream = engine.run(experiment, works, store, workers, files, keep_stale)
+            ended = _followed(stream, display, experiment, store, files)
         if not ended.ran:
             details.print(f"nothing to run: {_finished(len(works), experiment.name)}")
         if not _shown(store, (screen, details), ended.ran, figures, ended.failed):
@@ -76,6 +78,15 @@ def run(
     if ended.fault:
         raise ended.fault
     return 1 if ended.failed else 0
+
+
+def _notes(experiment: spec.Experiment, works: Sequence[Work], store: Store, keep_stale: bool) -> Iterator[str]:
+    """What to know before anything is run."""
+    yield from made_before(works, store)
+    yield from stale.notes(experiment, works, store, keep_stale)
+    yield from able.notes(experiment, works, store, keep_stale)
+    if outside := left_out(strays(store, works), store.root):
+        yield outside
 
 
 def _finished(cells: int, name: str) -> str:

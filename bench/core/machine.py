@@ -15,6 +15,7 @@ from bench.core.lazy import dask_system
 
 LIBRARIES = ("torch", "torchvision", "numpy", "pandas", "scikit-image", "seaborn", "distributed")
 FAST_BF16 = ("avx512_bf16", "amx_bf16")
+ROUNDING = ("avx2", "avx512f", *FAST_BF16, "asimd", "sve", "bf16")  # by which of these sums are taken apart otherwise
 CUDA_MAJOR = 75  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
 
 
@@ -32,6 +33,17 @@ def precision(on: str) -> Literal["float32", "bfloat16"]:
     """The precision that `auto` resolves to on a device: bfloat16 where the hardware computes in it, else float32."""
     fast = (_cuda_capability() or 0) >= 8 if on == "cuda" else any(flag in _cpu_flags() for flag in FAST_BF16)
     return "bfloat16" if fast else "float32"
+
+
+def arithmetic(on: str) -> str:
+    """What the last digits of results on a device depend on: torch's version, and the GPU or what a processor can.
+
+    >>> arithmetic("cpu").partition(": torch ")[0]
+    'cpu'
+    """
+    flags = [flag for flag in ROUNDING if flag in _cpu_flags()]
+    unit = _gpu_name() if on == "cuda" else " ".join(flags) or platform.machine()
+    return f"{on}: torch {installed('torch')}, {unit}"
 
 
 def environment() -> dict[str, Any]:
@@ -64,6 +76,15 @@ def _cuda_capability() -> int | None:
     if driver is None or driver.cuDeviceGetAttribute(ctypes.byref(major), CUDA_MAJOR, 0):
         return None
     return major.value
+
+
+@cache
+def _gpu_name() -> str:
+    """The first visible CUDA device."""
+    driver, name = _cuda_driver(), ctypes.create_string_buffer(100)
+    if driver is None or driver.cuDeviceGetName(name, len(name), 0):
+        return "a GPU"
+    return name.value.decode(errors="replace")
 
 
 def gpu_memory() -> int:
@@ -115,7 +136,7 @@ def _cpu_field(key: str) -> str:
 
 
 def _cpu_flags() -> list[str]:
-    return _cpu_field("flags").split()
+    return (_cpu_field("flags") or _cpu_field("Features")).split()
 
 
 def _cpu_name() -> str:

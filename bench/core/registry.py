@@ -17,6 +17,7 @@ from bench.core.errors import FieldError, shorten, unknown
 from bench.core.labels import Label
 from bench.core.schema import class_schema
 from bench.core.settings import Settings
+from bench.core.sources import code_of
 from bench.core.values import Written, as_text, plain
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -78,6 +79,15 @@ class Registered(Settings, Written):
     def node(self) -> dict[str, Any]:
         """This as a spec would write it, every key given: {name: {key: value}}."""
         return {self.name: self.params()}
+
+    def made_of(self) -> dict[str, str]:
+        """The code of its class and of all registered that it holds, by what they are, as `noise gaussian`."""
+        found = {} if not (code := code_of(type(self))) else {f"{self.registry.kind} {self.name}": code}
+        for key in self.field_names():
+            value = getattr(self, key)
+            for part in value if isinstance(value, tuple) else (value,):
+                found |= part.made_of() if isinstance(part, Registered) else {}
+        return found
 
 
 T = TypeVar("T", bound=Registered)

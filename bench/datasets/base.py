@@ -16,6 +16,7 @@ from bench.core.errors import DataError, SpecError
 from bench.core.images import digest
 from bench.core.registry import Registered, Registry
 from bench.core.rng import permutation
+from bench.core.sources import code_of
 from bench.core.validation import PERCENT, Meant
 from bench.core.words import counted
 from bench.datasets import cache
@@ -185,6 +186,13 @@ class Dataset(Registered):
         """
         return self._identity(self.source())
 
+    def cached_as(self) -> dict[str, Any]:
+        """Under what the cache keeps its images: the identity and, of a plug-in, the code that makes them.
+
+        Raises as `identity` does.
+        """
+        return self._cached_as(self.source())
+
     def load(self) -> Data:
         """The images, from a cache that is built at first use and verified.
 
@@ -197,7 +205,7 @@ class Dataset(Registered):
 
         Part of no identity. Builds the cache if need be. Raises as `load` does.
         """
-        identity = self.identity()
+        identity = self.cached_as()
         known: dict[str, str] | None = cache.recall("digests", identity)
         if known is None:
             data = self.load()
@@ -219,7 +227,7 @@ class Dataset(Registered):
         Builds the cache if need be. Raises as `load` does.
         """
         source = self.source()
-        made = cache.made(self._identity(source))
+        made = cache.made(self._cached_as(source))
         if made is None:
             made = self._entry(source).made
         told = {what: f"{counted(count, 'image')} {what}" for what, count in made.items()}
@@ -234,11 +242,15 @@ class Dataset(Registered):
     def _entry(self, source: Source) -> cache.Entry:
         chosen = self._choice(source)
         shapes = {part: (len(chosen[part]), 3, self.size, self.size) for part in PARTS}
-        return cache.fetch(self._identity(source), shapes, partial(source.fill, chosen))
+        return cache.fetch(self._cached_as(source), shapes, partial(source.fill, chosen))
 
     def _identity(self, source: Source) -> dict[str, Any]:
         counts = asdict(self._split(source))
         return {"name": self.name, "protocol": PROTOCOL, "size": self.size, **counts, "source": dict(source.identity)}
+
+    def _cached_as(self, source: Source) -> dict[str, Any]:
+        identity, code = self._identity(source), code_of(type(self))
+        return identity if code == str(self.revision) else {**identity, "code": code}
 
     def _choice(self, source: Source) -> dict[str, np.ndarray]:
         """Positions in the pools, shuffled alike in every run; a smaller choice is the beginning of a larger one."""

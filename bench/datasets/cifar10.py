@@ -88,11 +88,11 @@ class Cifar10(Dataset):
 
     def prepare(self, progress: Progress | None = None) -> None:
         """Fetch and verify the archive, unless the arrays made from it are cached. Raises DataError."""
-        if not cache.holds(self.identity()):
+        if not cache.holds(self.cached_as()):
             self.find(progress)
 
     def to_fetch(self) -> str:
-        if cache.holds(self.identity()):
+        if cache.holds(self.cached_as()):
             return ""
         path, refused = self._copy()
         if path:

@@ -86,7 +86,7 @@ class Folder(Dataset):
     def prepare(self, progress: Progress | None = None) -> None:
         """Read, compare and resize the pictures, unless that is done. Raises as `load` does."""
         source = self._source(progress)
-        if cache.made(self._identity(source)) is None:
+        if cache.made(self._cached_as(source)) is None:
             self._entry(source)
 
     def to_fetch(self) -> str:

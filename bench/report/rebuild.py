@@ -14,6 +14,7 @@ from bench.report import cards, figures
 from bench.report.conditions import Conditions, by_recipes, caption, conditions, trains
 from bench.report.page import Facts, Picture, page
 from bench.report.sheets import sheets
+from bench.results.damage import damaged
 from bench.results.files import DamagedResult, as_json, read_json
 from bench.results.latex import full_table, paper_table
 from bench.results.readable import for_readers, to_markdown
@@ -102,7 +103,7 @@ def rebuild_without(
 ) -> tuple[Store, Results]:
     """Write tables, figures and the report without some test images into a folder of their own; returns both."""
     found = read(store, without)
-    found = replace(found, damaged=tuple(store.damaged(cell.id for cell in found.plan.distinct)))
+    found = replace(found, damaged=tuple(damaged(store, (cell.id for cell in found.plan.distinct))))
     target = Store(store.root / f"without-{Path(without.file).stem}")
     _write_tables(target, found)
     command = shlex.join(["bench", "report", "..", "--without", without.file])
@@ -128,7 +129,7 @@ def rebuild(
         return found
     shown = {"results": written, "conditions": str(found.conditions)}
     if force or read_json(store.root / "figures" / SHOWN) != shown:
-        found = replace(found, damaged=tuple(store.damaged(cell.id for cell in found.plan.distinct)))
+        found = replace(found, damaged=tuple(damaged(store, (cell.id for cell in found.plan.distinct))))
         for cell, text in cards.all_cards(store, found.plan, found.rows, str(found.conditions)):
             store.cell(cell).write_card(text)
         facts = _facts(found.plan, store.environment(), store.plugins())

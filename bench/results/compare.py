@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 from bench.core.errors import BenchError, shorten, unknown
@@ -15,6 +15,7 @@ from bench.results.verdicts import Group, Key, Pair, Rule, judge
 
 DROP = 0.1  # dB that B may lose unless it is said otherwise
 SHOWN_PARTS = 6
+SAYING_IMAGES = ("data.", "code of dataset ")  # of what is different where the images may be the same
 
 
 class NotComparable(BenchError):
@@ -173,8 +174,8 @@ def _check_protocols(matched: Sequence[Key], a: Mapping[Key, Group], b: Mapping[
     parts: dict[str, str] = {}
     for first, second in pairs:
         protocols = a[first].rows[0].test.protocol, b[second].rows[0].test.protocol
-        for part, given_a, given_b in _differing(*protocols):
-            if same_images and part.startswith("data."):
+        for part, given_a, given_b in (*_differing(*protocols), *_other_code(a[first], b[second])):
+            if same_images and part.startswith(SAYING_IMAGES):
                 continue
             parts.setdefault(part, f"{part}: {shorten(given_a)} in A, {shorten(given_b)} in B ({first})")
     if parts:
@@ -184,6 +185,14 @@ def _check_protocols(matched: Sequence[Key], a: Mapping[Key, Group], b: Mapping[
             + "\n  ".join(list(parts.values())[:SHOWN_PARTS])
             + more
         )
+
+
+def _other_code(a: Group, b: Group) -> Iterator[tuple[str, str, str]]:
+    """The classes, models apart, of which both groups name the code and not the same."""
+    for first, second in product(a.rows, b.rows):
+        for part in first.code.keys() & second.code.keys():
+            if not part.startswith("model ") and first.code[part] != second.code[part]:
+                yield f"code of {part}", first.code[part], second.code[part]
 
 
 def _bare(group: Group) -> tuple[Contender, str, str]:

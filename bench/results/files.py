@@ -108,27 +108,12 @@ def whole(folder: Path, record: Mapping[str, Any]) -> bool:
         return False
 
 
-def damage(path: Path, folder: Path) -> list[Path]:
-    """The files that are not what a marker says they are, or the marker itself; none where nothing was finished."""
-    if not path.exists():
-        return []
-    checksums = (read_json(path) or {}).get("checksums")
-    if not isinstance(checksums, dict):
-        return [path]
-    return [folder / name for name, checksum in checksums.items() if _checksum(folder / name) != checksum]
-
-
 def verified(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
     """The bytes of a file. Raises DamagedResult where its marker says otherwise."""
     content = (folder / name).read_bytes()
     if hashlib.sha256(content).hexdigest() != record["checksums"].get(name):
         raise DamagedResult(f"{folder / name} is damaged: delete it and run its spec again")
     return content
-
-
-def _checksum(path: Path) -> str:
-    """Empty for a file that is missing."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _umask() -> int:

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialize
 
 from bench.core.lazy import Lazy
+from bench.results.code import changed
 from bench.training.state import Epoch, State
 
 pyarrow = Lazy("pyarrow")
@@ -26,26 +27,29 @@ def to_safetensors(arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | 
     return serialize({name: np.asarray(value, order="C") for name, value in arrays.items()}, metadata=metadata)
 
 
-def from_state(state: State) -> bytes:
-    """An unfinished training as the content of a safetensors file."""
+def from_state(state: State, code: Mapping[str, str]) -> bytes:
+    """An unfinished training, and the code of what has a part in it, as the content of a safetensors file."""
     history = [asdict(epoch) for epoch in state.history]
     facts = {"epoch": state.epoch, "best_epoch": state.kept_epoch, "history": history}
+    facts |= {"code": dict(code)} if code else {}
+    facts |= {"made_with": state.made_with} if state.made_with else {}
     arrays = state.flat()
     return to_safetensors(arrays, {"state": json.dumps({**facts, "sha256": digest_of(facts, arrays)})})
 
 
-def to_state(path: Path) -> State | None:
-    """The training in a file as `from_state` wrote it; None where there is none or it is damaged."""
+def to_state(path: Path, code: Mapping[str, str]) -> State | None:
+    """The training in a file as `from_state` wrote it; None where there is none, it is damaged or of other code."""
     if not path.exists():
         return None
     try:
         with safe_open(path, framework="numpy") as opened:
             facts = json.loads(opened.metadata()["state"])
             arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
-        if facts.pop("sha256") != digest_of(facts, arrays):
+        if facts.pop("sha256") != digest_of(facts, arrays) or changed(facts, code):
             return None
         history = tuple(Epoch(**epoch) for epoch in facts["history"])
-        return State.from_flat(arrays, history, facts["best_epoch"])
+        made_with = tuple(facts.get("made_with", ()))
+        return replace(State.from_flat(arrays, history, facts["best_epoch"]), made_with=made_with)
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError):
         return None
 

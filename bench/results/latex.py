@@ -128,6 +128,8 @@ LATEX = {
     "†": r"$\dagger$",
     "‡": r"$\ddagger$",
     "§": r"\S{}",
+    "¶": r"\P{}",
+    "‖": r"$\parallel$",
     SIGMA: r"$\sigma$",
 }
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from bench.core.labels import Label
 from bench.datasets import Notes
 from bench.metrics import Average, Measure
+from bench.results.code import Code
 from bench.results.metrics import StoredMetric
 from bench.results.noise_tests import PROTOCOL, NoiseTest
 from bench.spec import Experiment, Train
@@ -189,6 +190,7 @@ class RunPlan:
     train: the general training settings as the spec has them, those that have an effect. varied: those that vary.
     chosen: the columns of what validation images chose, `chosen_lr` and `fitted`, where something was left to choose.
     digests: checksums of the images of each part, whatever files they came from; none in older folders.
+    code: of every class that it uses, when it was last run, as `bench.results.code` has it; none in older folders.
     """
 
     name: str
@@ -204,6 +206,7 @@ class RunPlan:
     notes: Notes = NONE
     note: str = ""
     digests: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -231,6 +234,7 @@ class RunPlan:
             notes=notes,
             note=experiment.note,
             digests=digests or {},
+            code=Code.of(experiment).everything(works),
         )
 
     @classmethod
@@ -249,6 +253,7 @@ class RunPlan:
             cells=tuple(PlannedCell.from_node(cell) for cell in node["cells"]),
             note=node.get("note", ""),
             digests=node.get("digests", {}),
+            code=node.get("code", {}),
             notes=Notes(**{kind: tuple(notes) for kind, notes in node.get("notes", {}).items()}),
         )
 
@@ -267,6 +272,7 @@ class RunPlan:
             "cells": [cell.node() for cell in self.cells],
             "note": self.note,
             "digests": dict(self.digests),
+            "code": dict(self.code),
             "notes": {kind: list(notes) for kind, notes in asdict(self.notes).items()},
         }
 
@@ -317,6 +323,8 @@ class ResultRow:
     state: `scored`, `failed` (error says why), or `open`: still to be run.
     averages: over the test images, by metric column. fitted: the denoiser with what was chosen on validation images.
     diagnostics: what was found out about a network when its training was finished, by name.
+    code: of the classes that made it; none where that was not recorded. stale: those whose code the plan has otherwise.
+    made_with: what its arithmetic depended on, as `machine.arithmetic` has it. elsewhere: what of it is not as in most.
     """
 
     cell: PlannedCell
@@ -333,6 +341,10 @@ class ResultRow:
     chosen_lr: float | None = None
     fitted: str = ""
     diagnostics: Mapping[str, float] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
+    stale: tuple[str, ...] = ()
+    made_with: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def contender(self) -> Contender:

@@ -41,6 +41,10 @@ def remarks(row: ResultRow) -> list[Remark]:
         found.append(
             Remark("\N{SECTION SIGN}", f"scored from pictures of {row.cell.bits} bits, which rounds its outputs")
         )
+    if row.stale:
+        found.append(Remark("\N{DOUBLE VERTICAL LINE}", f"made before the code of {', '.join(row.stale)} changed"))
+    if row.elsewhere:
+        found.append(Remark("\N{PILCROW SIGN}", f"made with {'; '.join(row.elsewhere)}, and most rows with others"))
     return found
 
 

@@ -3,18 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 from bench.models import models
 from bench.models.base import OBJECTIVE_REVISIONS
 from bench.noises import noises
 from bench.results.records import RunPlan
-from bench.results.store import Store
+from bench.results.store import CellStore, Store
 from bench.spec import Train
 from bench.spec.cells import Cell, Work
 from bench.spec.plan import resolve
 from bench.spec.protocol import digest
 
+DEVICES: Sequence[Literal["cpu", "cuda"]] = ("cpu", "cuda")
+PRECISIONS: Sequence[Literal["float32", "bfloat16"]] = ("float32", "bfloat16")
 EARLIER_DECAY = 1e-5  # the default of `weight_decay` before it became 0
 
 
@@ -68,6 +70,28 @@ def made_before(works: Sequence[Work], store: Store) -> Iterator[str]:
             f"{len(decayed)} cells are stored with weight_decay 1e-05, the default of earlier versions; it is 0 now, "
             "so they have new IDs and are trained anew. To keep the stored ones, write `weight_decay: 1.0e-5`"
         )
+    elsewhere = [
+        cell for cell in left if cell.train and any(_begun(store.cell(name)) for name in _resolved_elsewhere(cell))
+    ]
+    if elsewhere:
+        here = " and ".join(sorted({f"{one.train.device} in {one.train.precision}" for one in elsewhere if one.train}))
+        yield (
+            f"{len(elsewhere)} cells are stored, or begun, as another device or precision trains them: here they have "
+            f"other IDs and are trained from the start, on {here}. To go on with the stored ones, set `train.device` "
+            "and `train.precision` as they were"
+        )
+
+
+def _begun(folder: CellStore) -> bool:
+    return folder.finished or folder.state().epoch > 0
+
+
+def _resolved_elsewhere(cell: Cell) -> Iterator[str]:
+    """The ids that a cell has where `auto` becomes another device or precision."""
+    assert cell.train
+    for device, precision in product(DEVICES, PRECISIONS):
+        if (device, precision) != (cell.train.device, cell.train.precision):
+            yield replace(cell, train=replace(cell.train, device=device, precision=precision), stored_as="").id
 
 
 def _of_earlier_revisions(cell: Cell) -> Iterator[str]:

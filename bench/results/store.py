@@ -8,7 +8,7 @@ tables/, figures/, report.html: derived, rebuilt at any time
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,8 @@ from bench.core.lazy import pandas
 from bench.core.plugins import Plugin
 from bench.metrics import Average, Measure, Metric
 from bench.noises import Noise
-from bench.results.files import as_json, damage, marker, read_json, sums, update, verified, whole, write
+from bench.results.code import NO_CODE, origin, same_images
+from bench.results.files import as_json, marker, read_json, sums, update, verified, whole, write
 from bench.results.formats import from_csv, from_parquet, from_state, to_csv, to_parquet, to_safetensors, to_state
 from bench.results.outside import OUTSIDE, joined, with_outside
 from bench.results.records import PlannedCell, RunPlan
@@ -103,15 +104,6 @@ class Store:
         """Those that were loaded when something was last run; none for folders of before they were recorded."""
         return tuple(Plugin(**node) for node in self.environment().get("plugins", ()))
 
-    def damaged(self, cells: Iterable[str]) -> Iterator[str]:
-        """The files of some cells that are not what was written, as paths in this folder. Reads all of them."""
-        for cell in cells:
-            folder = self.root / "cells" / cell
-            markers = [(folder / "cell.json", folder)]
-            markers += [(path, path.parent) for path in sorted(folder.glob("scores/*.json"))]
-            for marked, place in markers:
-                yield from (str(path.relative_to(self.root)) for path in damage(marked, place))
-
     def remove(self, cell_id: str) -> None:
         """Remove a cell with its scores, the marker first: what an interruption leaves is no finished cell."""
         self.cell(cell_id).discard()
@@ -177,8 +169,8 @@ class CellStore:
         """Store a cell that has weights, or that has none (state None), and remove its unfinished state.
 
         state: without a history for weights in closed form.
-        facts: dataset, size, parameters, macs; after a search also lr, search, and train_seconds of all trials; for
-        weights in closed form train_seconds.
+        facts: dataset, size, parameters, macs, code; after a search also lr, search, and train_seconds of all trials;
+        for weights in closed form train_seconds.
         """
         files: dict[str, bytes] = {}
         record: dict[str, Any] = {"id": cell.id, "cell": cell.node(), "labels": cell.labels()}
@@ -217,7 +209,8 @@ class CellStore:
         if record is None or kept is None:
             raise BenchError(f"{self.folder} holds no finished training")
         history = from_csv(verified(self.folder, HISTORY, record))
-        return State(kept=kept, history=history, kept_epoch=record["kept_epoch"])
+        known = {"kept_epoch": record["kept_epoch"], "made_with": tuple(record.get("made_with", ()))}
+        return State(kept=kept, history=history, **known)
 
     def history(self) -> tuple[Epoch, ...] | None:
         """The epochs of the training, None for a cell without one. Raises DamagedResult."""
@@ -226,13 +219,13 @@ class CellStore:
             return None
         return from_csv(verified(self.folder, HISTORY, record))
 
-    def save_state(self, state: State) -> None:
-        """Store an unfinished training, to resume it after an interruption."""
-        write(self.folder / STATE, from_state(state))
+    def save_state(self, state: State, code: Mapping[str, str] = NO_CODE) -> None:
+        """Store an unfinished training, to resume it after an interruption. code: of all that has a part in it."""
+        write(self.folder / STATE, from_state(state, code))
 
-    def state(self) -> State:
-        """The stored unfinished training; a new one where there is none or it is damaged."""
-        return to_state(self.folder / STATE) or State()
+    def state(self, code: Mapping[str, str] = NO_CODE) -> State:
+        """The stored unfinished training; a new one where there is none, it is damaged or was made by other code."""
+        return to_state(self.folder / STATE, code) or State()
 
     def fail(self, reason: str, tests: Mapping[str, str] | None = None) -> None:
         """Keep why this cell, or why some of its tests (by id), have no result; the next run tries again."""
@@ -305,15 +298,23 @@ class CellStore:
         return found
 
     def finish_score(
-        self, noise: Noise, data: Mapping[str, Any], score: Score, metrics: Sequence[Metric], ensemble: int = 1
+        self,
+        noise: Noise,
+        data: Mapping[str, Any],
+        score: Score,
+        metrics: Sequence[Metric],
+        ensemble: int = 1,
+        code: Mapping[str, str] = NO_CODE,
     ) -> dict[str, Average]:
         """Store a test: its per-image values and samples, then the marker with what they come to, which is returned.
 
-        metrics: of the whole run. Values computed before are kept.
+        metrics: of the whole run. Values computed before are kept where they are of the same images.
+        code: of all that has a part in the score.
         """
         test, cell = score_id(noise, data, ensemble), self.record()
         assert cell is not None
         before = self.score(test)
+        before = before if same_images(before, code) else None
         values = {**(self._values(test, before) if before and whole(self._scores, before) else {}), **score.values}
         files = {f"{test}.parquet": to_parquet(values), _samples_of(test): to_safetensors(score.samples)}
         for name, content in files.items():
@@ -333,6 +334,7 @@ class CellStore:
             "latency_ms": score.latency_ms,
             "fitted": score.fitted,
             "samples": SAMPLES_VERSION,
+            **origin(before, code, score),
             **sums(files),
         }
         # A lost score takes moments to compute again, and sizes in markers reveal files that a power failure emptied.
@@ -395,5 +397,4 @@ def _columns(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _samples_of(test: str) -> str:
-    """The name of the file that holds a test's samples."""
     return f"{test}.samples.safetensors"

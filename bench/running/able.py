@@ -15,24 +15,24 @@ VISIBLE = 0.002  # half a step of 8 bits
 COPIES = 4 * 4  # bytes of a batch that no training does without: clean, noisy, output and gradient, in float32
 
 
-def check(experiment: Experiment, works: Sequence[Work], store: Store) -> None:
+def check(experiment: Experiment, works: Sequence[Work], store: Store, keep_stale: bool = False) -> None:
     """Raise SpecError where a cell that is not finished needs what is not here; finished ones need nothing."""
     size = experiment.dataset.size
     if not any(True for work in works for _ in (*_device(work), *_training(work, size))):
         return
-    for left in pending(works, store, experiment.metrics):
+    for left in pending(works, store, experiment, keep_stale):
         for why in (*_device(left.work), *(_training(left.work, size) if left.epochs else ())):
             raise SpecError(why)
 
 
-def notes(experiment: Experiment, works: Sequence[Work], store: Store) -> Iterator[str]:
+def notes(experiment: Experiment, works: Sequence[Work], store: Store, keep_stale: bool = False) -> Iterator[str]:
     """What works here but hardly as it was meant."""
     most = max(train.threads for train in experiment.trainings)
     if most > 1 and most > (here := machine.cores()):  # which takes an import that one thread is spared
         yield f"note: train.threads is {most} and this machine has {here} processors: threads will wait for one another"
     models = (entry.model for entry in experiment.models)
     if any(isinstance(model, TrainableModel) and model.blind for model in models):
-        yield from _clipped([left.work.cell for left in pending(works, store, experiment.metrics) if left.epochs])
+        yield from _clipped([left.work.cell for left in pending(works, store, experiment, keep_stale) if left.epochs])
 
 
 def _clipped(cells: Sequence[Cell]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from bench.core import machine
 from bench.core.errors import BenchError, DataError
 from bench.datasets import cache
 from bench.models import Model
+from bench.results.code import Code
 from bench.results.files import NotWritable, check_writable
 from bench.results.store import Store
 from bench.running.events import Done, Event, Failed, Started
@@ -33,15 +34,17 @@ def run(
     store: Store,
     workers: int | None = None,
     plugins: tuple[str, ...] = (),
+    keep_stale: bool = False,
 ) -> Iterator[Event]:
     """Train and score whatever is pending, as a stream of events. A finished run imports nothing heavy.
 
+    keep_stale: whether what other code has made is finished.
     Raises NotWritable or DataError, before any event, where results or images can't be kept.
     """
-    left = pending(works, store, experiment.metrics)
+    left = pending(works, store, experiment, keep_stale)
     if left:
         check_writable(store.root)
-        cache.check(experiment.dataset.identity())
+        cache.check(experiment.dataset.cached_as())
     size = min(workers or default_workers(experiment, left), max(1, len(left)))
     yield Started(
         cells=len(works),
@@ -56,11 +59,13 @@ def run(
     if not left:
         return
     context = Context(experiment.dataset.node(), plugins)
+    code = Code.of(experiment, keep_stale)
     pool = open_pool(size)
     try:
         found = _complexities([one.work.cell.model for one in left], pool, context, experiment.dataset.size)
         cells = [
-            CellRun(one, store.cell(one.work.cell.id), context, experiment, found[one.work.cell.model]) for one in left
+            CellRun(one, store.cell(one.work.cell.id), context, experiment, found[one.work.cell.model], code)
+            for one in left
         ]
         yield from _Driver(pool, sorted(cells, key=lambda cell: -cell.effort)).events()
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 from bench.core.errors import BenchError
 from bench.core.words import counted
 from bench.models import ClosedForm
+from bench.results.code import Code
 from bench.results.remarks import collapse, collapsed
 from bench.results.store import CellStore
 from bench.running.events import Begun, Event, Noticed, Scored, Trained
@@ -50,6 +51,7 @@ class CellRun:
     context: Context
     experiment: Experiment
     complexity: Complexity | Exception
+    code: Code
 
     @property
     def work(self) -> Work:
@@ -68,8 +70,10 @@ class CellRun:
         """
         yield Begun(self.left)
         self.folder.forget_failure()
-        if not self.folder.intact():
+        intact = self.folder.intact()
+        if not intact:
             self.folder.discard()
+        if not intact or self.left.stale:  # what other code has made stays until the new is whole
             yield from self._train()
         yield from self._score()
 
@@ -80,7 +84,8 @@ class CellRun:
             yield from self._search(facts)
         elif isinstance(cell.model, ClosedForm):
             state, seconds = yield Unit(solve_step, (self.context, cell.node()))
-            self.folder.finish(cell, state, {**facts, "train_seconds": seconds})
+            spent = {"train_seconds": seconds, "made_with": state.made_with}
+            self.folder.finish(cell, state, {**facts, **spent})
         elif cell.train:
             yield from self._finish((yield from self._training(cell, self.folder)), facts)
         else:
@@ -94,7 +99,7 @@ class CellRun:
             said = collapse(found) if collapsed(found) else ""
         except CellFailed as failure:  # no reason to lose a training
             found, said = {}, f"without diagnostics: {failure}"
-        self.folder.finish(cell, state, {**facts, "diagnostics": found})
+        self.folder.finish(cell, state, {**facts, "diagnostics": found, "made_with": state.made_with})
         if said:
             yield Noticed(self.work, said)
 
@@ -107,6 +112,7 @@ class CellRun:
             "size": self.experiment.dataset.size,
             "parameters": self.complexity.parameters,
             "macs": self.complexity.macs,
+            "code": self.code.of_cell(self.work.cell),
         }
 
     def _search(self, facts: Mapping[str, Any]) -> Steps:
@@ -116,8 +122,9 @@ class CellRun:
             assert trial.train is not None
             folder = self.folder.beside(trial.id)
             try:
-                if not folder.intact():
-                    folder.finish(trial, (yield from self._training(trial, folder)), facts)
+                if not folder.intact() or self.code.stale_cell(folder.record(), trial):
+                    state = yield from self._training(trial, folder)
+                    folder.finish(trial, state, {**facts, "made_with": state.made_with})
             except CellFailed as failure:
                 tried.append({"lr": trial.train.lr, "error": str(failure)})
                 continue
@@ -136,14 +143,15 @@ class CellRun:
 
     def _training(self, cell: Cell, folder: CellStore) -> Generator[Unit | Event, Any, State]:
         """The last state of the cell, or of one trial of its search; the ones before it are saved to go on from."""
-        state, saving = folder.state(), 0.0
+        code, saving = self.code.of_cell(cell), 0.0
+        state = folder.state(code)
         while not finished(cell, state):
             before = state
             epochs = _epochs_per_step(before.history, saving)
             state = yield Unit(train_step, (self.context, cell.node(), before, epochs))
             if not finished(cell, state):
                 started = time.perf_counter()
-                folder.save_state(state)
+                folder.save_state(state, code)
                 saving = time.perf_counter() - started
             new = state.history[before.epoch :]
             speed = cell.data["train"] * len(new) / sum(epoch.seconds for epoch in new)
@@ -156,7 +164,9 @@ class CellRun:
         reasons: dict[str, str] = {}
         for test in self.work.tests:
             noise, known = test.noise, test.id(cell.data)
-            metrics = tuple(metric.node() for metric in self.folder.lacking(known, self.experiment.metrics))
+            missing = self.folder.lacking(known, self.experiment.metrics)
+            wanted = self.code.to_compute(self.folder.score(known), cell, noise, self.experiment.metrics, missing)
+            metrics = tuple(metric.node() for metric in wanted)
             try:
                 step = (self.context, cell.node(), weights, noise.node(), test.ensemble, metrics)
                 score = yield Unit(score_step, step)
@@ -164,7 +174,10 @@ class CellRun:
                 reasons[known] = str(failure)
                 continue
             if metrics:
-                averages = self.folder.finish_score(noise, cell.data, score, self.experiment.metrics, test.ensemble)
+                code = self.code.of_test(cell, noise)
+                averages = self.folder.finish_score(
+                    noise, cell.data, score, self.experiment.metrics, test.ensemble, code
+                )
             else:
                 self.folder.renew_samples(known, score.samples)
                 averages = self.folder.averages(known, self.experiment.metrics)

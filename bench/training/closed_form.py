@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bench.core import machine
 from bench.core.images import to_float
 from bench.core.lazy import torch
 from bench.datasets import Data
@@ -32,7 +33,7 @@ def solve(cell: Cell, data: Data) -> tuple[State, float]:
     with torch.no_grad():
         pairs = Batches(data.train, cell.noise, validation=data.validation)
         weights = as_arrays(cell.model.solve(pairs, data.train.shape[-1]).state_dict())
-    return State(kept=weights), time.perf_counter() - started
+    return State(kept=weights, made_with=(machine.arithmetic("cpu"),)), time.perf_counter() - started
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench import metrics
+from bench.core import machine
 from bench.core.errors import BenchError
 from bench.core.images import to_float, to_uint8
 from bench.core.lazy import nn, torch
@@ -40,6 +41,7 @@ class Score:
     where only its outputs are known.
     samples: original, noisy and output of the first images, uint8 (K, 3, H, W).
     fitted: label of the denoiser with its null keys as tuned; empty where it has none.
+    made_with: what its arithmetic depended on, as `machine.arithmetic` has it.
     """
 
     values: dict[str, np.ndarray]
@@ -47,6 +49,7 @@ class Score:
     latency_ms: float | None
     samples: dict[str, np.ndarray]
     fitted: str = ""
+    made_with: str = ""
 
 
 def fit_to_validation(model: Model, data: Data, noise: Noise) -> Model:
@@ -101,7 +104,8 @@ def score(
                 break
     values = {column: torch.cat([part[column] for part in parts]).cpu().numpy() for column in parts[0]}
     _check_values(values, chosen)
-    return Score(values, time.perf_counter() - started, 1000 * busy / seen, samples)
+    seconds, latency = time.perf_counter() - started, 1000 * busy / seen
+    return Score(values, seconds, latency, samples, made_with=machine.arithmetic(device))
 
 
 def score_outputs(outputs: np.ndarray, data: Data, noise: Noise, chosen: Sequence[Metric]) -> Score:

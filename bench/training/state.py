@@ -32,6 +32,7 @@ class State:
     optimizer: what the optimiser remembers of each parameter, as INDEX/NAME.
     history: the epochs done.
     kept_epoch: the number of the epoch whose weights are kept, 0 before the first.
+    made_with: what its arithmetic depended on, as `machine.arithmetic` has it; several where it went on elsewhere.
     """
 
     weights: dict[str, np.ndarray] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class State:
     optimizer: dict[str, np.ndarray] = field(default_factory=dict)
     history: tuple[Epoch, ...] = ()
     kept_epoch: int = 0
+    made_with: tuple[str, ...] = ()
 
     @property
     def epoch(self) -> int:
@@ -62,7 +64,7 @@ class State:
         for path, value in flat.items():
             part, _, name = path.partition("/")
             parts[part][name] = value
-        return cls(**parts, history=history, kept_epoch=kept_epoch)
+        return cls(parts["weights"], parts["kept"], parts["optimizer"], history, kept_epoch)
 
 
 def as_arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from typing import cast
 
 import numpy as np
 
-from bench.core import rng
+from bench.core import machine, rng
 from bench.core.lazy import nn, torch
 from bench.datasets import Data
 from bench.models import TrainableModel
@@ -81,6 +81,7 @@ class _Training:
         compiles = cell.train.compile == "on"
         self.compiled = cast("nn.Module", torch.compile(self.network)) if compiles else self.network
         self.history, self.kept, self.kept_epoch = list(state.history), state.kept, state.kept_epoch
+        self.made_with = tuple(dict.fromkeys((*state.made_with, machine.arithmetic(cell.train.device))))
 
     def _start(self, model: TrainableModel) -> None:
         """Let the model take first weights from training images, on the CPU."""
@@ -97,7 +98,7 @@ class _Training:
 
     def state(self) -> State:
         weights, history = as_arrays(self.network.state_dict()), tuple(self.history)
-        return State(weights, self.kept, self.optimizer.slots(), history, self.kept_epoch)
+        return State(weights, self.kept, self.optimizer.slots(), history, self.kept_epoch, self.made_with)
 
     def run_epoch(self) -> None:
         """Train for an epoch, validate, and keep the weights if the settings say so."""

@@ -72,7 +72,7 @@ def test_weights_are_solved_once_stored_and_scored(
     run(experiment, store)
     assert len(solved) == 3
     works = works_of(experiment)
-    assert not pending(works, store, experiment.metrics)
+    assert not pending(works, store, experiment)
     for work in works:
         folder = store.cell(work.cell.id)
         record = folder.record() or {}

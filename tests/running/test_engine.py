@@ -72,7 +72,7 @@ def test_a_run_trains_and_scores_everything_once(experiment: Experiment, store: 
     assert len(of(events, Scored)) == 4
     assert len(of(events, Done)) == 3
     assert not of(events, Failed)
-    assert not pending(works_of(experiment), store, experiment.metrics)
+    assert not pending(works_of(experiment), store, experiment)
     assert not list(store.root.rglob("state.safetensors"))
 
 
@@ -144,7 +144,7 @@ def test_a_search_that_was_interrupted_counts_what_its_trials_have_done(
         if trained == 3:
             break
     events.close()  # type: ignore[attr-defined]
-    first, second = pending(works_of(searching), store, searching.metrics)
+    first, second = pending(works_of(searching), store, searching)
     assert (first.epochs, first.done) == (4, 3) and (second.epochs, second.done) == (4, 0)
     rates = [event.cell.train.lr for event in of(run(searching, store), Trained)]
     assert rates == [0.002, 0.001, 0.001, 0.002, 0.002]
@@ -247,7 +247,7 @@ def test_a_rate_that_explodes_in_its_last_step_is_a_failed_rate(store: Store) ->
     kept, failed = record["search"]
     assert kept["validation_loss"] > 0
     assert failed == {"lr": 100.0, "error": "diverged: the validation loss is inf"}
-    assert not pending(works_of(exploding), store, exploding.metrics)
+    assert not pending(works_of(exploding), store, exploding)
 
 
 def test_damaged_weights_are_trained_again_before_they_are_scored(
@@ -261,13 +261,13 @@ def test_damaged_weights_are_trained_again_before_they_are_scored(
     path.write_bytes(content)
     assert not of(run(experiment, store), Done), "nothing needs them, nothing reads them"
     more = spec.load(tmp_path / "spec.yaml", ["metrics=[mse, psnr, ssim, ssim_uniform]"])
-    (first,) = [one for one in pending(works_of(more), store, more.metrics) if one.work.cell.id == path.parent.name]
+    (first,) = [one for one in pending(works_of(more), store, more) if one.work.cell.id == path.parent.name]
     assert len(first.work.tests) == 1
     events = run(more, store)
     assert events[0].epochs == first.epochs == 2  # type: ignore[union-attr]
     assert {event.work.cell.id for event in of(events, Trained)} == {path.parent.name}
     assert weights_of(store) == before
-    assert not pending(works_of(more), store, more.metrics)
+    assert not pending(works_of(more), store, more)
 
 
 def test_damaged_weights_that_come_back_otherwise_are_scored_anew(
@@ -283,7 +283,7 @@ def test_damaged_weights_that_come_back_otherwise_are_scored_anew(
     more = spec.load(tmp_path / "spec.yaml", ["test_noises=[gaussian: {sigma: 0.1}, masking: {p: 0.25}, poisson]"])
     run(more, store)
     assert weights_of(store)[path.parent.name] != bytes(content)
-    assert not pending(works_of(more), store, more.metrics)
+    assert not pending(works_of(more), store, more)
 
 
 @pytest.mark.parametrize("name", ["cell.json", WEIGHTS, "history.csv"])
@@ -344,4 +344,4 @@ def test_on_a_gpu_as_many_processes_run_as_fit_its_memory(tmp_path: Path, monkey
 
 def workers(experiment: Experiment) -> int:
     nothing = Store(Path("nothing is stored here"))
-    return engine.default_workers(resolved(experiment), pending(works_of(experiment), nothing, experiment.metrics))
+    return engine.default_workers(resolved(experiment), pending(works_of(experiment), nothing, experiment))

@@ -113,7 +113,7 @@ def test_it_is_trained_once_and_scored_twice(tmp_path: Path) -> None:
             assert row.macs and alone.macs and row.macs == 8 * alone.macs
         if row.contender.model.name == "identity":
             assert row.averages == alone.averages
-    assert not pending(works_of(given), store, given.metrics)
+    assert not pending(works_of(given), store, given)
 
 
 def test_asked_for_later_it_trains_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
