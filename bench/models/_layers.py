@@ -96,14 +96,17 @@ class Variational(nn.Module):
     """An autoencoder whose code is a normal distribution; as a map of images it decodes the mean.
 
     encoder: images to features. head: features to twice the code's channels, means before log variances.
-    decoder: a code to images.
+    decoder: a code to images. seen: images that it was trained on, counted each time, for losses that change with them.
     """
+
+    seen: torch.Tensor
 
     def __init__(self, encoder: nn.Module, head: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
         self.decoder = decoder
+        self.register_buffer("seen", torch.zeros(()))
 
     def posterior(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log variance of each image's code, float32."""

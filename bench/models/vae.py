@@ -14,6 +14,7 @@ from bench.models.base import NonNegative, layers, models
 
 ACTIVE = 0.01  # nats at a place, from which on a unit is active
 TINY = 1e-8  # an error of 0 has no logarithm
+RISING = 24_000  # images of a training until the divergence has its whole weight
 
 
 @models.register("vae")
@@ -26,12 +27,13 @@ class VAE(Bottleneck):
         null is the best one, the root mean squared error of the batch.
     The loss is the negative bound per element, in nats but for a constant; with a deviation that is given it is scaled
     by 2 deviation^2: the mean squared error plus beta * 2 deviation^2 / elements * divergence. The code is drawn from
-    its distribution in training and validation.
+    its distribution in training and validation. In training beta rises from 0 to its value over the first 24,000
+    images seen: most units were lost to the divergence while the error was still large, and did not come back.
     Source: Kingma & Welling 2014, arXiv:1312.6114; beta: Higgins et al. 2017, beta-VAE, ICLR; the best deviation:
-    Rybkin et al. 2021, arXiv:2006.13202.
+    Rybkin et al. 2021, arXiv:2006.13202; the rise: Bowman et al. 2016, arXiv:1511.06349.
     """
 
-    revision = 3
+    revision = 4
     beta: NonNegative = 1.0
     deviation: Annotated[float, Gt(0), Le(1), EIGHT_BITS] | None = None
 
@@ -46,10 +48,17 @@ class VAE(Bottleneck):
         mean, log_variance = parts.posterior(inputs)
         code = mean + torch.exp(0.5 * log_variance) * draw.normal(tuple(mean.shape[1:]))
         error = functional.mse_loss(parts.decoder(code).float(), targets)
-        divergence = _divergence(mean, log_variance).sum() / targets.numel()
+        divergence = self._weight(parts, len(inputs)) * _divergence(mean, log_variance).sum() / targets.numel()
         if self.deviation is None:
-            return 0.5 * torch.log(error + TINY) + self.beta * divergence
-        return error + self.beta * 2 * self.deviation**2 * divergence
+            return 0.5 * torch.log(error + TINY) + divergence
+        return error + 2 * self.deviation**2 * divergence
+
+    def _weight(self, network: "layers.Variational", images: int) -> "torch.Tensor | float":
+        """That of the divergence, in training less than beta at first."""
+        if not network.training:
+            return self.beta
+        network.seen += images
+        return self.beta * (network.seen / RISING).clamp(max=1)
 
     def diagnose(self, network: "nn.Module", images: "torch.Tensor", draw: Draw) -> dict[str, float]:
         parts = cast("layers.Variational", network)

@@ -7,9 +7,11 @@ from annotated_types import Ge, Le, Lt
 
 from bench.core.lazy import functional, nn, torch
 from bench.core.rng import Draw
-from bench.models import conv
 from bench.models._codes import by_unit, effective_dimension
 from bench.models.base import NonNegative, TrainableModel, Width, by_muon, layers, models
+
+MULTIPLE = 4  # what sides must be multiples of, to be halved twice and doubled back
+BLOCKS = 2
 
 
 @models.register("vq_vae")
@@ -17,8 +19,10 @@ from bench.models.base import NonNegative, TrainableModel, Width, by_muon, layer
 class VQVAE(TrainableModel):
     """VQ-VAE: each position of a convolutional code is replaced by the nearest entry of a codebook.
 
-    Codes are vectors of one length: otherwise they grow, and with them their distance from the entries.
-    width: channels of the first layer; the codebook's entries have four times as many.
+    The paper's layers: two convolutions of stride 2, two residual blocks, and the same backwards; with GELU for ReLU,
+    and a sigmoid at the end. Codes are vectors of one length: otherwise they grow, and with them their distance from
+    the entries.
+    width: half the channels of the first layer, a quarter of those of the others and of the codebook's entries.
     entries: size of the codebook, 2 to 65536; a position carries log2(entries) bits.
     commitment: weight of the squared distance between code and entries relative to the mean squared error, >= 0, in
         training; the checkpoint is chosen by the error alone. More of it leaves the code fewer directions to vary in.
@@ -29,7 +33,7 @@ class VQVAE(TrainableModel):
     one length: Yu et al. 2022, arXiv:2110.04627.
     """
 
-    revision = 2
+    revision = 3
     recipe = by_muon(0.02)
     width: Width = 16
     entries: Annotated[int, Ge(2), Le(65536)] = 256
@@ -38,13 +42,11 @@ class VQVAE(TrainableModel):
 
     @property
     def multiple(self) -> int:
-        return conv.MULTIPLE
+        return MULTIPLE
 
     def build(self, size: int) -> "nn.Module":
         quantizer = layers.VectorQuantizer(self.entries, 4 * self.width, self.decay)
-        # Without the encoder's last ReLU, so that codes may be negative.
-        encoder = conv.encoder(self.width)[:-1].append(layers.Sphere())
-        return layers.Quantized(encoder, quantizer, conv.decoder(self.width, size))
+        return layers.Quantized(_encoder(self.width), quantizer, _decoder(self.width))
 
     def loss(self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor", draw: Draw) -> "torch.Tensor":
         parts = cast("layers.Quantized", network)
@@ -68,3 +70,34 @@ class VQVAE(TrainableModel):
             "perplexity": float(torch.special.entr(shares).sum().exp()),
             "effective_dimension": effective_dimension(book[chosen]),
         }
+
+
+def _encoder(width: int) -> "nn.Sequential":
+    """(N, 3, S, S) images to a (N, 4 width, S/4, S/4) code."""
+    return nn.Sequential(
+        nn.Conv2d(3, 2 * width, 4, stride=2, padding=1),
+        nn.GELU(),
+        nn.Conv2d(2 * width, 4 * width, 4, stride=2, padding=1),
+        *(_block(4 * width) for _ in range(BLOCKS)),
+        nn.GELU(),
+        nn.Conv2d(4 * width, 4 * width, 1),
+        layers.Sphere(),
+    )
+
+
+def _decoder(width: int) -> "nn.Sequential":
+    """A (N, 4 width, S/4, S/4) code back to (N, 3, S, S) images in [0, 1]."""
+    return nn.Sequential(
+        nn.Conv2d(4 * width, 4 * width, 3, padding=1),
+        *(_block(4 * width) for _ in range(BLOCKS)),
+        nn.GELU(),
+        layers.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1),
+        nn.GELU(),
+        layers.ConvTranspose2d(2 * width, 3, 4, stride=2, padding=1),
+        nn.Sigmoid(),
+    )
+
+
+def _block(channels: int) -> "nn.Module":
+    inner = nn.Conv2d(channels, channels, 3, padding=1), nn.GELU(), nn.Conv2d(channels, channels, 1)
+    return layers.Residual(nn.Sequential(nn.GELU(), *inner))

@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-import numpy as np
 import pytest
 import torch
 
@@ -15,7 +14,7 @@ from bench.training.closed_form import Batches
 from bench.training.objectives import VALIDATION, corrupt
 from bench.training.state import State
 from bench.training.train import advance, load_weights
-from tests.helpers.images import images_of
+from tests.helpers.images import images_of, waves_of
 
 GAUSSIAN = noises.parse({"gaussian": {"sigma": 0.1}})
 
@@ -47,17 +46,6 @@ def test_it_starts_as_a_projection() -> None:
     assert 0 < float((once - 0.5).square().sum()) < float((images - 0.5).square().sum())
 
 
-def data_of(count: int, side: int) -> Data:
-    """Images of fast falling variances around grey, as photographs have them."""
-    draw = np.random.default_rng(0)
-    frequencies = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side))) + 0.5 / side
-    waves = np.fft.fft2(draw.standard_normal((count, 3, side, side))) / frequencies**1.5
-    pictures = np.fft.ifft2(waves).real
-    pictures = 0.5 + 0.18 * pictures / pictures.std()
-    images = (pictures.clip(0, 1) * 255).round().astype(np.uint8)
-    return Data(images[: count - 200], images[count - 200 : count - 100], images[count - 100 :], "waves")
-
-
 def psnr(network: torch.nn.Module, data: Data) -> float:
     clean = torch.from_numpy(data.validation.copy()).float() / 255
     noisy = corrupt(GAUSSIAN, clean, torch.arange(len(clean)), VALIDATION)
@@ -69,7 +57,7 @@ def psnr(network: torch.nn.Module, data: Data) -> float:
 @pytest.mark.long
 @pytest.mark.parametrize(("patch", "code"), [(None, 16), (4, 12)])
 def test_its_training_ends_where_pca_is(patch: int | None, code: int) -> None:
-    data = data_of(1700, 16)
+    data = waves_of(1700, 16)
     node = {"code": code, "patch": patch}
     model = models.parse({"linear": node})
     train = Train(**{**model.recipe, "images": 120_000, "precision": "float32", "device": "cpu"})

@@ -103,6 +103,38 @@ def test_nafnet_is_that_of_its_paper(depth: int, blocks: int) -> None:
     assert next(weights, None) is None
 
 
+def residual_blocks(features: torch.Tensor, weights: Weights) -> torch.Tensor:
+    """van den Oord et al. 2017, section 4.1: ReLU, 3x3, ReLU, 1x1, twice, each added; here GELU for ReLU."""
+    for _ in range(2):
+        inner = convolved(functional.gelu(features), weights, padding=1)
+        features = features + convolved(functional.gelu(inner), weights)
+    return functional.gelu(features)
+
+
+def raised(features: torch.Tensor, weights: Weights) -> torch.Tensor:
+    return functional.conv_transpose2d(features, next(weights), next(weights), stride=2, padding=1)
+
+
+def test_vq_vae_has_the_layers_of_its_paper() -> None:
+    """Two strided 4x4 convolutions and two residual blocks, the nearest entries, and the same backwards."""
+    network = made_up({"vq_vae": {"width": 2, "entries": 16}})
+    weights = iter(network.state_dict().values())
+    images = images_of(2, (12, 20))
+    with torch.no_grad():
+        features = functional.gelu(convolved(images, weights, stride=2, padding=1))
+        features = residual_blocks(convolved(features, weights, stride=2, padding=1), weights)
+        code = functional.normalize(convolved(features, weights), dim=1) * 8**0.5
+        book = next(weights)
+        for _ in range(2):  # what the codebook's averages are made of
+            next(weights)
+        nearest = (code.unsqueeze(1) - book[..., None, None]).square().sum(2).argmin(1)
+        features = residual_blocks(convolved(book[nearest].movedim(-1, 1), weights, padding=1), weights)
+        expected = raised(functional.gelu(raised(features, weights)), weights).sigmoid()
+        torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4)
+    assert nearest.unique().numel() > 4
+    assert next(weights, None) is None
+
+
 @pytest.mark.parametrize("node", [node for node in NODES if models.parse(node).trains], ids=str)
 def test_a_batch_of_one_image_trains(node: Node) -> None:
     model = models.parse(node)
