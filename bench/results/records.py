@@ -330,6 +330,9 @@ class ResultRow:
     train_seconds: float | None = None
     evaluate_seconds: float | None = None
     latency_ms: float | None = None
+    latency_spread: float | None = None
+    peak_memory_mb: float | None = None
+    energy_wh: float | None = None
     chosen_lr: float | None = None
     fitted: str = ""
     diagnostics: Mapping[str, float] = field(default_factory=dict)

@@ -1,9 +1,11 @@
 """The rows of a results folder, read from its markers."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bench.metrics import Measure
+from bench.results.costs import costs_of
 from bench.results.files import DamagedResult
 from bench.results.records import PlannedCell, ResultRow, RunPlan
 from bench.results.store import CellStore, Store
@@ -14,7 +16,9 @@ def read_rows(store: Store, plan: RunPlan, keep: bool = False) -> list[ResultRow
 
     keep: bring the markers of an older version up to date; if false, what they lack is computed again each time.
     """
-    return [row for cell in plan.cells for row in _of_cell(store.cell(cell.id), cell, plan.metrics, keep)]
+    costs = costs_of(store)
+    rows = (row for cell in plan.cells for row in _of_cell(store.cell(cell.id), cell, plan.metrics, keep))
+    return [replace(row, **costs.get(str(row.contender.model), {})) if row.state == "scored" else row for row in rows]
 
 
 def _of_cell(folder: CellStore, cell: PlannedCell, metrics: Sequence[Measure], keep: bool) -> Iterator[ResultRow]:
