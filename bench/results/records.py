@@ -135,7 +135,9 @@ class PlannedCell:
             contender=Contender.of(cell, varied, ensemble),
             seed=cell.seed,
             match=cell.noise.label(without=PROTOCOL) if cell.noise else "",
-            tests=tuple(NoiseTest.of(test.noise, cell.data) for test in work.tests if test.ensemble == ensemble),
+            tests=tuple(
+                NoiseTest.of(test.noise, cell.data, test.seed) for test in work.tests if test.ensemble == ensemble
+            ),
             recipe={key: cell.train.node()[key] for key in cell.recipe} if cell.train else {},
             ensemble=ensemble,
             assumes=cell.model.assumes,

@@ -21,13 +21,12 @@ from bench.core.errors import BenchError, FieldError
 from bench.core.lazy import pandas
 from bench.core.plugins import Plugin
 from bench.metrics import Average, Measure, Metric
-from bench.noises import Noise
 from bench.results.files import as_json, damage, marker, read_json, sums, update, verified, whole, write
 from bench.results.formats import from_csv, from_parquet, from_state, to_csv, to_parquet, to_safetensors, to_state
 from bench.results.outside import OUTSIDE, joined, with_outside
 from bench.results.records import PlannedCell, RunPlan
-from bench.spec.cells import Cell
-from bench.spec.protocol import fingerprint, score_id, with_ensemble
+from bench.spec.cells import Cell, Scoring
+from bench.spec.protocol import fingerprint, with_ensemble
 from bench.spec.yaml12 import dump
 from bench.training.score import Score
 from bench.training.state import Epoch, State
@@ -305,13 +304,13 @@ class CellStore:
         return found
 
     def finish_score(
-        self, noise: Noise, data: Mapping[str, Any], score: Score, metrics: Sequence[Metric], ensemble: int = 1
+        self, scoring: Scoring, data: Mapping[str, Any], score: Score, metrics: Sequence[Metric]
     ) -> dict[str, Average]:
         """Store a test: its per-image values and samples, then the marker with what they come to, which is returned.
 
         metrics: of the whole run. Values computed before are kept.
         """
-        test, cell = score_id(noise, data, ensemble), self.record()
+        test, noise, cell = scoring.id(data), scoring.noise, self.record()
         assert cell is not None
         before = self.score(test)
         values = {**(self._values(test, before) if before and whole(self._scores, before) else {}), **score.values}
@@ -321,7 +320,7 @@ class CellStore:
         averages = _averages(values, metrics)
         older = (before or {}).get("averages", {})
         record = {
-            "protocol": with_ensemble(fingerprint(noise, data), ensemble),
+            "protocol": with_ensemble(fingerprint(noise, data, scoring.seed), scoring.ensemble),
             "label": noise.label(),
             "weights": cell["checksums"].get(WEIGHTS),
             "n_images": len(next(iter(values.values()))),

@@ -158,13 +158,13 @@ class CellRun:
             noise, known = test.noise, test.id(cell.data)
             metrics = tuple(metric.node() for metric in self.folder.lacking(known, self.experiment.metrics))
             try:
-                step = (self.context, cell.node(), weights, noise.node(), test.ensemble, metrics)
+                step = (self.context, cell.node(), weights, noise.node(), test.ensemble, metrics, test.seed)
                 score = yield Unit(score_step, step)
             except CellFailed as failure:
                 reasons[known] = str(failure)
                 continue
             if metrics:
-                averages = self.folder.finish_score(noise, cell.data, score, self.experiment.metrics, test.ensemble)
+                averages = self.folder.finish_score(test, cell.data, score, self.experiment.metrics)
             else:
                 self.folder.renew_samples(known, score.samples)
                 averages = self.folder.averages(known, self.experiment.metrics)
