@@ -7,6 +7,7 @@ from bench.results.files import read_json
 from bench.results.store import Store
 
 COSTS = "costs.json"  # among the tables
+NOISY = 0.1  # of a latency, between quartiles of its rounds, from which on the machine was too busy
 COLUMNS = {"latency_ms": "latency_ms", "latency_spread": "spread", "peak_memory_mb": "peak_memory_mb",
            "energy_wh": "energy_wh"}  # fmt: skip
 

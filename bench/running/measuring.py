@@ -24,8 +24,6 @@ from bench.training.ensemble import restore
 from bench.training.inference import Inference, Subject
 from bench.training.score import network_of
 
-NOISY = 0.1  # of a latency, between quartiles of its rounds, from which on the machine was too busy
-
 
 @dataclass(frozen=True)
 class Contestant:
