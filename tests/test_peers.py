@@ -32,7 +32,7 @@ def inside(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 Of = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # images and targets, to a value for each image
-METRICS: list[tuple[str, str, Of]] = [
+METRICS: list[tuple[Node, str, Of]] = [
     (
         "psnr",
         "torchmetrics",
@@ -42,6 +42,13 @@ METRICS: list[tuple[str, str, Of]] = [
     ("psnr", "deepinv", lambda a, b: deepinv.PSNR(max_pixel=1)(a, b)),
     ("mse", "deepinv", lambda a, b: deepinv.MSE()(a, b)),
     ("ssim", "torchmetrics", inside),
+    (
+        {"ssim": {"like": "torchmetrics"}},
+        "torchmetrics",
+        lambda a, b: torchmetrics.structural_similarity_index_measure(a, b, data_range=1.0, reduction="none"),
+    ),
+    ({"ssim": {"like": "deepinv"}}, "deepinv", lambda a, b: deepinv.SSIM(max_pixel=1)(a, b)),
+    ({"psnr": {"like": "deepinv"}}, "deepinv", lambda a, b: deepinv.PSNR(max_pixel=1)(a, b)),
     ("ssim", "pytorch_msssim", lambda a, b: msssim.ssim(a, b, data_range=1.0, size_average=False)),
     ("ssim", "kornia", lambda a, b: kornia.metrics.ssim(a, b, 11, padding="valid").mean((1, 2, 3))),
 ]
@@ -50,12 +57,23 @@ METRICS: list[tuple[str, str, Of]] = [
 @pytest.mark.parametrize(
     ("name", "of"), [pytest.param(n, of, id=f"{n} of {p}", marks=with_peer(p)) for n, p, of in METRICS]
 )
-def test_metrics_are_those_of_other_libraries(name: str, of: Of) -> None:
+def test_metrics_are_those_of_other_libraries(name: Node, of: Of) -> None:
     targets = images_of(5, (24, 33))
     smooth = torch.nn.functional.avg_pool2d(targets, 3, 1, 1)
     for images in (corrupt({"gaussian": {"sigma": 0.1}}, targets), smooth, 1 - targets):
         (found,) = compute([metrics.parse(name)], images, targets).values()
         np.testing.assert_allclose(of(images.double(), targets.double()), found, rtol=2e-4, atol=2e-6)
+
+
+@with_peer("torchmetrics")
+def test_psnr_of_the_mean_error_is_that_of_torchmetrics_over_all_images() -> None:
+    targets = images_of(5, (24, 33))
+    images = torch.cat([corrupt({"gaussian": {"sigma": 0.05 * (1 + i)}}, targets[i : i + 1]) for i in range(5)])
+    pooled = metrics.parse({"psnr": {"like": "torchmetrics"}})
+    (values,) = compute([pooled], images, targets).values()
+    expected = float(torchmetrics.peak_signal_noise_ratio(images.double(), targets.double(), 1.0))
+    assert pooled.summary(values.numpy()).mean == pytest.approx(expected, abs=1e-6)
+    assert metrics.parse("psnr").summary(values.numpy()).mean > expected + 0.5
 
 
 Add = Callable[[torch.Tensor], torch.Tensor]

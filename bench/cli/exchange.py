@@ -65,7 +65,7 @@ def score(
         plugin, code = load_function(function)
         found = exchange.of_function(_title(title or function.rpartition(":")[2]), plugin.sha256, code, tests)
     with held(store.root):
-        exchange.submit(store, plan, dataset.load(), found, chosen.experiment.metrics)
+        exchange.submit(store, plan, dataset.load(), found, chosen.experiment)
         print_summary(screen, rebuilt(store, details, draw=figures), quiet)
     missing = [noise.label() for noise in tests if noise not in found.scores]
     if missing:
@@ -88,7 +88,7 @@ def noise_spec(
         raise SpecError(f"{taken[0]} exists: name another folder, or write into it with --force")
     data, names = dataset.load(), dataset.test_names()
     for noise, folder in folders.items():
-        images = zip(names, exchange.corrupted(data, noise), strict=True)
+        images = zip(names, exchange.corrupted(data, noise, experiment.test_seed), strict=True)
         for name, image in track(images, folder, len(names), console=screen, transient=True):
             _write(output / folder / exchange.file_name(name, suffix), image, png)
         screen.print(f"{output / folder}: {counted(len(names), 'image')} with {noise.label()}")

@@ -17,6 +17,7 @@ catalogue = Lazy("bench.cli.catalogue")
 data_command = Lazy("bench.cli.data")
 denoise_command = Lazy("bench.cli.denoise")
 exchange_command = Lazy("bench.cli.exchange")
+measure_command = Lazy("bench.cli.measure")
 init_command = Lazy("bench.cli.init")
 plan_command = Lazy("bench.cli.plan")
 prune_command = Lazy("bench.cli.prune")
@@ -101,6 +102,14 @@ def plan(
 def report(folder: Path, without: Path | None, plugins: tuple[str, ...], quiet: bool) -> None:
     """Rebuild tables, figures and report.html of a results FOLDER from what is stored."""
     results_command.report(folder, plugins, quiet, without)
+
+
+@main.command()
+@click.argument("folder", default="results/default", type=click.Path(path_type=Path))
+@plugin_options
+def measure(folder: Path, plugins: tuple[str, ...]) -> None:
+    """Measure what the contenders of a results FOLDER cost to use: latency in turn, with its spread, memory, energy."""
+    measure_command.measure(folder, plugins)
 
 
 @main.command("open")

@@ -1,7 +1,6 @@
 """Which stored denoiser is meant: a cell by its folder, or by its model and noise in a results folder."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ from typing import Any
 
 from bench.core.errors import BenchError, FieldError, SpecError, shorten, unknown
 from bench.core.labels import Label
-from bench.models import Model
+from bench.core.values import from_text
+from bench.models import as_fitted
 from bench.noises import Noise, noises
 from bench.results.records import Contender
 from bench.results.revisions import outdated
@@ -135,7 +135,7 @@ def _loaded(candidate: _Candidate, noise: str) -> Trained:
         label = f"{candidate} {data}" if "train_seconds" in record else f"{candidate.name}, which needs no training"
         return Trained(folder, cell, label, _noise(record["cell"]["noise"]))
     label, fitted_to = _fit(candidate, noise)
-    cell = dataclasses.replace(cell, model=_as_fitted(cell.model, label))
+    cell = dataclasses.replace(cell, model=as_fitted(cell.model, label))
     if cell.model.fits:
         return Trained(folder, cell, f"{label} with its default, as there were no validation images to fit it to")
     known = _noise(_node(fitted_to[0])) if len(fitted_to) == 1 else None
@@ -165,18 +165,10 @@ def _fit(candidate: _Candidate, noise: str) -> tuple[str, list[str]]:
     return labels.pop(), meant
 
 
-def _as_fitted(model: Model, label: str) -> Model:
-    """The model whose label was stored after fitting, which replaced what was null."""
-    values = dict(Label.parse(label).params)
-    null = [key for key in model.field_names() if getattr(model, key) is None and key in values]
-    changes: dict[str, Any] = {key: _value(values[key]) for key in null}
-    return dataclasses.replace(model, **changes)
-
-
 def _node(label: str) -> dict[str, Any]:
     """A label of plain values as a spec would write it."""
     parsed = Label.parse(label)
-    return {parsed.name: {key: _value(value) for key, value in parsed.params}}
+    return {parsed.name: {key: from_text(value) for key, value in parsed.params}}
 
 
 def _noise(node: Any) -> Noise | None:
@@ -185,11 +177,3 @@ def _noise(node: Any) -> Noise | None:
         return noises.parse(node) if node else None
     except FieldError:
         return None
-
-
-def _value(text: str) -> Any:
-    """What `as_text` wrote."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

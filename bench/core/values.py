@@ -34,3 +34,11 @@ def as_text(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return json.dumps(value)
     return str(value)
+
+
+def from_text(text: str) -> Any:
+    """What `as_text` wrote."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -40,6 +40,7 @@ class Measure:
 
     column: its name in tables. title, unit: for axes. better: `higher` or `lower`.
     decimals: shown of every value; None: as many as the values at hand need.
+    pooled: whether its mean over images is that of what decibels are a logarithm of, not of the decibels.
     ceiling: what an image counts at most in a mean, needed where a perfect image is infinitely good (a floor where
     lower is better); the values themselves stay as they are.
     """
@@ -49,6 +50,7 @@ class Measure:
     better: str = "higher"
     decimals: int | None = None
     ceiling: float | None = None
+    pooled: bool = False
     if TYPE_CHECKING:  # a property of a metric, a field of a stored one; for a field, a property here were its default
 
         @property
@@ -76,10 +78,11 @@ class Measure:
         counted = self.counted(given)
         exact = int(np.isinf(given).sum())
         spread = float(counted.std(ddof=1)) if len(given) > 1 else math.nan
-        centre = math.inf if exact == len(given) else float(counted.mean())
-        capped = 0 if self.ceiling is None else int((counted == self.ceiling).sum())
+        capped = 0 if self.ceiling is None or self.pooled else int((counted == self.ceiling).sum())
         # Decibels are a logarithm of this; it has no ceiling, so it tells where the ceiling flatters.
         error = float((10 ** (-given / 10)).mean()) if self.unit == "dB" else math.nan
+        usual = -10 * math.log10(error) if self.pooled and error else float(counted.mean())
+        centre = math.inf if exact == len(given) else usual
         return Average(centre, spread, len(given), exact, capped, error)
 
     def merit(self, value: float) -> float:

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from bench.core.lazy import torch
-from bench.metrics.base import Pair, PairMetric, metrics
+from bench.metrics._conventions import Conventional
+from bench.metrics.base import Pair, metrics
 
 
 @metrics.register("psnr")
 @dataclass(frozen=True)
-class Psnr(PairMetric):
+class Psnr(Conventional):
     """Peak signal-to-noise ratio of an image, 10 log10(1 / mse); infinite for a perfect one.
 
     Source: skimage.metrics.peak_signal_noise_ratio(data_range=1); the ceiling is that of libvmaf for 8 bits,
@@ -21,4 +22,8 @@ class Psnr(PairMetric):
     ceiling = 60.0
 
     def measure(self, pair: Pair) -> "torch.Tensor":
-        return -10 * pair.mse.log10()
+        return -10 * self.seen(pair).mse.log10()
+
+    @property
+    def pooled(self) -> bool:  # type: ignore[override]
+        return self.convention.pooled

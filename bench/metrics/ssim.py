@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from bench.core.errors import BenchError
 from bench.core.lazy import torch
+from bench.metrics._conventions import Conventional
 from bench.metrics.base import Pair, PairMetric, metrics
 
 _bell = [math.exp(-0.5 * (offset / 1.5) ** 2) for offset in range(-5, 6)]
@@ -15,7 +16,7 @@ UNIFORM = (1 / 7,) * 7
 
 @metrics.register("ssim")
 @dataclass(frozen=True)
-class Ssim(PairMetric):
+class Ssim(Conventional):
     """Structural similarity, in [-1, 1], with a Gaussian window: sigma 1.5, 11 taps, population covariance.
 
     Source: Wang et al. 2004, doi:10.1109/TIP.2003.819861; skimage.metrics.structural_similarity(
@@ -23,10 +24,13 @@ class Ssim(PairMetric):
     """
 
     title = "SSIM"
-    smallest = len(GAUSSIAN)
+
+    @property
+    def smallest(self) -> int:
+        return len(GAUSSIAN) + 2 * self.border
 
     def measure(self, pair: Pair) -> "torch.Tensor":
-        return _similarity(self.name, pair, GAUSSIAN, 1.0)
+        return _similarity(self.name, self.seen(pair, len(GAUSSIAN) // 2), GAUSSIAN, 1.0)
 
 
 @metrics.register("ssim_uniform")

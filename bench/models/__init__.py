@@ -1,8 +1,8 @@
 """Denoisers, one family per file."""
 
 from bench.core.registry import import_modules
-from bench.models.base import ClosedForm, Model, TrainableModel, models
+from bench.models.base import ClosedForm, Model, TrainableModel, as_fitted, models
 
 import_modules(__name__, __path__)
 
-__all__ = ["ClosedForm", "Model", "TrainableModel", "models"]
+__all__ = ["ClosedForm", "Model", "TrainableModel", "as_fitted", "models"]

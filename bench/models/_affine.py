@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from bench.models.base import Pairs
@@ -20,6 +21,7 @@ HELD = 4  # batches of validation images that a ridge is chosen on, at most
 RIDGES = [10 ** (power / 2) for power in range(-14, -1)]  # as shares of the mean variance of what is seen
 UNHELD = 1e-3  # where there are no validation images
 ROUNDING = 1e-9  # of sums by Fourier transform, relative to the largest
+ROUNDED = 1 / (12 * 255**2)  # variance that storing in 8 bits adds
 GOLDEN = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly and meet no period
 
 
@@ -144,3 +146,41 @@ def _windows(clean: torch.Tensor, noisy: torch.Tensor, side: int, most: int) -> 
         chosen = (torch.arange(most, dtype=torch.float64) * GOLDEN % 1 * places).long()
     image, row, column = torch.unravel_index(chosen, (count, height, width))
     return windows[image, :, row, column].flatten(1), clean[image, :, row, column]
+
+
+class Conditional(nn.Module):
+    """The conditional mean, under a Gaussian, of the values of an image that equal `fill`, given the others.
+
+    channels, side: of the images. The parameters are the Gaussian's mean (D,) and covariance (D, D).
+    """
+
+    def __init__(self, channels: int, side: int, fill: float) -> None:
+        super().__init__()
+        values = channels * side**2
+        self.shape, self.fill = (channels, side, side), fill
+        self.mean = nn.Parameter(torch.full((values,), 0.5), requires_grad=False)
+        self.covariance = nn.Parameter(torch.eye(values), requires_grad=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if images.shape[1:] != self.shape:
+            raise RuntimeError(f"made for images of {self.shape}; got {tuple(images.shape[1:])}")
+        return torch.stack([self._one(image) for image in images.flatten(1)]).view_as(images)
+
+    def _one(self, image: torch.Tensor) -> torch.Tensor:
+        masked = image == self.fill
+        seen, lost = torch.nonzero(~masked)[:, 0], torch.nonzero(masked)[:, 0]
+        if not len(lost):
+            return image
+        mean, covariance = self.mean.double(), self.covariance.double()
+        factor = torch.linalg.cholesky(covariance[seen][:, seen])
+        weights = torch.cholesky_solve((image[seen].double() - mean[seen])[:, None], factor)
+        return image.index_copy(0, lost, (mean[lost] + (covariance[lost][:, seen] @ weights)[:, 0]).to(image))
+
+
+def fit_gaussian(network: Conditional, pairs: Pairs, flips: bool) -> None:
+    """Give a network the Gaussian of clean images, with the variance that storing in 8 bits adds."""
+    reads = [pairs.again(0, mirrored) for mirrored in ((False, True) if flips else (False,))]
+    rows = (clean.flatten(1) for read in reads for clean, _ in read)
+    found = Moments.of((row, row[:, :1]) for row in rows)
+    network.mean.copy_(found.seen)
+    network.covariance.copy_(found.variance + ROUNDED * torch.eye(len(found.seen)))

@@ -1,15 +1,17 @@
 """What a denoiser is: a class that a spec names, which builds a torch module that maps images to images."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
 from annotated_types import Ge, Le
 
 from bench.core.errors import FieldError
+from bench.core.labels import Label
 from bench.core.lazy import Lazy, functional, nn, torch
 from bench.core.registry import Registered, Registry
 from bench.core.rng import Draw
+from bench.core.values import from_text
 
 if TYPE_CHECKING:
     from bench.models import _layers as layers
@@ -25,6 +27,7 @@ __all__ = [
     "Pairs",
     "TrainableModel",
     "Width",
+    "as_fitted",
     "by_muon",
     "layers",
     "models",
@@ -200,3 +203,11 @@ class ClosedForm(Model):
 
 
 models: Registry[Model] = Registry("model", Model)
+
+
+def as_fitted(model: Model, label: str) -> Model:
+    """The model whose label was stored after fitting, which replaced what was null."""
+    values = dict(Label.parse(label).params)
+    null = [key for key in model.field_names() if getattr(model, key) is None and key in values]
+    changes: dict[str, Any] = {key: from_text(values[key]) for key in null}
+    return replace(model, **changes)

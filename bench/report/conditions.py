@@ -49,10 +49,16 @@ def conditions(
         f"Data: {plan.dataset}, {data['size']}x{data['size']} RGB, {data['train']:,} training, "
         f"{data['validation']:,} validation and {counted(data['test'], 'test image')}{_caveats(plan)}. "
         f"{_training(plan)}Scores: means over the test images; outputs clipped to [0, 1], noise too unless its label "
-        f"says clip=false{_intervals(summaries)}.{_ceiling(plan.leading, summaries)}{_notes(rows)} "
+        f"says clip=false{_drawn(plan)}{_intervals(summaries)}.{_ceiling(plan.leading, summaries)}{_notes(rows)} "
         f"noise-bench {version}, torch {torch_version}, {environment.get('cpu')}."
     )
     return Conditions(plan.stand_in_for, text, missing(plan, rows))
+
+
+def _drawn(plan: RunPlan) -> str:
+    """That the test noise is another draw than the usual one."""
+    seeds = sorted({test.protocol.get("test_seed", 0) for test in plan.tests} - {0})
+    return f"; test noise drawn with seed {', '.join(map(str, seeds))}" if seeds else ""
 
 
 def trains(plan: RunPlan) -> bool:
@@ -81,7 +87,7 @@ def caption(plan: RunPlan, rows: Sequence[ResultRow], summaries: Sequence[Summar
     data = plan.data
     text = (
         f"Denoising {plan.dataset}, {data['size']}x{data['size']}: means over {counted(data['test'], 'test image')}"
-        f"{_intervals(summaries)}. {marking(summaries, 'Bold:', 'italic:')}."
+        f"{_drawn(plan)}{_intervals(summaries)}. {marking(summaries, 'Bold:', 'italic:')}."
         f"{_ceiling(plan.leading, summaries)}{_notes(rows)} "
         f"{missing(plan, rows)}"
     )

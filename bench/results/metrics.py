@@ -1,7 +1,7 @@
 """Metrics as results keep them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from bench.core.errors import BenchError, FieldError
@@ -18,11 +18,12 @@ class StoredMetric(Measure):
     better: str = "higher"
     decimals: int | None = None
     ceiling: float | None = None
+    pooled: bool = False
 
     @classmethod
     def of(cls, metric: Measure) -> "StoredMetric":
         """What is to be known of a metric."""
-        return cls(metric.column, metric.title, metric.unit, metric.better, metric.decimals, metric.ceiling)
+        return cls(**{field.name: getattr(metric, field.name) for field in fields(cls)})
 
     @classmethod
     def from_node(cls, node: Mapping[str, Any]) -> "StoredMetric":
@@ -40,4 +41,4 @@ class StoredMetric(Measure):
 
     def node(self) -> dict[str, Any]:
         """This as plain JSON values."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "pooled" or value}

@@ -28,13 +28,13 @@ class NoiseTest:
     level_key: str = ""
 
     @classmethod
-    def of(cls, noise: Noise, data: Mapping[str, Any]) -> "NoiseTest":
-        """What a noise is as a test on such data."""
+    def of(cls, noise: Noise, data: Mapping[str, Any], seed: int = 0) -> "NoiseTest":
+        """What a noise is as a test on such data, in one of its draws."""
         return cls(
-            id=score_id(noise, data),
+            id=score_id(noise, data, seed=seed),
             label=Label.parse(noise.label()),
             match=noise.label(without=PROTOCOL),
-            protocol=fingerprint(noise, data),
+            protocol=fingerprint(noise, data, seed),
             level=noise.level_value,
             level_key="" if noise.level_value is None else noise.level,
         )

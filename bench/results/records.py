@@ -136,7 +136,9 @@ class PlannedCell:
             contender=Contender.of(cell, varied, ensemble),
             seed=cell.seed,
             match=cell.noise.label(without=PROTOCOL) if cell.noise else "",
-            tests=tuple(NoiseTest.of(test.noise, cell.data) for test in work.tests if test.ensemble == ensemble),
+            tests=tuple(
+                NoiseTest.of(test.noise, cell.data, test.seed) for test in work.tests if test.ensemble == ensemble
+            ),
             recipe={key: cell.train.node()[key] for key in cell.recipe} if cell.train else {},
             ensemble=ensemble,
             assumes=cell.model.assumes,
@@ -338,6 +340,9 @@ class ResultRow:
     train_seconds: float | None = None
     evaluate_seconds: float | None = None
     latency_ms: float | None = None
+    latency_spread: float | None = None
+    peak_memory_mb: float | None = None
+    energy_wh: float | None = None
     chosen_lr: float | None = None
     fitted: str = ""
     diagnostics: Mapping[str, float] = field(default_factory=dict)

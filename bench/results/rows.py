@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.results.code import changed
+from bench.results.costs import costs_of
 from bench.results.files import DamagedResult
 from bench.results.records import PlannedCell, ResultRow, RunPlan
 from bench.results.store import CellStore, Store
@@ -16,7 +17,9 @@ def read_rows(store: Store, plan: RunPlan, keep: bool = False) -> list[ResultRow
 
     keep: bring the markers of an older version up to date; if false, what they lack is computed again each time.
     """
-    return _told_apart([row for cell in plan.cells for row in _of_cell(store.cell(cell.id), cell, plan, keep)])
+    costs = costs_of(store)
+    rows = _told_apart([row for cell in plan.cells for row in _of_cell(store.cell(cell.id), cell, plan, keep)])
+    return [replace(row, **costs.get(str(row.contender.model), {})) if row.state == "scored" else row for row in rows]
 
 
 def _told_apart(rows: Sequence[ResultRow]) -> list[ResultRow]:

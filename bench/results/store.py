@@ -21,14 +21,13 @@ from bench.core.errors import BenchError, FieldError
 from bench.core.lazy import pandas
 from bench.core.plugins import Plugin
 from bench.metrics import Average, Measure, Metric
-from bench.noises import Noise
 from bench.results.code import NO_CODE, origin, same_images
 from bench.results.files import as_json, marker, read_json, sums, update, verified, whole, write
 from bench.results.formats import from_csv, from_parquet, from_state, to_csv, to_parquet, to_safetensors, to_state
 from bench.results.outside import OUTSIDE, joined, with_outside
 from bench.results.records import PlannedCell, RunPlan
-from bench.spec.cells import Cell
-from bench.spec.protocol import fingerprint, score_id, with_ensemble
+from bench.spec.cells import Cell, Scoring
+from bench.spec.protocol import fingerprint, with_ensemble
 from bench.spec.yaml12 import dump
 from bench.training.score import Score
 from bench.training.state import Epoch, State
@@ -299,11 +298,10 @@ class CellStore:
 
     def finish_score(
         self,
-        noise: Noise,
+        scoring: Scoring,
         data: Mapping[str, Any],
         score: Score,
         metrics: Sequence[Metric],
-        ensemble: int = 1,
         code: Mapping[str, str] = NO_CODE,
     ) -> dict[str, Average]:
         """Store a test: its per-image values and samples, then the marker with what they come to, which is returned.
@@ -311,7 +309,7 @@ class CellStore:
         metrics: of the whole run. Values computed before are kept where they are of the same images.
         code: of all that has a part in the score.
         """
-        test, cell = score_id(noise, data, ensemble), self.record()
+        test, noise, cell = scoring.id(data), scoring.noise, self.record()
         assert cell is not None
         before = self.score(test)
         before = before if same_images(before, code) else None
@@ -322,7 +320,7 @@ class CellStore:
         averages = _averages(values, metrics)
         older = (before or {}).get("averages", {})
         record = {
-            "protocol": with_ensemble(fingerprint(noise, data), ensemble),
+            "protocol": with_ensemble(fingerprint(noise, data, scoring.seed), scoring.ensemble),
             "label": noise.label(),
             "weights": cell["checksums"].get(WEIGHTS),
             "n_images": len(next(iter(values.values()))),

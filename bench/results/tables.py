@@ -13,7 +13,8 @@ from bench.results.summary import Summary
 WHAT = ["dataset", "model", "objective", "train_noise", "test_noise"]
 COSTS = ["parameters", "macs"]
 WHOLE = ["n_images", "perfect_images", *COSTS]  # whole numbers, empty where unknown
-VOLATILE = ["train_seconds", "evaluate_seconds", "latency_ms"]  # these alone may differ between two runs
+VOLATILE = ["train_seconds", "evaluate_seconds", "latency_ms"]  # these and the next may differ between two runs
+MEASURED = ["latency_spread", "peak_memory_mb", "energy_wh"]  # by `bench measure`, which not everybody runs
 
 
 def results_frame(rows: Iterable[ResultRow], plan: RunPlan) -> "pandas.DataFrame":
@@ -28,9 +29,10 @@ def results_frame(rows: Iterable[ResultRow], plan: RunPlan) -> "pandas.DataFrame
     spread = [f"{metric.column}_sd" for metric in plan.metrics]
     measured = [metric.column for metric in plan.metrics]
     columns = ["cell", *WHAT, "seed", *_settings(plan), *plan.chosen, "n_images"]
-    columns += [*measured, *spread, "perfect_images", *COSTS, *diagnostics, *VOLATILE, *_remark(rows), "error"]
+    volatile = [*VOLATILE, *(MEASURED if any(row.latency_spread is not None for row in rows) else ())]
+    columns += [*measured, *spread, "perfect_images", *COSTS, *diagnostics, *volatile, *_remark(rows), "error"]
     found = pandas.DataFrame([_result(row, plan) for row in rows], columns=columns)
-    numbers = [*measured, *spread, *diagnostics, *VOLATILE]
+    numbers = [*measured, *spread, *diagnostics, *volatile]
     return found.astype({**dict.fromkeys(WHOLE, "Int64"), **dict.fromkeys(numbers, "float64")})
 
 
@@ -88,7 +90,7 @@ def _result(row: ResultRow, plan: RunPlan) -> dict[str, Any]:
         **{metric.column: row.mean(metric) for metric in plan.metrics},
         **{f"{metric.column}_sd": row.deviation(metric) for metric in plan.metrics},
         "perfect_images": row.exact,
-        **{key: getattr(row, key) for key in (*COSTS, *VOLATILE)},
+        **{key: getattr(row, key) for key in (*COSTS, *VOLATILE, *MEASURED)},
         **row.diagnostics,
         "remark": _meanings([row]),
         "error": row.error,

@@ -15,12 +15,12 @@ import numpy as np
 from bench.core import pictures
 from bench.core.errors import BenchError, DataError, SpecError
 from bench.datasets import Data
-from bench.metrics import Metric
 from bench.models.base import layers
 from bench.noises import Noise
 from bench.results.outside import Outside
 from bench.results.records import PlannedCell, RunPlan
 from bench.results.store import Store
+from bench.spec import Experiment
 from bench.spec.cells import Cell, Scoring, Work
 from bench.training.score import Score, corrupted_chunks, score, score_outputs
 
@@ -28,7 +28,7 @@ ARRAY, PICTURE = ".npy", ".png"
 FAR = 2.0  # from 0 and 1, beyond which values can't be meant as on that scale
 EIGHT = 8
 
-Restored = Callable[[Data, Noise, Sequence[Metric]], Score]
+Restored = Callable[..., Score]  # of data, a noise, metrics and the seed of the tests
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def file_name(image: str, suffix: str) -> str:
     return image if image.lower().endswith(suffix) else image + suffix
 
 
-def corrupted(data: Data, noise: Noise) -> Iterator[np.ndarray]:
+def corrupted(data: Data, noise: Noise, seed: int) -> Iterator[np.ndarray]:
     """The test images under a noise, as every denoiser meets them: float32 (C, H, W), one after the other."""
-    for _, noisy, count in corrupted_chunks(data.test, noise, "cpu", padded=False):
+    for _, noisy, count in corrupted_chunks(data.test, noise, "cpu", False, seed):
         yield from noisy[:count].numpy()
 
 
@@ -88,18 +88,17 @@ def of_folder(title: str, root: Path, noises: Sequence[Noise], names: Sequence[s
     return Submission(Outside(title, checksum.hexdigest(), bits), scores)
 
 
-def submit(store: Store, plan: RunPlan, data: Data, submission: Submission, metrics: Sequence[Metric]) -> PlannedCell:
+def submit(store: Store, plan: RunPlan, data: Data, submission: Submission, experiment: Experiment) -> None:
     """Score a contender from elsewhere and store it in a results folder beside what was run there."""
+    metrics, seed = experiment.metrics, experiment.test_seed
     cell = Cell(submission.model, None, None, None, plan.data)
     folder = store.cell(cell.id)
     size = plan.data["size"]
     folder.finish(cell, None, {"dataset": plan.dataset, "size": size, "parameters": None, "macs": None})
     for noise, restored in submission.scores.items():
-        folder.finish_score(noise, cell.data, restored(data, noise, metrics), metrics)
-    work = Work(cell, tuple(map(Scoring, submission.scores)))
-    planned = replace(PlannedCell.of(work, plan.varied), bits=submission.model.bits)
-    store.add_outside(planned)
-    return planned
+        folder.finish_score(Scoring(noise, 1, seed), cell.data, restored(data, noise, metrics, seed=seed), metrics)
+    work = Work(cell, tuple(Scoring(noise, 1, seed) for noise in submission.scores))
+    store.add_outside(replace(PlannedCell.of(work, plan.varied), bits=submission.model.bits))
 
 
 def _outputs(folder: Path, names: Sequence[str]) -> tuple[np.ndarray, int]:

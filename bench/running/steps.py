@@ -168,16 +168,14 @@ class CellRun:
             wanted = self.code.to_compute(self.folder.score(known), cell, noise, self.experiment.metrics, missing)
             metrics = tuple(metric.node() for metric in wanted)
             try:
-                step = (self.context, cell.node(), weights, noise.node(), test.ensemble, metrics)
+                step = (self.context, cell.node(), weights, noise.node(), test.ensemble, metrics, test.seed)
                 score = yield Unit(score_step, step)
             except CellFailed as failure:
                 reasons[known] = str(failure)
                 continue
             if metrics:
                 code = self.code.of_test(cell, noise)
-                averages = self.folder.finish_score(
-                    noise, cell.data, score, self.experiment.metrics, test.ensemble, code
-                )
+                averages = self.folder.finish_score(test, cell.data, score, self.experiment.metrics, code)
             else:
                 self.folder.renew_samples(known, score.samples)
                 averages = self.folder.averages(known, self.experiment.metrics)

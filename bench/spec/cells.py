@@ -110,14 +110,18 @@ def settled(node: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Scoring:
-    """One way to score a cell: its test noise, and over how many flips and rotations outputs are averaged."""
+    """One way to score a cell.
+
+    ensemble: over how many flips and rotations outputs are averaged. seed: of the draw of the noise.
+    """
 
     noise: Noise
     ensemble: int = 1
+    seed: int = 0
 
     def id(self, data: Mapping[str, Any]) -> str:
         """The id under which it is stored. data: the dataset's identity."""
-        return score_id(self.noise, data, self.ensemble)
+        return score_id(self.noise, data, self.ensemble, self.seed)
 
 
 @dataclass(frozen=True)

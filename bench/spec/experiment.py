@@ -25,6 +25,7 @@ class Experiment:
     models: with the settings of each. train: the general settings, of models without a recipe or settings of their own.
     fallback: name of the dataset that stands in where `dataset` is unavailable.
     test_noises: None means `same`: trained models are tested on the noise they were trained on, the others on all.
+    test_seed: of the draw of the test noises; every one has scores of its own.
     note: what to say beside the results, for people.
     place: where the spec names its dataset, for messages; not part of what is run.
     """
@@ -38,6 +39,7 @@ class Experiment:
     train: tuple[Train, ...] = (Train(),)
     metrics: tuple[Metric, ...] = tuple(metrics.parse(name) for name in ("mse", "psnr", "ssim"))
     seeds: tuple[int, ...] = (0,)
+    test_seed: int = 0
     note: str = ""
     place: str = field(default="", compare=False)
 
@@ -99,6 +101,7 @@ class Experiment:
             "train": {key: distinct([node[key] for node in settings]) for key in TRAIN_KEYS},
             "metrics": [metric.node() for metric in self.metrics],
             "seeds": list(self.seeds),
+            "test_seed": self.test_seed,
             **({"note": self.note} if self.note else {}),
         }
 

@@ -193,13 +193,19 @@ def _test_noises(value: Any) -> tuple[Noise, ...] | None:
     return every(noises)(value)
 
 
+def _test_seed(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_SEED:
+        raise FieldError(f"a seed is a whole number from 0 to {MAX_SEED}; got {shorten(value)}")
+    return value
+
+
 def _seeds(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list) or not value:
         raise FieldError(f"expected a list of whole numbers as in [0, 1, 2]; got {shorten(value)}")
     seen: set[int] = set()
     for position, seed in enumerate(value):
-        if type(seed) is not int or not 0 <= seed <= MAX_SEED:
-            raise FieldError(f"a seed is a whole number from 0 to {MAX_SEED}; got {shorten(seed)}", (position,))
+        with under(position):
+            _test_seed(seed)
         if seed in seen:
             raise FieldError(f"seed {seed} is given twice", (position,))
         seen.add(seed)
@@ -221,5 +227,6 @@ _PARTS: dict[str, Callable[[Any], Any]] = {
     "train": grid,
     "metrics": every(metrics),
     "seeds": _seeds,
+    "test_seed": _test_seed,
     "note": _note,
 }

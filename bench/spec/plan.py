@@ -30,7 +30,7 @@ def works_of(experiment: Experiment, compiles: Callable[[Cell], bool] = lambda c
             train = replace(cell.train, compile="on" if compiles(cell) else "off")
             cell = replace(cell, train=train)
         known = found.get(cell.id, Work(cell, ()))
-        tests = (*known.tests, *(Scoring(noise, ensemble) for noise in _tests(experiment, cell)))
+        tests = (*known.tests, *(Scoring(noise, ensemble, experiment.test_seed) for noise in _tests(experiment, cell)))
         found[cell.id] = replace(known, tests=tuple(dict.fromkeys(tests)))
     return list(found.values())
 

@@ -22,6 +22,7 @@ DESCRIPTIONS = {
     "train": "how models are trained",
     "metrics": "columns of the tables",
     "seeds": "each seed is a separate training",
+    "test_seed": "of the draw of the test noises, 0 unless given",
     "note": "what to say beside the results, for people",
 }
 
@@ -36,6 +37,7 @@ def schema() -> dict[str, Any]:
         "name": {"type": "string", "pattern": f"^{NAME.pattern}$"},
         "dataset": {"anyOf": [{"enum": alone}, *described]},
         "train": _train_schema(),
+        "test_seed": seed,
         "seeds": {"type": "array", "items": seed, "minItems": 1, "uniqueItems": True},
         **{key: {"type": "array", "items": {"$ref": f"#/$defs/{kind}"}, "minItems": 1} for key, kind in lists.items()},
         "note": {"type": "string"},

@@ -72,11 +72,17 @@ def network_of(cell: Cell, size: int, weights: Mapping[str, np.ndarray] | None) 
 
 
 def score(
-    network: "nn.Module", data: Data, noise: Noise, chosen: Sequence[Metric], device: str = "cpu", ensemble: int = 1
+    network: "nn.Module",
+    data: Data,
+    noise: Noise,
+    chosen: Sequence[Metric],
+    device: str = "cpu",
+    ensemble: int = 1,
+    seed: int = 0,
 ) -> Score:
     """Every metric of every image of the noise's split, usually the test images; no other image is read.
 
-    noise: drawn with a seed of its own, so that every model gets the same corrupted images.
+    noise: drawn with a seed of its own, so that every model gets the same corrupted images. seed: added to that.
     chosen: if empty, only the samples are made, from the first chunk. ensemble: as for `restore`.
     Computes in float32, whatever precision the weights were trained in.
     Raises NotFinite for noisy images, outputs or metrics that are not finite, BenchError for outputs of another shape.
@@ -88,7 +94,7 @@ def score(
     busy, seen = 0.0, 0
     with torch.inference_mode():
         padded = not isinstance(network, layers.Filter)
-        for clean, noisy, count in corrupted_chunks(getattr(data, noise.split), noise, device, padded):
+        for clean, noisy, count in corrupted_chunks(getattr(data, noise.split), noise, device, padded, seed):
             before = time.perf_counter()
             output = restore(network, noisy, ensemble)
             if device == "cuda":
@@ -108,7 +114,7 @@ def score(
     return Score(values, seconds, latency, samples, made_with=machine.arithmetic(device))
 
 
-def score_outputs(outputs: np.ndarray, data: Data, noise: Noise, chosen: Sequence[Metric]) -> Score:
+def score_outputs(outputs: np.ndarray, data: Data, noise: Noise, chosen: Sequence[Metric], *, seed: int = 0) -> Score:
     """Every metric of every test image, of outputs that somebody else made of the corrupted ones.
 
     outputs: float32 (N, C, H, W), in the order of the test images. Raises as `score`.
@@ -117,7 +123,7 @@ def score_outputs(outputs: np.ndarray, data: Data, noise: Noise, chosen: Sequenc
     parts: list[dict[str, torch.Tensor]] = []
     samples: dict[str, np.ndarray] = {}
     first = 0
-    for clean, noisy, count in corrupted_chunks(data.test, noise, "cpu", padded=False):
+    for clean, noisy, count in corrupted_chunks(data.test, noise, "cpu", False, seed):
         output = torch.from_numpy(outputs[first : first + count])
         _check_images("the output", output, clean)
         parts.append(metrics.compute(chosen, output, clean))
@@ -151,13 +157,13 @@ def _check_values(values: Mapping[str, np.ndarray], chosen: Sequence[Metric]) ->
             )
 
 
-def scoring_draw(shape: Sequence[int], noise: Noise, indices: "torch.Tensor") -> Draw:
+def scoring_draw(shape: Sequence[int], noise: Noise, indices: "torch.Tensor", seed: int = 0) -> Draw:
     """Random numbers of a test noise: they depend on the tests' seed, the kind of noise and the image alone."""
-    return Draw(tuple(shape), TEST_SEED, ("test", noise.name), indices)
+    return Draw(tuple(shape), TEST_SEED + seed, ("test", noise.name), indices)
 
 
 def corrupted_chunks(
-    images: np.ndarray, noise: Noise, device: str, padded: bool
+    images: np.ndarray, noise: Noise, device: str, padded: bool, seed: int = 0
 ) -> "Iterator[tuple[torch.Tensor, torch.Tensor, int]]":
     """Clean and noisy chunks of CHUNK images, the same for every denoiser, and how many of them count.
 
@@ -168,6 +174,6 @@ def corrupted_chunks(
         indices = torch.arange(start, start + CHUNK if padded else min(start + CHUNK, len(images)))
         rows = indices.clamp(max=len(images) - 1)
         clean = to_float(torch.from_numpy(images[rows.numpy()]).to(device))
-        noisy = noise.apply(clean, scoring_draw(clean.shape, noise, indices.to(device)))
+        noisy = noise.apply(clean, scoring_draw(clean.shape, noise, indices.to(device), seed))
         _check_images(f"the noise {noise.label()}", noisy, clean)
         yield clean, noisy, min(CHUNK, len(images) - start)

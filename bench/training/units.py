@@ -90,10 +90,11 @@ def score_step(
     noise: Mapping[str, Any],
     ensemble: int,
     chosen: tuple[Mapping[str, Any], ...],
+    seed: int = 0,
 ) -> Score:
     """A cell's denoiser under one test noise, its null keys tuned on validation images first.
 
-    weights: None for a denoiser without. chosen: nodes of metrics; none makes the samples only.
+    weights: None for a denoiser without. chosen: nodes of metrics; none makes the samples only. seed: of the tests.
     """
     data = context.data()
     subject = Cell.from_node(cell)
@@ -102,7 +103,7 @@ def score_step(
     model = fit_to_validation(subject.model, data, test_noise)
     network = network_of(replace(subject, model=model), data.test.shape[-1], weights)
     device = subject.train.device if subject.train else "cpu"
-    found = score(network, data, test_noise, [metrics.parse(node) for node in chosen], device, ensemble)
+    found = score(network, data, test_noise, [metrics.parse(node) for node in chosen], device, ensemble, seed)
     return replace(found, fitted=model.label()) if subject.model.fits else found
 
 

@@ -46,7 +46,7 @@ def store_of(root: Path, text: str | Path, score: Scores) -> Store:
                 sample = np.zeros((2, 3, 16, 16), np.uint8)
                 samples = {"original": sample, "noisy": sample, "output": sample}
                 found = Score(dict(values), 3.0, 4.0, samples)
-                folder.finish_score(test.noise, work.cell.data, found, experiment.metrics, test.ensemble)
+                folder.finish_score(test, work.cell.data, found, experiment.metrics)
         if reasons:
             folder.fail("a test failed", reasons)
     return store

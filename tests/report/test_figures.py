@@ -441,6 +441,10 @@ def test_the_front_passes_what_nothing_cheaper_equals() -> None:
     assert front("parameters")[1] == (160_000, 27)
     slow = [replace(row, latency_ms=9.0 if row.contender.model.name == "median" else 0.5) for row in found]
     assert front("latency_ms", slow) == [(0.5, 27)]
+    busy = [replace(row, latency_spread=0.3 if row.contender.model.name == "median" else 0.01) for row in slow]
+    noted = notes(figures.tradeoff(made_up.summaries(busy), PSNR, CAPTION, "latency_ms"))
+    assert "busy machine, quartiles over 10 % apart: median." in noted.replace("\n", " ")
+    assert "busy" not in notes(figures.tradeoff(made_up.summaries(busy), PSNR, CAPTION, "macs"))
     stems = [stem for stem, _ in figures.everything(made_up.summaries(found), [], [], [PSNR], CAPTION)]
     assert [stem for stem in stems if stem.startswith("psnr_by")] == [
         "psnr_by_noise", "psnr_by_parameters", "psnr_by_macs", "psnr_by_train_seconds", "psnr_by_latency_ms",

@@ -21,6 +21,7 @@ from bench.noises import noises
 from bench.results import files, formats, store
 from bench.results.files import DamagedResult, read_json, write
 from bench.results.store import HISTORY, STATE, WEIGHTS, CellStore, Store
+from bench.spec.cells import Scoring
 from bench.spec.protocol import score_id as id_of
 from bench.training.score import Score
 from bench.training.state import Epoch, State
@@ -67,7 +68,7 @@ def folder(tmp_path: Path) -> Path:
     cell = CellStore(tmp_path / "cells" / CELL.id)
     cell.save_state(state())
     cell.finish(CELL, state(), FACTS)
-    cell.finish_score(NOISE, CELL.data, scored(), METRICS)
+    cell.finish_score(Scoring(NOISE), CELL.data, scored(), METRICS)
     return cell.folder
 
 
@@ -111,7 +112,7 @@ def test_what_was_stored_comes_back(folder: Path) -> None:
 def test_a_cell_without_training_has_no_weights(tmp_path: Path) -> None:
     cell = CellStore(tmp_path)
     cell.finish(cell_of("identity"), None, FACTS)
-    cell.finish_score(NOISE, CELL.data, scored(), METRICS)
+    cell.finish_score(Scoring(NOISE), CELL.data, scored(), METRICS)
     assert CellStore(tmp_path).finished
     assert cell.weights() is None and cell.history() is None
     assert cell.lacking(TEST, [MSE, PSNR]) == []
@@ -168,7 +169,7 @@ def test_arrays_of_any_memory_order_come_back(tmp_path: Path) -> None:
     assert np.array_equal((cell.weights() or {})["a"], state().kept["a"])
     picture = np.arange(4 * 3 * 5 * 5, dtype=np.uint8).reshape(4, 3, 5, 5)
     made = Score({"mse": np.zeros(4)}, 1.0, 1.0, {"output": transposed(picture)})
-    cell.finish_score(NOISE, CELL.data, made, METRICS)
+    cell.finish_score(Scoring(NOISE), CELL.data, made, METRICS)
     assert np.array_equal(cell.samples(TEST)["output"], picture)
     cell.renew_samples(TEST, {"output": transposed(picture[::-1])})
     assert np.array_equal(cell.samples(TEST)["output"], picture[::-1])
@@ -285,7 +286,7 @@ def test_markers_are_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(store, "write", lambda path, content, **options: written.append(write(path, content).name))
     cell = CellStore(tmp_path)
     cell.finish(CELL, state(), FACTS)
-    cell.finish_score(NOISE, CELL.data, scored(), METRICS)
+    cell.finish_score(Scoring(NOISE), CELL.data, scored(), METRICS)
     assert written == [WEIGHTS, HISTORY, "cell.json", f"{TEST}.parquet", f"{TEST}.samples.safetensors", f"{TEST}.json"]
 
 
@@ -304,7 +305,7 @@ def test_a_test_is_unfinished_until_its_last_write(
 
     monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(Crash):
-        cell.finish_score(NOISE, CELL.data, scored(), METRICS)
+        cell.finish_score(Scoring(NOISE), CELL.data, scored(), METRICS)
     monkeypatch.undo()
     assert CellStore(tmp_path).score(TEST) is None
     assert CellStore(tmp_path).lacking(TEST, [MSE, PSNR]) == [MSE, PSNR]
@@ -320,7 +321,7 @@ def test_a_test_written_anew_halfway_is_unfinished(folder: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(Crash):
-        CellStore(folder).finish_score(NOISE, CELL.data, scored(("ssim",)), METRICS)
+        CellStore(folder).finish_score(Scoring(NOISE), CELL.data, scored(("ssim",)), METRICS)
     monkeypatch.undo()
     assert CellStore(folder).lacking(TEST, [MSE, SSIM]) == [MSE, SSIM]
 
@@ -399,7 +400,7 @@ def test_new_metrics_stand_beside_the_old(folder: Path) -> None:
     before = cell.score(TEST)
     assert before is not None
     assert cell.lacking(TEST, [MSE, SSIM, PSNR]) == [SSIM]
-    cell.finish_score(NOISE, CELL.data, scored(("ssim",), seed=1), METRICS)
+    cell.finish_score(Scoring(NOISE), CELL.data, scored(("ssim",), seed=1), METRICS)
     after = cell.score(TEST)
     assert after is not None
     assert list(after["averages"]) == ["mse", "psnr", "ssim"]
@@ -412,7 +413,7 @@ def test_new_metrics_stand_beside_the_old(folder: Path) -> None:
 def test_metrics_that_a_spec_no_longer_names_keep_their_averages(folder: Path) -> None:
     cell = CellStore(folder)
     before = cell.averages(TEST, METRICS)
-    cell.finish_score(NOISE, CELL.data, scored(("ssim",), seed=1), [SSIM])
+    cell.finish_score(Scoring(NOISE), CELL.data, scored(("ssim",), seed=1), [SSIM])
     after = cell.averages(TEST, METRICS)
     assert {key: after[key] for key in ("mse", "psnr")} == before
     assert cell.lacking(TEST, METRICS) == []
@@ -422,7 +423,7 @@ def test_perfect_images_leave_valid_json(tmp_path: Path) -> None:
     cell = CellStore(tmp_path)
     cell.finish(CELL, state(), FACTS)
     perfect = Score({"mse": np.zeros(10), "psnr": np.full(10, np.inf)}, 1.0, 1.0, {"original": np.zeros(1, np.uint8)})
-    cell.finish_score(NOISE, CELL.data, perfect, METRICS)
+    cell.finish_score(Scoring(NOISE), CELL.data, perfect, METRICS)
     text = (tmp_path / "scores" / f"{TEST}.json").read_text()
     assert "NaN" not in text and "Infinity" not in text
     assert cell.averages(TEST, METRICS) == {"mse": Average(0, 0, 10), "psnr": Average(math.inf, 0, 10, 10, 10, 0)}
@@ -440,7 +441,9 @@ def with_exact(folder: Path) -> CellStore:
     """A test of which the first 4 of 10 images are exact, under an older marker."""
     cell = CellStore(folder)
     psnr = np.array([math.inf] * 4 + [20.0, 21.0, 22.0, 23.0, 24.0, 70.0])
-    cell.finish_score(NOISE, CELL.data, Score({"mse": 10 ** (-psnr / 10), "psnr": psnr}, 1.0, 1.0, {}), METRICS)
+    cell.finish_score(
+        Scoring(NOISE), CELL.data, Score({"mse": 10 ** (-psnr / 10), "psnr": psnr}, 1.0, 1.0, {}), METRICS
+    )
     older(folder, means={"mse": 1.0, "psnr": 30.0}, perfect=4)
     return CellStore(folder)
 

@@ -9,6 +9,7 @@ from bench.report.figures.frame import Line, framed, nothing
 from bench.report.figures.names import wrap_all
 from bench.report.figures.style import looks, panels, scale, themed, wide
 from bench.report.figures.view import COSTS, Point, View, first_few
+from bench.results.costs import NOISY
 from bench.results.summary import Summary
 
 if TYPE_CHECKING:
@@ -59,7 +60,15 @@ def tradeoff(
     legend = {name: {**styles[name].line(), "linestyle": "none"} for name in dict.fromkeys(p.contender for p in sized)}
     legend |= {name: {"color": styles[name].color, "linestyle": styles[name].dash} for name in flat}
     legend["front: nothing cheaper is as good"] = {key: FRONT[key] for key in ("color", "linewidth", "alpha")}
-    return framed(figure, title, conditions, [" ".join([*more, *further, view.remarks()])], legend)
+    return framed(figure, title, conditions, [" ".join([*more, *further, *_noisy(view, cost), view.remarks()])], legend)
+
+
+def _noisy(view: View, cost: str) -> list[str]:
+    """That latencies are not to be relied on, and whose."""
+    busy = dict.fromkeys(view.names[s.contender] for s in view.summaries if s.cost("latency_spread") > NOISY)
+    if cost != "latency_ms" or not busy:
+        return []
+    return [f"Latency measured on a busy machine, quartiles over {100 * NOISY:.0f} % apart: {', '.join(busy)}."]
 
 
 def _front(axes: "Axes", points: Sequence[Point], cost: str, metric: Measure) -> None:

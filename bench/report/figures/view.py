@@ -28,6 +28,8 @@ COSTS = {  # of a contender, by their column in results.csv
     "macs": "multiply-accumulates an image",
     "train_seconds": "seconds to train",
     "latency_ms": "milliseconds an image",
+    "peak_memory_mb": "MB of memory at most",
+    "energy_wh": "Wh for 1,000 images",
 }
 
 
