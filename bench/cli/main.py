@@ -43,6 +43,7 @@ def main() -> None:
 @main.command()
 @spec_options
 @click.option("--workers", type=click.IntRange(1), help="Number of local processes; default: one per processor.")
+@click.option("--scheduler", default="", metavar="ADDRESS|FILE", help="Run on the Dask cluster that is reached there.")
 @click.option("--no-figures", is_flag=True, help="Write the tables only; `bench report` draws the figures later.")
 @click.option("--keep-stale", is_flag=True, help="Take what code has made that has changed since; tables mark it.")
 @quiet_option
@@ -53,6 +54,7 @@ def run(
     results: Path,
     plugins: tuple[str, ...],
     workers: int | None,
+    scheduler: str,
     no_figures: bool,
     keep_stale: bool,
     quiet: bool,
@@ -65,7 +67,12 @@ def run(
     Exit codes: 0 all done, 1 a cell failed (the others are kept), 2 the spec or command is wrong,
     3 the data are unavailable, 70 an internal error, 130 interrupted.
     """
-    sys.exit(run_command.run(spec, overrides, results, plugins, workers, not no_figures, quiet, verbose, keep_stale))
+    if scheduler and workers:
+        raise click.UsageError("--workers is for processes on this machine: a cluster has those that it has")
+    figures = not no_figures
+    sys.exit(
+        run_command.run(spec, overrides, results, plugins, workers, figures, quiet, verbose, keep_stale, scheduler)
+    )
 
 
 @main.command()

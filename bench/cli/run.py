@@ -1,6 +1,7 @@
 """`bench run`: train and score what a spec names."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from bench.results.store import Store
 from bench.results.strays import left_out, strays
 from bench.results.taken import taken
 from bench.running import able, engine, events, forecast, stale
+from bench.running.cluster import Cluster
 from bench.spec.cells import Work
 from bench.spec.plan import as_run, resolved, works_of
 
@@ -38,6 +40,7 @@ def run(
     quiet: bool = False,
     verbose: bool = False,
     keep_stale: bool = False,
+    scheduler: str = "",
 ) -> int:
     """Exit code 0, or 1 where a cell failed. Raises what failed in this package itself, once all else is done."""
     screen, details = console(), console(quiet)
@@ -48,7 +51,8 @@ def run(
     chosen.announce(screen, verbose)
     experiment = resolved(chosen.experiment)
     works = taken(works_of(experiment, forecast.remembered().compiling_pays), store)
-    able.check(experiment, works, store, keep_stale)
+    if not scheduler:
+        able.check(experiment, works, store, keep_stale)
     for note in _notes(experiment, works, store, keep_stale):
         screen.print(note)
     with experiment.at_dataset():
@@ -63,7 +67,8 @@ def run(
         store.begin(as_run(chosen.asked, works).node(), planned)
         store.name_images(names)
         with Display(details, planned.distinct) as display:
-            stream = engine.run(experiment, works, store, workers, files, keep_stale)
+            reach = partial(Cluster, scheduler, partial(click.echo, err=True)) if scheduler else None
+            stream = engine.run(experiment, works, store, workers, files, keep_stale, reach)
             ended = _followed(stream, display, experiment, store, files)
         if not ended.ran:
             details.print(f"nothing to run: {_finished(len(works), experiment.name)}")

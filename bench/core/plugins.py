@@ -55,9 +55,14 @@ def load_plugins(files: Iterable[str]) -> Loaded:
     An installed plug-in that fails is left out: what was asked for may do without it.
     Raises BenchError with the file and line that fail.
     """
-    installed = Loaded() if os.environ.get(SKIPPED) else _load_installed()
+    installed = _load_installed() if uses_installed() else Loaded()
     given = tuple(_load_file(Path(file).resolve()) for file in files)
     return Loaded((*installed.plugins, *given), installed.broken)
+
+
+def uses_installed() -> bool:
+    """Whether plug-ins of installed packages are loaded."""
+    return not os.environ.get(SKIPPED)
 
 
 @cache
@@ -84,10 +89,16 @@ def _failure(entry: EntryPoint) -> str:
     return ""
 
 
+def module_of(file: str) -> str:
+    """The name of the module that a plug-in's file is; two files of one name in different folders are two modules."""
+    path = Path(file).resolve()
+    place = hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:8]
+    return f"bench_plugin_{path.stem}_{place}"
+
+
 @cache
 def _load_file(path: Path) -> Plugin:
-    # Two files of one name in different folders are two modules.
-    name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode(errors='surrogateescape')).hexdigest()[:8]}"
+    name = module_of(str(path))
     what = f"--plugin {path}"
     if not path.is_file():
         raise BenchError(f"{what}: there is no such file")
