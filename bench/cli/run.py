@@ -41,6 +41,7 @@ def run(
     verbose: bool = False,
     keep_stale: bool = False,
     scheduler: str = "",
+    timeout: float | None = None,
 ) -> int:
     """Exit code 0, or 1 where a cell failed. Raises what failed in this package itself, once all else is done."""
     screen, details = console(), console(quiet)
@@ -65,8 +66,8 @@ def run(
         store.begin(as_run(chosen.asked, works).node(), planned)
         store.name_images(names)
         with Display(details, planned.distinct) as display:
-            reach = partial(Cluster, scheduler, partial(click.echo, err=True)) if scheduler else None
-            stream = engine.run(experiment, works, store, workers, files, keep_stale, reach)
+            reach = partial(Cluster, scheduler, partial(click.echo, err=True), timeout) if scheduler else None
+            stream = engine.run(experiment, works, store, workers, files, keep_stale, reach, timeout)
             ended = _followed(stream, display, experiment, partial(_describe, store, files, scheduler))
         if not ended.ran:
             details.print(f"nothing to run: {_finished(len(works), experiment.name)}")

@@ -21,7 +21,7 @@ from bench.core.lazy import Lazy
 from bench.core.plugins import module_of, uses_installed
 from bench.core.sources import modules_of
 from bench.datasets import cache
-from bench.running.pools import Outcome, Unit, WorkerDied
+from bench.running.pools import Outcome, TookTooLong, Unit, WorkerDied
 from bench.spec import Experiment
 from bench.spec.protocol import digest
 from bench.training import shipped
@@ -77,12 +77,13 @@ def shipment_of(
 class Cluster:
     """A pool of the workers that a scheduler has.
 
-    address: of the scheduler, or a file that says it. tell: shows a line to people.
+    address: of the scheduler, or a file that says it. tell: shows a line to people. timeout: seconds that a unit may
+    take; then its worker is started again, which needs Dask's nanny there.
     Raises BenchError where no scheduler answers.
     """
 
-    def __init__(self, address: str, tell: Callable[[str], None]) -> None:
-        self.address, self.tell = address, tell
+    def __init__(self, address: str, tell: Callable[[str], None], timeout: float | None = None) -> None:
+        self.address, self.tell, self.timeout = address, tell, timeout
         self.shipment: Shipment | None = None
         self.images: Mapping[str, Any] = {}
         self.workers: dict[str, Facts] = {}  # that take part, by their address
@@ -135,6 +136,7 @@ class Cluster:
         while True:
             if time.monotonic() - self.looked > LOOK:
                 self._look()
+                self._end_overdue()
             self._assign()
             if self.dead:
                 return self.dead.popleft()
@@ -182,6 +184,7 @@ class Cluster:
         task = self.running.pop(future, None)
         if task is None:  # its worker was given up before
             return None
+        self._next_begins(task.worker)
         self.depth = 2 if time.monotonic() - task.since < self.depth * BRIEF else 1
         try:
             return Outcome(task.tag, self._result(future, task))
@@ -194,6 +197,30 @@ class Cluster:
         except Exception as error:  # whatever it is, the other units go on
             return Outcome(task.tag, error=error)
         return None
+
+    def _next_begins(self, worker: str) -> None:
+        """Let the time of the unit count that waited at a worker."""
+        for future, task in self.running.items():
+            if task.worker == worker:
+                self.running[future] = replace(task, since=time.monotonic())
+                return
+
+    def _end_overdue(self) -> None:
+        """Have workers started again whose unit takes too long."""
+        now = time.monotonic()
+        for worker in {task.worker for task in self.running.values()} if self.timeout else ():
+            held = [future for future, task in self.running.items() if task.worker == worker]
+            if self.timeout and now - self.running[held[0]].since > self.timeout:
+                self.dead.append(Outcome(self.running[held[0]].tag, error=TookTooLong(self.timeout)))
+                self.workers.pop(worker)
+                self.refused[worker] = f"worker {worker}: a unit there took too long"
+                for number, future in enumerate(held):
+                    task = self.running.pop(future)
+                    future.cancel()
+                    if number:
+                        self._again(task, begun=False)
+                with contextlib.suppress(Exception):  # one without a nanny stays, and is not used any more
+                    self.client.restart_workers([worker], timeout=PATIENCE)
 
     def _result(self, future: Any, task: _Task) -> Any:
         """What a unit has returned, or raises what it raised. Raises _Lost where its worker has it and is gone."""

@@ -37,10 +37,12 @@ def run(
     plugins: tuple[str, ...] = (),
     keep_stale: bool = False,
     cluster: Callable[[], Cluster] | None = None,
+    timeout: float | None = None,
 ) -> Iterator[Event]:
     """Train and score whatever is pending, as a stream of events. A finished run imports nothing heavy.
 
     keep_stale: whether what other code has made is finished. cluster: reaches the one to run on instead of here.
+    timeout: seconds that a unit may take here; no limit by default.
     Raises NotWritable or DataError, before any event, where results or images can't be kept; BenchError where the
     cluster has no worker that can take part.
     """
@@ -57,7 +59,7 @@ def run(
         yield _started(works, left, size)
         if not left:
             return
-        pool: Pool = there or until_the_end.enter_context(contextlib.closing(open_pool(size)))
+        pool: Pool = there or until_the_end.enter_context(contextlib.closing(open_pool(size, timeout)))
         context = Context(experiment.dataset.node(), plugins, there.run if there else "")
         found = _complexities([one.work.cell.model for one in left], pool, context, experiment.dataset.size)
         cells = [

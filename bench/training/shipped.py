@@ -137,10 +137,16 @@ def perform(run: str, function: Callable[..., Any], arguments: tuple[Any, ...]) 
         if run not in RUNS:
             raise NotShipped(run)
         RUNS[run].modules.place()
-        try:
-            return function(*arguments)
-        except Exception as error:
-            raise _portable(error) from None
+        return guarded(function, arguments)
+
+
+def guarded(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """What a function returns; what it raises can be read in any process."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        failure = _portable(error)
+    raise failure  # here, where it brings no other along
 
 
 def checksum(content: bytes) -> str:

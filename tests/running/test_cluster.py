@@ -2,7 +2,9 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +14,11 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.running import cluster as clusters
-from bench.running.pools import Unit, WorkerDied
+from bench.running.pools import TookTooLong, Unit, WorkerDied
 from bench.training import shipped
 from bench.training.shipped import Facts, Shipment
 from tests.core.test_plugins import STRIPES
-from tests.helpers.cli import environment, run_command
+from tests.helpers.cli import PATIENCE, environment, run_command
 from tests.helpers.cluster import cluster
 from tests.helpers.results import rows_of
 from tests.helpers.specs import write_spec
@@ -42,18 +44,17 @@ def started(path: Path, results: Path, noise: Path, *options: object, **variable
 
 
 def test_a_cluster_gives_the_same_though_a_worker_is_killed(tmp_path: Path) -> None:
-    path, noise = given(tmp_path, epochs=40)
+    path, noise = given(tmp_path, epochs=200)
     with cluster(tmp_path / "cluster") as there:
         first, _ = there.join(), there.join()
         run = started(path, tmp_path / "far", noise, "--scheduler", there.file)
-        assert run.stdout
-        lines = []
-        for line in run.stdout:
-            lines.append(line)
-            if "done:" in line and first.poll() is None:
-                first.kill()
-        assert run.wait() == 0, "".join(lines)
-        assert any("is gone" in line for line in lines)
+        until = time.monotonic() + PATIENCE
+        while len(list(tmp_path.glob("far/tiny/cells/*/state.safetensors"))) < 2:  # both workers are at work
+            assert run.poll() is None and time.monotonic() < until
+            time.sleep(0.01)
+        first.kill()
+        said, _ = run.communicate(timeout=PATIENCE)
+        assert run.returncode == 0 and "is gone" in said, said
         assert list((tmp_path / "cluster").glob("worker*/cache/datasets/*/train.npy"))
     here = started(path, tmp_path / "near", noise, "--workers", 1)
     assert here.wait() == 0
@@ -159,6 +160,21 @@ def test_a_unit_that_ends_its_workers_is_given_up(fake: Any, monkeypatch: pytest
     outcome = there.finish()
     assert outcome.tag == 5 and isinstance(outcome.error, WorkerDied)
     assert sum("is gone" in line for line in fake.said) == 3
+
+
+def test_a_unit_that_takes_too_long_is_ended(fake: Any) -> None:
+    there = fake(a=facts())
+    there.timeout, there.depth = 5.0, 2
+    there.ship(shipment(), {})
+    restarted: list[str] = []
+    there.client.restart_workers = lambda workers, timeout: restarted.extend(workers)
+    for tag in range(2):
+        there.start(tag, Unit(print, ()))
+    there.running = {future: replace(task, since=task.since - 6) for future, task in there.running.items()}
+    there._end_overdue()
+    outcome = there.finish()
+    assert outcome.tag == 0 and isinstance(outcome.error, TookTooLong) and restarted == ["a"]
+    assert [(task.tag, task.lost) for task in there.waiting] == [(1, 0)], "who waited behind it is not to blame"
 
 
 def test_a_worker_that_was_started_again_gets_all_anew(fake: Any) -> None:
