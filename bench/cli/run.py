@@ -134,11 +134,14 @@ def _followed(
 
 
 def _shown(store: Store, screens: tuple[Console, Console], ran: bool, figures: bool, failed: bool) -> bool:
-    """Write and print the tables; false where the disk is full, which is why cells failed.
+    """Write and print the tables; false where the disk is full, which is why cells failed, or the folder is gone.
 
     screens: for what matters and for details.
     """
     screen, details = screens
+    if store.earlier() is None:
+        click.echo(f"Error: {store.root} was removed while this ran: run the same command again", err=True)
+        return False
     try:
         print_summary(screen, rebuilt(store, details, force=ran, draw=figures), quiet=details.quiet)
     except NotWritable as error:

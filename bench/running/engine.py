@@ -62,10 +62,10 @@ def run(
         pool: Pool = there or until_the_end.enter_context(contextlib.closing(open_pool(size, timeout)))
         context = Context(experiment.dataset.node(), plugins, there.run if there else "")
         found = _complexities([one.work.cell.model for one in left], pool, context, experiment.dataset.size)
-        cells = [
+        cells = (
             CellRun(one, store.cell(one.work.cell.id), context, experiment, found[one.work.cell.model], code)
             for one in left
-        ]
+        )
         yield from _Driver(pool, sorted(cells, key=lambda cell: -cell.effort)).events()
 
 
@@ -113,8 +113,8 @@ class _Driver:
 
     def __init__(self, pool: Pool, cells: Sequence[CellRun]) -> None:
         self.pool = pool
-        self.cells = cells
-        self.waiting = deque(range(len(cells)))
+        self.cells = dict(enumerate(cells))  # those that have not ended: what they remember is let go with them
+        self.waiting = deque(self.cells)
         self.running: dict[int, Steps] = {}
 
     def events(self) -> Iterator[Event]:
@@ -140,7 +140,7 @@ class _Driver:
                 step = next(steps)
             self.pool.start(tag, step)
         except StopIteration:
-            del self.running[tag]
+            del self.running[tag], self.cells[tag]
             yield Done(cell.work)
         except CellFailed as failure:
             yield self._failed(tag, failure)
@@ -151,7 +151,7 @@ class _Driver:
 
     def _failed(self, tag: int, failure: CellFailed, error: Exception | None = None) -> Failed:
         """End a cell and keep why; the others go on."""
-        cell = self.cells[tag]
+        cell = self.cells.pop(tag)
         del self.running[tag]
         with contextlib.suppress(NotWritable):  # a disk that is full may be the reason
             cell.folder.fail(str(failure), failure.tests)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +11,14 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from bench.cli.progress import Display
 from bench.results import files
-from tests.helpers.cli import run
+from bench.running.events import Done, Event
+from tests.helpers.cli import run, run_apart
 from tests.helpers.results import rows_of
 from tests.helpers.specs import write_spec
+
+PLUGIN = Path(__file__).parents[1] / "helpers/failing.py"
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -105,3 +110,36 @@ def test_a_fault_at_every_call_is_survived(spec: Path, tmp_path: Path) -> None:
     for at in range(1, counting.calls + 1):
         for code in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
             check(spec, tmp_path, at, code, expected)
+
+
+def test_a_folder_that_vanishes_is_said(spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    show, gone = Display.show, list[Event]()
+
+    def removing(self: Display, event: Event) -> None:
+        show(self, event)
+        if isinstance(event, Done) and not gone:
+            gone.append(event)
+            shutil.rmtree(tmp_path / "results")
+
+    monkeypatch.setattr(Display, "show", removing)
+    found = run(spec, tmp_path / "results")
+    assert found.exit_code == 1 and "was removed while this ran: run the same command again" in found.stderr
+    assert run(spec, tmp_path / "results").exit_code == 0
+    assert len(rows_of(tmp_path / "results")) == 2
+
+
+@pytest.mark.long
+def test_plug_ins_that_never_return_end_their_process_or_say_too_much_fail_alone(tmp_path: Path, cache: Path) -> None:
+    models = "[{conv: {width: 4}}, slow, dying, loud, identity]"
+    path = write_spec(tmp_path, ("[{conv: {width: 4}}, identity]", models), ("  - masking: {p: 0.25}\n", ""))
+    options = ("--plugin", PLUGIN, "--timeout", 10, "--workers", 2)
+    found = run_apart(path, tmp_path / "results", *options, cache=cache)
+    assert found.returncode == 1 and "Traceback" not in found.stderr, found.stderr
+    why = {row["model"]: row["error"] for row in rows_of(tmp_path / "results")}
+    assert why == {
+        "conv(width=4)": "",
+        "slow": "a unit of its work took longer than --timeout 10 and was ended",
+        "dying": "its process died twice: it ran out of memory or was ended from within",
+        "loud": "",
+        "identity": "",
+    }
