@@ -131,13 +131,13 @@ def test_commands_of_the_docs_work_as_pasted(page: str, line: str) -> None:
         targets = [word for word in words[1:] if "=" not in word]
         assert all(re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE) for target in targets)
     elif words[0].endswith("bench"):
-        on_the_path = page == "CONTRIBUTING.md"  # which says to activate the environment
+        on_the_path = page in ("CONTRIBUTING.md", "cluster.md")  # which say to activate the environment
         assert words[0] == ("bench" if on_the_path else ".venv/bin/bench")
         parsed(words[1:])
         for spec_file in re.findall(r"experiments/\w+\.yaml", line):
             assert (ROOT / spec_file).is_file()
     else:
-        assert words[0] in ("python", ".venv/bin/python")
+        assert words[0] in ("python", ".venv/bin/python", "dask", "sbatch")
 
 
 QUICK = ("bench list ", "bench show ", "bench plan experiments/smoke", "bench run experiments/smoke")

@@ -45,7 +45,11 @@ def main() -> None:
 @main.command()
 @spec_options
 @click.option("--workers", type=click.IntRange(1), help="Number of local processes; default: one per processor.")
+@click.option("--scheduler", default="", metavar="ADDRESS|FILE", help="Run on the Dask cluster that is reached there.")
 @click.option("--no-figures", is_flag=True, help="Write the tables only; `bench report` draws the figures later.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="End a unit of work that takes longer."
+)
 @click.option("--keep-stale", is_flag=True, help="Take what code has made that has changed since; tables mark it.")
 @quiet_option
 @click.option("--verbose", is_flag=True, help="Say why images stand in for others.")
@@ -55,6 +59,8 @@ def run(
     results: Path,
     plugins: tuple[str, ...],
     workers: int | None,
+    scheduler: str,
+    timeout: float | None,
     no_figures: bool,
     keep_stale: bool,
     quiet: bool,
@@ -67,7 +73,11 @@ def run(
     Exit codes: 0 all done, 1 a cell failed (the others are kept), 2 the spec or command is wrong,
     3 the data are unavailable, 70 an internal error, 130 interrupted.
     """
-    sys.exit(run_command.run(spec, overrides, results, plugins, workers, not no_figures, quiet, verbose, keep_stale))
+    if scheduler and workers:
+        raise click.UsageError("--workers is for processes on this machine: a cluster has those that it has")
+    figures = not no_figures
+    where = (scheduler, timeout)
+    sys.exit(run_command.run(spec, overrides, results, plugins, workers, figures, quiet, verbose, keep_stale, *where))
 
 
 @main.command()

@@ -55,7 +55,7 @@ def load_plugins(files: Iterable[str]) -> Loaded:
     An installed plug-in that fails is left out: what was asked for may do without it.
     Raises BenchError with the file and line that fail.
     """
-    installed = Loaded() if os.environ.get(SKIPPED) else _load_installed()
+    installed = _load_installed() if uses_installed() else Loaded()
     given = tuple(_load_file(Path(file).resolve()) for file in files)
     return Loaded((*installed.plugins, *given), installed.broken)
 
@@ -69,12 +69,17 @@ def load_function(given: str) -> tuple[Plugin, Callable[..., Any]]:
     if not file or not name.isidentifier():
         raise BenchError(f"--function {given}: expected a file and a function in it, as in my_filter.py:denoise")
     path = Path(file).resolve()
-    plugin, module = _load_file(path), sys.modules[_module_name(path)]
+    plugin, module = _load_file(path), sys.modules[module_of(file)]
     found = getattr(module, name, None)
     if not callable(found):
         own = (key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__)
         raise BenchError(f"--function {given}: {file} has no function {name}; it has {', '.join(own) or 'none'}")
     return plugin, lambda *given_to: _run(f"--function {given}", path, lambda: found(*given_to))
+
+
+def uses_installed() -> bool:
+    """Whether plug-ins of installed packages are loaded."""
+    return not os.environ.get(SKIPPED)
 
 
 @cache
@@ -101,9 +106,16 @@ def _failure(entry: EntryPoint) -> str:
     return ""
 
 
+def module_of(file: str) -> str:
+    """The name of the module that a plug-in's file is; two files of one name in different folders are two modules."""
+    path = Path(file).resolve()
+    place = hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:8]
+    return f"bench_plugin_{path.stem}_{place}"
+
+
 @cache
 def _load_file(path: Path) -> Plugin:
-    name = _module_name(path)
+    name = module_of(str(path))
     what = f"--plugin {path}"
     if not path.is_file():
         raise BenchError(f"{what}: there is no such file")
@@ -120,11 +132,6 @@ def _load_file(path: Path) -> Plugin:
         del sys.modules[name]
         raise
     return plugin
-
-
-def _module_name(path: Path) -> str:
-    # Two files of one name in different folders are two modules.
-    return f"bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode(errors='surrogateescape')).hexdigest()[:8]}"
 
 
 def _run(what: str, path: Path | None, load: Callable[[], Any]) -> Any:

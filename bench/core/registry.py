@@ -126,6 +126,15 @@ class Registry(Generic[T]):
 
         return add
 
+    def add(self, classes: Mapping[str, type[T]]) -> None:
+        """Register classes again that `remove` took out."""
+        self._classes |= classes
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Let these names stand for nothing."""
+        for name in names:
+            self._classes.pop(name, None)
+
     def __getitem__(self, name: object) -> type[T]:
         if not isinstance(name, str) or name not in self._classes:
             raise FieldError(unknown(self.kind, name, self))

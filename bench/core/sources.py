@@ -7,10 +7,19 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
+from typing import NamedTuple
 
 OURS = __name__.partition(".")[0]
 INSTALLED = {"site-packages", "dist-packages"}  # folders of packages that have nothing to do with each other
 DIGITS = 16  # of a digest
+
+
+class Module(NamedTuple):
+    """The code of a module. content: of its file. package: whether others may lie below it."""
+
+    name: str
+    content: bytes
+    package: bool
 
 
 def code_of(cls: type) -> str:
@@ -21,7 +30,7 @@ def code_of(cls: type) -> str:
     """
     if _package(cls.__module__) == OURS:
         return _revision(cls)
-    contents = _contents(cls.__module__)
+    contents = sorted(hashlib.sha256(module.content).hexdigest() for module in modules_of(cls.__module__))
     ours = [f"{base.__name__} {_revision(base)}" for base in cls.__mro__ if _package(base.__module__) == OURS]
     return hashlib.sha256(" ".join([*contents, *ours]).encode()).hexdigest()[:DIGITS] if contents else ""
 
@@ -35,18 +44,27 @@ def _package(module: str) -> str:
 
 
 @cache
-def _contents(start: str) -> list[str]:
-    """The checksums of a module's file and of all that belongs to it, once it was imported."""
+def of_this_package() -> str:
+    """A digest of all code of noise-bench: versions that are still in the making have one number."""
+    home, found = Path(__file__).parents[1], hashlib.sha256()
+    for path in sorted(home.rglob("*.py")):
+        found.update(f"{path.relative_to(home).as_posix()}\0".encode() + path.read_bytes())
+    return found.hexdigest()[:DIGITS]
+
+
+@cache
+def modules_of(start: str) -> tuple[Module, ...]:
+    """A module that was imported, and all that belongs to it; none where it comes from no file."""
     home, waiting = _path(start), [start]
-    found: dict[str, bytes] = {}
+    found: dict[str, Module] = {}
     while home and waiting:
         name = waiting.pop()
         path = None if name in found or _package(name) == OURS else _path(name)
         if path is None or not (_package(name) == _package(start) or _beside(home.parent, path)):
             continue
-        found[name] = path.read_bytes()
-        waiting += _imported(found[name], sys.modules[name].__package__ or "")
-    return sorted(hashlib.sha256(content).hexdigest() for content in found.values())
+        found[name] = Module(name, path.read_bytes(), path.name == "__init__.py")
+        waiting += _imported(found[name].content, sys.modules[name].__package__ or "")
+    return tuple(found.values())
 
 
 def _path(module: str) -> Path | None:

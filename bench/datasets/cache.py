@@ -49,6 +49,14 @@ def holds(identity: Any) -> bool:
     return (_home(identity) / "meta.json").is_file()
 
 
+def opened(identity: Any) -> Entry | None:
+    """The entry of this identity where there is one, verified; None otherwise."""
+    try:
+        return _open(_home(identity))
+    except Damaged:
+        return None
+
+
 def made(identity: Any) -> Counter[str] | None:
     """How often what was done to images to make an entry, by its record alone; None where it is yet to be built."""
     try:

@@ -1,4 +1,4 @@
-"""Runs what is pending, in this process or in local ones, and reports each step as an event.
+"""Runs what is pending, in this process, in local ones or on a cluster, and reports each step as an event.
 
 Each cell is a generator that yields units of work and stores what comes back; as many of them are under way as there
 are workers. Only this process writes.
@@ -6,7 +6,7 @@ are workers. Only this process writes.
 
 import contextlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bench.core import machine
 from bench.core.errors import BenchError, DataError
@@ -15,6 +15,7 @@ from bench.models import Model
 from bench.results.code import Code
 from bench.results.files import NotWritable, check_writable
 from bench.results.store import Store
+from bench.running.cluster import Cluster, shipment_of
 from bench.running.events import Done, Event, Failed, Started
 from bench.running.pending import Pending, pending
 from bench.running.pools import Outcome, Pool, Unit, open_pool
@@ -35,18 +36,41 @@ def run(
     workers: int | None = None,
     plugins: tuple[str, ...] = (),
     keep_stale: bool = False,
+    cluster: Callable[[], Cluster] | None = None,
+    timeout: float | None = None,
 ) -> Iterator[Event]:
     """Train and score whatever is pending, as a stream of events. A finished run imports nothing heavy.
 
-    keep_stale: whether what other code has made is finished.
-    Raises NotWritable or DataError, before any event, where results or images can't be kept.
+    keep_stale: whether what other code has made is finished. cluster: reaches the one to run on instead of here.
+    timeout: seconds that a unit may take here; no limit by default.
+    Raises NotWritable or DataError, before any event, where results or images can't be kept; BenchError where the
+    cluster has no worker that can take part.
     """
     left = pending(works, store, experiment, keep_stale)
     if left:
         check_writable(store.root)
         cache.check(experiment.dataset.cached_as())
-    size = min(workers or default_workers(experiment, left), max(1, len(left)))
-    yield Started(
+    code = Code.of(experiment, keep_stale)
+    with contextlib.ExitStack() as until_the_end:
+        there = until_the_end.enter_context(contextlib.closing(cluster())) if cluster and left else None
+        if there:
+            there.ship(*shipment_of(experiment, plugins, code.everything(works)))
+        size = there.slots if there else min(workers or default_workers(experiment, left), max(1, len(left)))
+        yield _started(works, left, size)
+        if not left:
+            return
+        pool: Pool = there or until_the_end.enter_context(contextlib.closing(open_pool(size, timeout)))
+        context = Context(experiment.dataset.node(), plugins, there.run if there else "")
+        found = _complexities([one.work.cell.model for one in left], pool, context, experiment.dataset.size)
+        cells = (
+            CellRun(one, store.cell(one.work.cell.id), context, experiment, found[one.work.cell.model], code)
+            for one in left
+        )
+        yield from _Driver(pool, sorted(cells, key=lambda cell: -cell.effort)).events()
+
+
+def _started(works: Sequence[Work], left: Sequence[Pending], size: int) -> Started:
+    return Started(
         cells=len(works),
         pending=len(left),
         epochs=sum(cell.epochs for cell in left),
@@ -56,20 +80,6 @@ def run(
         resumed=sum(cell.done > 0 for cell in left),
         left=tuple(left),
     )
-    if not left:
-        return
-    context = Context(experiment.dataset.node(), plugins)
-    code = Code.of(experiment, keep_stale)
-    pool = open_pool(size)
-    try:
-        found = _complexities([one.work.cell.model for one in left], pool, context, experiment.dataset.size)
-        cells = [
-            CellRun(one, store.cell(one.work.cell.id), context, experiment, found[one.work.cell.model], code)
-            for one in left
-        ]
-        yield from _Driver(pool, sorted(cells, key=lambda cell: -cell.effort)).events()
-    finally:
-        pool.close()
 
 
 def default_workers(experiment: Experiment, left: Sequence[Pending]) -> int:
@@ -103,8 +113,8 @@ class _Driver:
 
     def __init__(self, pool: Pool, cells: Sequence[CellRun]) -> None:
         self.pool = pool
-        self.cells = cells
-        self.waiting = deque(range(len(cells)))
+        self.cells = dict(enumerate(cells))  # those that have not ended: what they remember is let go with them
+        self.waiting = deque(self.cells)
         self.running: dict[int, Steps] = {}
 
     def events(self) -> Iterator[Event]:
@@ -130,7 +140,7 @@ class _Driver:
                 step = next(steps)
             self.pool.start(tag, step)
         except StopIteration:
-            del self.running[tag]
+            del self.running[tag], self.cells[tag]
             yield Done(cell.work)
         except CellFailed as failure:
             yield self._failed(tag, failure)
@@ -141,7 +151,7 @@ class _Driver:
 
     def _failed(self, tag: int, failure: CellFailed, error: Exception | None = None) -> Failed:
         """End a cell and keep why; the others go on."""
-        cell = self.cells[tag]
+        cell = self.cells.pop(tag)
         del self.running[tag]
         with contextlib.suppress(NotWritable):  # a disk that is full may be the reason
             cell.folder.fail(str(failure), failure.tests)

@@ -3,9 +3,12 @@
 import contextlib
 import ctypes
 import logging
+import math
 import os
+import queue
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ from bench.core import interrupts
 from bench.core.errors import BenchError
 from bench.core.lazy import Lazy
 from bench.running import sockets
+from bench.training.shipped import guarded
 
 asyncio = Lazy("asyncio")
 dask = Lazy("dask")
@@ -27,6 +31,7 @@ COPIED = sys.platform == "linux"  # elsewhere copies of a process that has impor
 # Imported before workers are forked; torch would import its compiler, for more than a second, with the first optimiser.
 SHARED = ["torch", "torch._dynamo", "distributed.nanny", "bench.training.units"]
 # glibc would give the memory of every large tensor back to the system and fault it in again at the next step.
+LOOK = 0.5  # seconds between two looks for units that take too long
 KEPT = 2**30  # bytes of free memory that a process keeps
 OWN = 2**25  # bytes from which on a tensor gets memory of its own, which is always given back
 ALONE = {
@@ -55,6 +60,13 @@ class WorkerDied(Exception):
     """A unit's process died, even when no other unit was running."""
 
 
+class TookTooLong(BenchError):
+    """A unit that was ended after the time that units may take."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"a unit of its work took longer than --timeout {seconds:g} and was ended")
+
+
 @dataclass(frozen=True)
 class Unit:
     """A function and its arguments, to be run by a worker."""
@@ -77,16 +89,19 @@ class Pool(Protocol):
     slots: how many units to have under way at once.
     """
 
-    slots: int
-
+    @property
+    def slots(self) -> int: ...
     def start(self, tag: int, unit: Unit) -> None: ...
     def finish(self) -> Outcome: ...
     def close(self) -> None: ...
 
 
-def open_pool(size: int) -> Pool:
-    """A pool of this process for one unit at a time, of as many processes for more."""
-    return Inline() if size == 1 else Processes(size)
+def open_pool(size: int, timeout: float | None = None) -> Pool:
+    """A pool of this process for one unit at a time, of as many processes for more.
+
+    timeout: seconds that a unit may take; it needs a process that can be ended.
+    """
+    return Inline() if size == 1 and timeout is None else Processes(size, timeout)
 
 
 class Inline:
@@ -116,10 +131,11 @@ class Processes:
     """Runs each unit in a local process, through Dask. A process that dies is replaced.
 
     A unit whose process has died is tried once more, on its own: if that process dies too, the unit is the cause.
+    timeout: seconds after which a unit's process is ended.
     """
 
-    def __init__(self, size: int) -> None:
-        self.slots = size
+    def __init__(self, size: int, timeout: float | None = None) -> None:
+        self.slots, self.timeout = size, timeout
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         dask.config.refresh(paths=[], env={})  # settings that the user has for other clusters can break this one
         dask.config.set(SETTINGS)
@@ -156,8 +172,10 @@ class Processes:
         self.waiting: deque[tuple[int, Unit]] = deque()
         self.suspects: deque[tuple[int, Unit]] = deque()
         self.running: dict[Any, tuple[int, Unit]] = {}
+        self.since: dict[Any, float] = {}
+        self.overdue: set[Any] = set()
         self.alone = False
-        self.completed = distributed.as_completed()
+        self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def start(self, tag: int, unit: Unit) -> None:
         self.waiting.append((tag, unit))
@@ -166,13 +184,20 @@ class Processes:
     def finish(self) -> Outcome:
         while True:
             self._submit()
-            future = next(self.completed)
+            try:
+                future = self.ended.get(timeout=self.timeout and LOOK)
+            except queue.Empty:
+                self._end_overdue()
+                continue
             tag, unit = self.running.pop(future)
+            del self.since[future]
             was_alone, self.alone = self.alone, False
             try:
                 return Outcome(tag, future.result())
             except distributed.KilledWorker:  # while it ran, or while it was run again because its result was lost
-                pass
+                if future in self.overdue:
+                    self.overdue.remove(future)
+                    return Outcome(tag, error=TookTooLong(self.timeout or 0))
             except Exception as error:  # whatever it is, the other units go on
                 return Outcome(tag, error=error)
             if was_alone:
@@ -183,13 +208,25 @@ class Processes:
     def _submit(self) -> None:
         """Submit what is waiting; a suspect only on its own."""
         while not self.alone and (self.suspects or self.waiting):
-            if self.suspects and self.running:
+            if (self.suspects and self.running) or len(self.running) == self.slots:
                 return
             self.alone = bool(self.suspects)
             tag, unit = (self.suspects or self.waiting).popleft()
-            future = self.client.submit(unit.function, *unit.arguments, pure=False)
+            future = self.client.submit(guarded, unit.function, unit.arguments, pure=False)
             self.running[future] = tag, unit
-            self.completed.add(future)
+            self.since[future] = time.monotonic()
+            future.add_done_callback(self.ended.put)
+
+    def _end_overdue(self) -> None:
+        """End the processes of units that take too long; they are replaced."""
+        late = {future for future, since in self.since.items() if time.monotonic() - since > (self.timeout or math.inf)}
+        for address, keys in self.client.processing().items() if late - self.overdue else ():
+            found = [future for future in late if future.key in keys]
+            self.overdue |= set(found)
+            for nanny in self.cluster.workers.values():
+                if found and nanny.worker_address == address and nanny.pid:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(nanny.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def close(self) -> None:
         """Terminate the processes: they hold nothing that is not stored."""

@@ -15,7 +15,7 @@ from bench.metrics import metrics
 from bench.models import models
 from bench.noises import noises
 from bench.spec.cells import Cell
-from bench.training import closed_form, complexity, diagnose, measure, train
+from bench.training import closed_form, complexity, diagnose, measure, shipped, train
 from bench.training.complexity import Complexity
 from bench.training.costs import Cost
 from bench.training.score import Score, fit_to_validation, network_of, score
@@ -27,26 +27,35 @@ class Context:
     """What all units of a run have in common.
 
     dataset: its node. plugins: files that register classes of the user's own.
+    shipped: the id under which a worker without these files has been sent what it needs; empty for others.
     """
 
     dataset: Mapping[str, Any]
     plugins: tuple[str, ...] = ()
+    shipped: str = ""
+
+    def load_plugins(self) -> None:
+        """Make the user's own classes known."""
+        if not self.shipped:
+            load_plugins(self.plugins)
 
     def data(self) -> Data:
         """The images, read once per process."""
-        load_plugins(self.plugins)
+        if self.shipped:
+            return shipped.data(self.shipped)
+        self.load_plugins()
         return _data(json.dumps(self.dataset, sort_keys=True))
 
 
 def complexity_step(context: Context, model: Mapping[str, Any], size: int) -> Complexity:
     """Parameters and multiply-accumulates of a model. Raises whatever it raises when it is built."""
-    load_plugins(context.plugins)
+    context.load_plugins()
     return complexity.complexity(models.parse(model), size)
 
 
 def measure_training(context: Context, cell: Mapping[str, Any], size: int, compiled: bool) -> Cost:
     """Measure a cell's training per image, through torch.compile as well if `compiled`."""
-    load_plugins(context.plugins)
+    context.load_plugins()
     return measure.training(Cell.from_node(cell), size, compiled)
 
 
@@ -59,7 +68,7 @@ def measure_scoring(
     size: int,
 ) -> Cost:
     """Measure a model's scoring per image, under one test noise."""
-    load_plugins(context.plugins)
+    context.load_plugins()
     torch.set_num_threads(1)
     parsed = [metrics.parse(node) for node in chosen]
     return measure.scoring(models.parse(model), noises.parse(noise), parsed, size, ensemble)

@@ -162,3 +162,25 @@ def test_a_worker_that_is_killed_is_replaced_and_changes_nothing(whole: Path, tm
     output, errors = running.communicate(timeout=PATIENCE)
     assert (running.returncode, errors) == (0, ""), output + errors
     same(tmp_path, whole)
+
+
+@pytest.mark.long
+@POSIX
+def test_workers_that_are_stopped_for_a_while_go_on_and_change_nothing(
+    whole: Path, tmp_path: Path, cache: Path
+) -> None:
+    running = start(whole / "spec.yaml", tmp_path, 2, cache)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("tiny/cells/*/state.safetensors")):
+        assert running.poll() is None and time.monotonic() < deadline, running.communicate()
+        time.sleep(0.01)
+    victims = workers_of(running.pid)
+    for victim in victims:
+        os.kill(victim, signal.SIGSTOP)
+    time.sleep(60)
+    assert running.poll() is None, running.communicate()
+    for victim in victims:
+        os.kill(victim, signal.SIGCONT)
+    output, errors = running.communicate(timeout=PATIENCE)
+    assert (running.returncode, errors) == (0, ""), output + errors
+    same(tmp_path, whole)

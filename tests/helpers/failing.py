@@ -104,6 +104,16 @@ class Slow(Failing):
         return images
 
 
+@models.register("loud")
+@dataclass(frozen=True)
+class Loud(Failing):
+    """Says much."""
+
+    def during(self, images: torch.Tensor, training: bool) -> torch.Tensor:
+        print("all that nobody asked for " * 40_000)  # a megabyte
+        return images
+
+
 @noises.register("unusable")
 @dataclass(frozen=True)
 class Unusable(Noise):

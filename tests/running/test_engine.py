@@ -78,7 +78,7 @@ def test_a_run_trains_and_scores_everything_once(experiment: Experiment, store: 
 
 def test_a_finished_run_does_nothing(experiment: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run(experiment, store)
-    monkeypatch.setattr(engine, "open_pool", lambda size: pytest.fail("started something"))
+    monkeypatch.setattr(engine, "open_pool", lambda *size: pytest.fail("started something"))
     assert run(experiment, store) == [Started(cells=3, pending=0, epochs=0, tests=0, workers=1)]
 
 

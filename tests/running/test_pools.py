@@ -93,6 +93,38 @@ def _slowly(value: int) -> int:
     return value
 
 
+def test_a_unit_that_takes_too_long_is_ended_and_no_other() -> None:
+    pool = Processes(2, timeout=3.0)
+    try:
+        for tag in range(3):
+            pool.start(tag, Unit(time.sleep, (600,)) if tag == 1 else Unit(_slowly, (tag,)))
+        outcomes = {tag: (found, error) for tag, found, error in (pool.finish() for _ in range(3))}
+        late = outcomes.pop(1)[1]
+        assert late and steps.reason(late) == "a unit of its work took longer than --timeout 3 and was ended"
+        assert outcomes == {tag: (tag, None) for tag in (0, 2)}
+        pool.start(3, Unit(_slowly, (3,)))
+        assert pool.finish() == (3, 3, None), "its process was not replaced"
+    finally:
+        pool.close()
+
+
+class Unreadable(Exception):
+    """Can be pickled, but not read again."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unreadable, ()
+
+
+def _unreadable() -> Any:
+    raise Unreadable("not to be read")
+
+
+def test_an_error_that_no_other_process_can_read_is_told_by_its_text(processes: Processes) -> None:
+    processes.start(0, Unit(_unreadable, ()))
+    error = processes.finish().error
+    assert error and steps.reason(error) == "Unreadable: not to be read"
+
+
 def test_processes_that_are_slow_to_close_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine Dask gives up waiting, after all is done."""
     pool = Processes(1)

@@ -1,0 +1,228 @@
+"""A run on a cluster that shares nothing with it but the package gives what the same run gives here."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import distributed
+import pytest
+
+from bench.core.errors import BenchError
+from bench.running import cluster as clusters
+from bench.running.pools import TookTooLong, Unit, WorkerDied
+from bench.training import shipped
+from bench.training.shipped import Facts, Shipment
+from tests.core.test_plugins import STRIPES
+from tests.helpers.cli import PATIENCE, environment, run_command
+from tests.helpers.cluster import cluster
+from tests.helpers.results import rows_of
+from tests.helpers.specs import write_spec
+
+HELPER = "\nSTRENGTH = 0.5\n"
+
+
+def given(folder: Path, epochs: int = 2) -> tuple[Path, Path]:
+    """A spec, and a plug-in that imports a module beside it."""
+    changes = ("  - masking: {p: 0.25}", "  - combs"), ("epochs: 2", f"epochs: {epochs}")
+    noise = folder / "combs.py"
+    code = STRIPES.replace("stripes", "combs").replace("strength: float = 0.5", "strength: float = STRENGTH")
+    noise.write_text(code.replace("from bench.noises", "from combs_strength import STRENGTH\n\nfrom bench.noises"))
+    (folder / "combs_strength.py").write_text(HELPER)
+    return write_spec(folder, *changes), noise
+
+
+def started(path: Path, results: Path, noise: Path, *options: object, **variables: str) -> "subprocess.Popen[str]":
+    command = run_command(path, results, "--plugin", noise, *options)
+    beside = os.pathsep.join([str(noise.parent), os.environ.get("PYTHONPATH", "")])
+    env = {**environment(noise.parent / "cache"), "PYTHONPATH": beside, **variables}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+
+
+def test_a_cluster_gives_the_same_though_a_worker_is_killed(tmp_path: Path) -> None:
+    path, noise = given(tmp_path, epochs=200)
+    with cluster(tmp_path / "cluster") as there:
+        first, _ = there.join(), there.join()
+        run = started(path, tmp_path / "far", noise, "--scheduler", there.file)
+        until = time.monotonic() + PATIENCE
+        while len(list(tmp_path.glob("far/tiny/cells/*/state.safetensors"))) < 2:  # both workers are at work
+            assert run.poll() is None and time.monotonic() < until
+            time.sleep(0.01)
+        first.kill()
+        said, _ = run.communicate(timeout=PATIENCE)
+        assert run.returncode == 0 and "is gone" in said, said
+        assert list((tmp_path / "cluster").glob("worker*/cache/datasets/*/train.npy"))
+    here = started(path, tmp_path / "near", noise, "--workers", 1)
+    assert here.wait() == 0
+    assert rows_of(tmp_path / "far") == rows_of(tmp_path / "near")
+
+
+def test_a_scheduler_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "PATIENCE", 0.5)
+    with pytest.raises(BenchError, match="no scheduler answers there"):
+        clusters.Cluster("tcp://127.0.0.1:1", print)
+
+
+class FakeFuture:
+    """A unit that ended in some way."""
+
+    status = "finished"
+
+    def __init__(self, outcome: Any = None) -> None:
+        self.outcome = outcome
+
+    def add_done_callback(self, call: Any) -> None:
+        pass
+
+    def cancel(self) -> None:
+        pass
+
+    def result(self, timeout: float = 0) -> Any:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+class FakeClient:
+    """Workers by address: what each is, or the error that it answers with."""
+
+    def __init__(self, workers: dict[str, Any]) -> None:
+        self.workers = workers
+        self.given: list[tuple[str, dict[str, Any]]] = []
+
+    def nthreads(self) -> dict[str, int]:
+        return dict.fromkeys(self.workers, 1)
+
+    def run(self, function: Any, *arguments: Any, workers: list[str], on_error: str) -> dict[str, Any]:
+        found = self.workers[workers[0]]
+        return {workers[0]: found if function is shipped.greet or isinstance(found, Exception) else None}
+
+    def submit(self, function: Any, *arguments: Any, workers: list[str], **asked: Any) -> FakeFuture:
+        self.given.append((workers[0], asked.get("resources", {})))
+        return FakeFuture()
+
+
+def facts(gpus: float = 0, **versions: str) -> Facts:
+    return Facts("node7", {**shipped.versions(), **versions}, True, False, gpus)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    def made(**workers: Any) -> Any:
+        monkeypatch.setattr(clusters, "distributed", SimpleNamespace(Client=lambda **where: FakeClient(workers)))
+        return clusters.Cluster("tcp://there:8786", said.append)
+
+    said: list[str] = []
+    made.said = said  # type: ignore[attr-defined]
+    return made
+
+
+def shipment() -> Shipment:
+    return Shipment("run", (), (), False, {}, {}, "", {}, {})
+
+
+def test_workers_with_other_versions_are_refused_by_name(fake: Any) -> None:
+    wrong = {"a": facts(torch="1.0"), "b": ModuleNotFoundError("No module named 'bench'")}
+    there = fake(**wrong)
+    with pytest.raises(
+        BenchError, match=r"no worker of tcp://there:8786 can take part:\n  worker a on node7: it has torch 1"
+    ):
+        there.ship(shipment(), {})
+    there = fake(**wrong, c=facts())
+    there.ship(shipment(), {})
+    assert list(there.workers) == ["c"]
+    assert any(line.startswith("worker b: noise-bench is not installed there") for line in fake.said)
+
+
+def test_gpus_go_to_those_who_need_them(fake: Any) -> None:
+    there = fake(a=facts(gpus=1), b=facts())
+    there.ship(shipment(), {})
+    on_gpu, anywhere = ({"train": {"device": device}} for device in ("cuda", "cpu"))
+    for tag, cell in enumerate([anywhere, on_gpu, on_gpu, anywhere]):
+        there.start(tag, Unit(print, (None, cell)))
+    assert there.client.given == [("b", {}), ("a", {"GPU": 1.0})]
+    assert [task.tag for task in there.waiting] == [2, 3]
+
+
+def test_a_unit_that_ends_its_workers_is_given_up(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "LOOK", 0.0)
+    there = fake(a=facts())
+    there.ship(shipment(), {})
+    there.start(5, Unit(print, ()))
+    for number in range(3):  # another worker each time
+        there.client.workers = {f"a{number}": facts()}
+        there._look()
+        there._assign()
+    outcome = there.finish()
+    assert outcome.tag == 5 and isinstance(outcome.error, WorkerDied)
+    assert sum("is gone" in line for line in fake.said) == 3
+
+
+def test_a_unit_that_takes_too_long_is_ended(fake: Any) -> None:
+    there = fake(a=facts())
+    there.timeout, there.depth = 5.0, 2
+    there.ship(shipment(), {})
+    restarted: list[str] = []
+    there.client.restart_workers = lambda workers, timeout: restarted.extend(workers)
+    for tag in range(2):
+        there.start(tag, Unit(print, ()))
+    there.running = {future: replace(task, since=task.since - 6) for future, task in there.running.items()}
+    there._end_overdue()
+    outcome = there.finish()
+    assert outcome.tag == 0 and isinstance(outcome.error, TookTooLong) and restarted == ["a"]
+    assert [(task.tag, task.lost) for task in there.waiting] == [(1, 0)], "who waited behind it is not to blame"
+
+
+def test_a_worker_that_was_started_again_gets_all_anew(fake: Any) -> None:
+    there = fake(a=facts())
+    there.ship(shipment(), {})
+    there.start(0, Unit(print, ()))
+    (future,) = there.running
+    future.outcome = shipped.NotShipped("run")
+    assert there._outcome(future) is None and not there.workers
+    there._look()
+    there._assign()
+    assert [address for address, _ in there.client.given] == ["a", "a"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_the_default_grid_on_a_cluster_whose_workers_come_and_go(tmp_path: Path, encrypted: bool) -> None:
+    """The grid of `make bench`, on the photographs and with a small budget, and a noise of one's own."""
+    _, noise = given(tmp_path)
+    options, settings = tls(tmp_path) if encrypted else ((), {})
+    grid = "noises=[gaussian: {sigma: 0.1}, masking: {p: 0.25}, salt_and_pepper: {p: 0.1}, combs]"
+    words = ["--set", "name=tiny", "--set", "dataset={name: photos, train: 400, test: 60}"]
+    words += ["--set", grid, "--set", "train={images: 1500, device: cpu}"]
+    with cluster(tmp_path / "cluster", *options) as there:
+        first, _ = there.join(), there.join()
+        run = started(Path("default"), tmp_path / "far", noise, *words, "--scheduler", there.file, **settings)
+        assert run.stdout
+        lines, seen = [], 0
+        for line in run.stdout:
+            lines.append(line)
+            seen += "done:" in line
+            if seen == 5 and first.poll() is None:
+                first.kill()
+                there.join()
+        assert run.wait() == 0, "".join(lines)
+        assert any("is gone" in line for line in lines)
+    here = started(Path("default"), tmp_path / "near", noise, *words, "--workers", 2)
+    assert here.wait() == 0
+    assert rows_of(tmp_path / "far") == rows_of(tmp_path / "near")
+
+
+def tls(folder: Path) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Options of Dask's commands, and environment variables of its clients, for keys of one's own."""
+    made = distributed.Security.temporary()
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    certificate.write_text(made.tls_ca_file)
+    key.write_text(made.tls_scheduler_key)
+    options = ("--protocol", "tls", "--tls-ca-file", certificate, "--tls-cert", certificate, "--tls-key", key)
+    start = "DASK_DISTRIBUTED__COMM__TLS"
+    settings = {f"{start}__CA_FILE": certificate, f"{start}__CLIENT__CERT": certificate, f"{start}__CLIENT__KEY": key}
+    return tuple(map(str, options)), {name: str(path) for name, path in settings.items()}
