@@ -130,8 +130,8 @@ class ScoreMarker(_Files):
     weights: Text | None
     averages: NotRequired[dict[str, _Average]]
     protocol: NotRequired[Object]
-    evaluate_seconds: NotRequired[Finite]
-    latency_ms: NotRequired[Finite]
+    evaluate_seconds: NotRequired[Finite | None]
+    latency_ms: NotRequired[Finite | None]
     fitted: NotRequired[Text | None]
     label: NotRequired[Text]
     code: NotRequired[Code]
@@ -156,6 +156,20 @@ class Images(_Strict):
     """images.json."""
 
     test: list[Text]
+
+
+class _Standing(_Exact):
+    metric: Text
+    first: Count
+    last: Count
+    tied: bool
+
+
+class Standings(_Strict):
+    """tables/standings.json."""
+
+    of: Text
+    standings: list[_Standing | None]
 
 
 class Failure(_Strict):

@@ -159,6 +159,9 @@ CORPUS: dict[str, Spoilt] = {
     "environment plugins a word": Spoilt("iterated over by letters", "environment", "plugins", "ab"),
     "environment plugin unknown key": Spoilt("from a later version", "environment", "plugins", [{"nom": "x"}]),
     "images a word": Spoilt("names of images", "images", spoil=overwritten(b'{"test": 5}')),
+    "standings a word": Spoilt("counted", "standings", "standings", "x"),
+    "standings too few": Spoilt("one for each row", "standings", "standings", []),
+    "standing unknown key": Spoilt("from a later version", "standings", "standings/0", {"rank": 1}),
     "failure a list": Spoilt("looked up by test", "failure", spoil=overwritten(b'{"error": 5, "tests": [1]}')),
 }  # fmt: skip
 
@@ -167,6 +170,8 @@ def place(root: Path, what: str) -> Path:
     """The file that is spoilt."""
     if what in ("plan", "environment", "images"):
         return root / f"{what}.json"
+    if what == "standings":
+        return root / "tables" / "standings.json"
     if what == "failure":
         cell = next(iter((root / "cells").glob("*")))
         return cell / "error.json"

@@ -26,6 +26,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     store_of(folder / "results", write_spec(folder), lambda work, noise: {
         "mse": draw.uniform(0.01, 0.02, 10), "psnr": draw.uniform(20, 30, 10), "ssim": draw.uniform(0, 1, 10)
     })  # fmt: skip
+    rebuild(Store(folder / "results"), draw=False)
+    assert (folder / "results/tables/standings.json").exists()
     return folder
 
 
