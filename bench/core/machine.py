@@ -43,7 +43,7 @@ def arithmetic(on: str) -> str:
     """
     flags = [flag for flag in ROUNDING if flag in _cpu_flags()]
     unit = _gpu_name() if on == "cuda" else " ".join(flags) or platform.machine()
-    return f"{on}: torch {installed('torch')}, {unit}"
+    return f"{on}: torch {_torch()}, {unit}"
 
 
 def environment() -> dict[str, Any]:
@@ -76,6 +76,11 @@ def _cuda_capability() -> int | None:
     if driver is None or driver.cuDeviceGetAttribute(ctypes.byref(major), CUDA_MAJOR, 0):
         return None
     return major.value
+
+
+@cache
+def _torch() -> str | None:
+    return installed("torch")  # which reads the package's metadata each time
 
 
 @cache

@@ -14,6 +14,7 @@ from bench.report import cards, figures
 from bench.report.conditions import Conditions, by_recipes, caption, conditions, trains
 from bench.report.page import Facts, Picture, page
 from bench.report.sheets import sheets
+from bench.results import shapes
 from bench.results.damage import damaged
 from bench.results.files import DamagedResult, as_json, read_json
 from bench.results.latex import full_table, paper_table
@@ -71,8 +72,8 @@ def _placed(store: Store, plan: RunPlan, rows: Sequence[ResultRow], summaries: l
     column = plan.leading.column
     scores = [[row.cell.id, row.score_id, row.averages[column].node()] for row in rows if column in row.averages]
     of = digest([scores, column, list(plan.notes.groups)])
-    kept = read_json(store.root / "tables" / STANDINGS) or {}
-    if kept.get("of") == of:
+    kept = shapes.read(shapes.Standings, store.root / "tables" / STANDINGS)
+    if kept and kept["of"] == of and len(kept["standings"]) == len(summaries):
         return from_node(summaries, kept["standings"])
     found = _standing(store, plan, summaries)
     if any(one.standing for one in found):

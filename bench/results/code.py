@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from bench.metrics import Metric
+from bench.models import Model
 from bench.noises import Noise
 from bench.spec import Experiment
 from bench.spec.cells import Cell, Work
@@ -46,20 +47,19 @@ class Code:
 
     def everything(self, works: Iterable[Work]) -> dict[str, str]:
         """Of all that has a part in some works."""
-        found: dict[str, str] = {}
+        parts: dict[int, Model | Noise | None] = {}  # cells share most of them
         for work in works:
-            found |= self.of_cell(work.cell)
-            for test in work.tests:
-                found |= self.of_test(work.cell, test.noise)
-        return found
+            parts |= {id(part): part for part in (work.cell.model, work.cell.noise, *(one.noise for one in work.tests))}
+        made_of = (part.made_of() for part in parts.values() if part)
+        return {**self.dataset, **self.metrics, **{name: code for found in made_of for name, code in found.items()}}
 
     def stale_cell(self, record: Mapping[str, Any] | None, cell: Cell) -> tuple[str, ...]:
         """What has changed since a cell was made, where that makes it one to make anew."""
-        return () if self.keep else changed(record, self.of_cell(cell))
+        return () if self.keep or not record else changed(record, self.of_cell(cell))
 
     def stale_test(self, record: Mapping[str, Any] | None, cell: Cell, noise: Noise) -> tuple[str, ...]:
         """What has changed since a test was made, where that makes it one to make anew."""
-        return () if self.keep else changed(record, self.of_test(cell, noise))
+        return () if self.keep or not record else changed(record, self.of_test(cell, noise))
 
     def to_compute(
         self,

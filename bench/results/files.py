@@ -69,8 +69,8 @@ def update(path: Path, content: str | bytes) -> Path:
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a file; None where the file is absent or unreadable."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None  # a pipe would never end
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -88,16 +88,12 @@ def sums(files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
     }
 
 
-def marker(path: Path, folder: Path, keys: set[str]) -> dict[str, Any] | None:
-    """A marker whose files are all there, none of them cut short; None otherwise."""
-    found = read_json(path)
-    if found is None or not keys | {"checksums", "sizes"} <= found.keys():
-        return None
+def complete(folder: Path, record: Mapping[str, Any]) -> bool:
+    """Whether a marker's files are all there, none of them cut short."""
     try:
-        complete = all((folder / name).stat().st_size == size for name, size in found["sizes"].items())
+        return all((folder / name).stat().st_size == size for name, size in record["sizes"].items())
     except OSError:
-        return None
-    return found if complete else None
+        return False
 
 
 def whole(folder: Path, record: Mapping[str, Any]) -> bool:

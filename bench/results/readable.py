@@ -77,7 +77,7 @@ def to_markdown(text: "pandas.DataFrame", conditions: str) -> str:
     """A table for readers in Markdown, its conditions below."""
     rows = [list(text.columns), ["---"] * len(text.columns), *text.itertuples(index=False)]
     lines = ["| " + " | ".join(_markdown(str(cell)) for cell in row) + " |" for row in rows]
-    return "\n".join([*lines, "", conditions, ""])
+    return "\n".join([*lines, "", conditions.replace("<", "&lt;"), ""])
 
 
 def _markdown(text: str) -> str:

@@ -70,8 +70,11 @@ def made_before(works: Sequence[Work], store: Store) -> Iterator[str]:
             f"{len(decayed)} cells are stored with weight_decay 1e-05, the default of earlier versions; it is 0 now, "
             "so they have new IDs and are trained anew. To keep the stored ones, write `weight_decay: 1.0e-5`"
         )
+    others = {path.name for path in (store.root / "cells").glob("*")} - {work.cell.id for work in works}
     elsewhere = [
-        cell for cell in left if cell.train and any(_begun(store.cell(name)) for name in _resolved_elsewhere(cell))
+        cell
+        for cell in (left if others else ())
+        if cell.train and any(name in others and _begun(store.cell(name)) for name in _resolved_elsewhere(cell))
     ]
     if elsewhere:
         here = " and ".join(sorted({f"{one.train.device} in {one.train.precision}" for one in elsewhere if one.train}))

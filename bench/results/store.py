@@ -22,10 +22,11 @@ from bench.core.lazy import pandas
 from bench.core.plugins import Plugin
 from bench.metrics import Average, Measure, Metric
 from bench.results.code import NO_CODE, origin, same_images
-from bench.results.files import as_json, marker, read_json, sums, update, verified, whole, write
+from bench.results.files import as_json, sums, update, verified, whole, write
 from bench.results.formats import from_csv, from_parquet, from_state, to_csv, to_parquet, to_safetensors, to_state
 from bench.results.outside import OUTSIDE, joined, with_outside
 from bench.results.records import PlannedCell, RunPlan
+from bench.results.shapes import CellMarker, Environment, Failure, Images, ScoreMarker, read, read_marker, read_plan
 from bench.spec.cells import Cell, Scoring
 from bench.spec.protocol import fingerprint, with_ensemble
 from bench.spec.yaml12 import dump
@@ -67,7 +68,7 @@ class Store:
 
     def image_names(self) -> list[str] | None:
         """What the test images are called; None in folders of before that was written."""
-        return (read_json(self.root / IMAGES) or {}).get("test")
+        return (read(Images, self.root / IMAGES) or {}).get("test")
 
     def add_outside(self, cell: PlannedCell) -> None:
         """Write that a contender from elsewhere is in this folder, in place of one of its name."""
@@ -75,19 +76,7 @@ class Store:
 
     def plan(self) -> RunPlan:
         """What this folder was run for. Raises BenchError where nothing was run, or by another version."""
-        path = self.root / "plan.json"
-        found = read_json(path)
-        if found is None:
-            what = "is damaged" if path.exists() else "is missing"
-            raise BenchError(
-                f"{self.root} holds no results: plan.json {what}. Give a folder that `bench run` has written, "
-                "or run its spec again; what is finished is kept"
-            )
-        if found.get("format") != FORMAT:
-            raise BenchError(
-                f"{path} was written by another version of noise-bench. Run its spec again; what is finished is kept"
-            )
-        return joined(RunPlan.from_node(found), self.root)
+        return joined(RunPlan.from_node(read_plan(self.root / "plan.json", FORMAT)), self.root)
 
     def earlier(self) -> RunPlan | None:
         """What this folder was run for before; None where that is nothing or can't be read."""
@@ -97,7 +86,7 @@ class Store:
             return None
 
     def environment(self) -> dict[str, Any]:
-        return read_json(self.root / "environment.json") or {}
+        return read(Environment, self.root / "environment.json") or {}
 
     def plugins(self) -> tuple[Plugin, ...]:
         """Those that were loaded when something was last run; none for folders of before they were recorded."""
@@ -147,7 +136,7 @@ class CellStore:
 
     @cached_property
     def _record(self) -> dict[str, Any] | None:
-        return marker(self.folder / "cell.json", self.folder, {"cell", "labels", "size", "parameters", "macs"})
+        return read_marker(CellMarker, self.folder / "cell.json")
 
     @property
     def finished(self) -> bool:
@@ -232,7 +221,7 @@ class CellStore:
 
     def failure(self, test: str = "") -> str:
         """Why the cell, or one of its tests, has no result; empty where nothing failed."""
-        found = read_json(self.folder / FAILURE) or {}
+        found = read(Failure, self.folder / FAILURE) or {}
         tests = found.get("tests") or {}
         return str(tests.get(test, "") if test and tests else found.get("error", ""))
 
@@ -245,7 +234,7 @@ class CellStore:
     def score(self, test: str) -> dict[str, Any] | None:
         """The marker of one finished test of the weights that are stored, or None."""
         record = self.record()
-        found = marker(self._scores / f"{test}.json", self._scores, {"n_images", "weights"})
+        found = read_marker(ScoreMarker, self._scores / f"{test}.json")
         if not found or not record or not _columns(found):
             return None
         return found if found["weights"] == record["checksums"].get(WEIGHTS) else None

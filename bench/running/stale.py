@@ -21,7 +21,7 @@ def notes(experiment: Experiment, works: Sequence[Work], store: Store, keep: boo
     keep: whether what other code has made is taken.
     """
     yield from _code(experiment, works, store, keep)
-    yield from _arithmetic(experiment, works, store)
+    yield from _arithmetic(works, store)
 
 
 def _code(experiment: Experiment, works: Sequence[Work], store: Store, keep: bool) -> Iterator[str]:
@@ -44,13 +44,13 @@ def _code(experiment: Experiment, works: Sequence[Work], store: Store, keep: boo
         )
 
 
-def _arithmetic(experiment: Experiment, works: Sequence[Work], store: Store) -> Iterator[str]:
-    code, found = Code.of(experiment), Counter[tuple[str, str]]()
+def _arithmetic(works: Sequence[Work], store: Store) -> Iterator[str]:
+    found = Counter[tuple[str, str]]()
     for cell in (one for work in works for one in (work.cell.trials() or [work.cell])):
         folder = store.cell(cell.id)
         if cell.train and not folder.finished:
             here = machine.arithmetic(cell.train.device)
-            begun = folder.state(code.of_cell(cell)).made_with
+            begun = folder.state().made_with
             found.update([(" and ".join(begun), here)] if begun and here not in begun else [])
     for (begun_with, here), count in found.items():
         yield (
