@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEVELS = 3  # that make a line
+MOST_TRAININGS = 14  # lines of one model, of which in a panel mostly those of its noise differ
 RING: Line = {"color": "black", "linestyle": "none", "marker": "o", "markersize": 10, "markerfacecolor": "none"}
 
 
@@ -30,7 +31,7 @@ def by_level(summaries: Sequence[Summary], metric: Measure, conditions: Conditio
     of a contender's training, where contenders are tested at others too. None also for more contenders than the eye
     tells apart.
     """
-    return _drawn(View(metric, tuple(summaries)), f"{metric.title} by noise level", conditions)
+    return _drawn(View(metric, tuple(summaries)), f"{metric.title} by noise level", conditions, MOST_LOOKS)
 
 
 def levels_of_models(
@@ -40,15 +41,16 @@ def levels_of_models(
     names = contender_names((summary.contender for summary in summaries), by_train_noise=False)
     for name in dict.fromkeys(names[summary.contender] for summary in summaries if summary.contender.trained):
         mine = tuple(s for s in summaries if names[s.contender] == name or s.contender.model.name == IDLE)
-        figure = _drawn(View(metric, mine, tuple(summaries)), f"{metric.title} of {name} by noise level", conditions)
+        title = f"{metric.title} of {name} by noise level"
+        figure = _drawn(View(metric, mine, tuple(summaries)), title, conditions, MOST_TRAININGS)
         if figure is not None:
             yield name, figure
 
 
 @themed()
-def _drawn(view: View, title: str, conditions: Conditions) -> "Figure | None":
+def _drawn(view: View, title: str, conditions: Conditions, most: int) -> "Figure | None":
     families = _families(view.noises)
-    if not families or len(view.everyone) > MOST_LOOKS:
+    if not families or len(view.everyone) > most:
         return None
     metric = view.metric
     styles = looks(view.trained, view.plain)
