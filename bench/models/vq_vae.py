@@ -12,6 +12,7 @@ from bench.models.base import NonNegative, TrainableModel, Width, by_muon, layer
 
 MULTIPLE = 4  # what sides must be multiples of, to be halved twice and doubled back
 BLOCKS = 2
+VALUES = 8  # of an entry
 
 
 @models.register("vq_vae")
@@ -20,9 +21,9 @@ class VQVAE(TrainableModel):
     """VQ-VAE: each position of a convolutional code is replaced by the nearest entry of a codebook.
 
     The paper's layers: two convolutions of stride 2, two residual blocks, and the same backwards; with GELU for ReLU,
-    and a sigmoid at the end. Codes are vectors of one length: otherwise they grow, and with them their distance from
-    the entries.
-    width: half the channels of the first layer, a quarter of those of the others and of the codebook's entries.
+    and a sigmoid at the end. Codes are vectors of 8 values and of one length: otherwise they grow, and with them their
+    distance from the entries.
+    width: half the channels of the first layer, a quarter of those of the others.
     entries: size of the codebook, 2 to 65536; a position carries log2(entries) bits.
     commitment: weight of the squared distance between code and entries relative to the mean squared error, >= 0, in
         training; the checkpoint is chosen by the error alone. More of it leaves the code fewer directions to vary in.
@@ -30,14 +31,14 @@ class VQVAE(TrainableModel):
         unused in trainings this short.
     Gradients pass the quantisation unchanged (straight-through).
     Source: van den Oord et al. 2017, Neural Discrete Representation Learning, arXiv:1711.00937;
-    one length: Yu et al. 2022, arXiv:2110.04627.
+    few values and one length: Yu et al. 2022, arXiv:2110.04627.
     """
 
     revision = 3
     recipe = by_muon(0.02)
     width: Width = 16
     entries: Annotated[int, Ge(2), Le(65536)] = 256
-    commitment: NonNegative = 0.03
+    commitment: NonNegative = 0.1
     decay: Annotated[float, Ge(0), Lt(1)] = 0.9
 
     @property
@@ -45,7 +46,7 @@ class VQVAE(TrainableModel):
         return MULTIPLE
 
     def build(self, size: int) -> "nn.Module":
-        quantizer = layers.VectorQuantizer(self.entries, 4 * self.width, self.decay)
+        quantizer = layers.VectorQuantizer(self.entries, VALUES, self.decay)
         return layers.Quantized(_encoder(self.width), quantizer, _decoder(self.width))
 
     def loss(self, network: "nn.Module", inputs: "torch.Tensor", targets: "torch.Tensor", draw: Draw) -> "torch.Tensor":
@@ -73,22 +74,22 @@ class VQVAE(TrainableModel):
 
 
 def _encoder(width: int) -> "nn.Sequential":
-    """(N, 3, S, S) images to a (N, 4 width, S/4, S/4) code."""
+    """(N, 3, S, S) images to a (N, VALUES, S/4, S/4) code."""
     return nn.Sequential(
         nn.Conv2d(3, 2 * width, 4, stride=2, padding=1),
         nn.GELU(),
         nn.Conv2d(2 * width, 4 * width, 4, stride=2, padding=1),
         *(_block(4 * width) for _ in range(BLOCKS)),
         nn.GELU(),
-        nn.Conv2d(4 * width, 4 * width, 1),
+        nn.Conv2d(4 * width, VALUES, 1),
         layers.Sphere(),
     )
 
 
 def _decoder(width: int) -> "nn.Sequential":
-    """A (N, 4 width, S/4, S/4) code back to (N, 3, S, S) images in [0, 1]."""
+    """A (N, VALUES, S/4, S/4) code back to (N, 3, S, S) images in [0, 1]."""
     return nn.Sequential(
-        nn.Conv2d(4 * width, 4 * width, 3, padding=1),
+        nn.Conv2d(VALUES, 4 * width, 3, padding=1),
         *(_block(4 * width) for _ in range(BLOCKS)),
         nn.GELU(),
         layers.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1),
