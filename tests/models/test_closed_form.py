@@ -135,7 +135,7 @@ def test_overlapping_patches_count_alike() -> None:
 
 def test_patches_are_those_of_the_images_in_the_same_order() -> None:
     pictures = to_float(torch.from_numpy(images(2)))
-    few = mixture.spread([(pictures, pictures)], 3)
+    few = mixture.spread(Batches(images(2), None), 3)
     assert torch.equal(few, mixture.patches_of(pictures, 3))
 
 
