@@ -63,7 +63,7 @@ def test_specs_of_the_package_are_found_by_name(site: Path, tmp_path: Path) -> N
     assert "5 cells: 0 finished, 5 to run" in text
     assert not (tmp_path / "results").exists()
     wrong = bench(site, tmp_path, "plan", "smok", code=2)
-    assert "Did you mean smoke?" in wrong and "bias_free, cifar10, default" in wrong
+    assert "Did you mean smoke?" in wrong and "bias_free, cifar10, codes, default" in wrong
 
 
 def test_a_spec_to_start_from_is_written_anywhere(site: Path, tmp_path: Path) -> None:

@@ -500,7 +500,8 @@ UNTRAINED = [name for name in models if not issubclass(models[name], TrainableMo
 def test_the_smallest_pictures_pass_every_filter(name: str, height: int, width: int) -> None:
     clean = images_of(2, (16, 16))
     model = models.parse(name).fit(corrupt("gaussian", clean), clean)
-    ours = Denoiser(dataclasses.replace(cell_of(name), model=model), model.build(TILE), TILE)
+    size = min(TILE, model.largest or TILE)
+    ours = Denoiser(dataclasses.replace(cell_of(name), model=model), model.build(size), size)
     picture = noisy(40, 40)[:, :height, :width].contiguous().clamp(0, 1)
     assert ours(picture).shape == picture.shape and torch.isfinite(ours(picture)).all()
     grey = Picture.from_array((picture[0] * 255).round().to(torch.uint8).numpy())

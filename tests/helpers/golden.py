@@ -142,7 +142,8 @@ def subjects() -> dict[str, Registered | str]:
     found += [models.parse(node) for node in NODES]
     found += [metrics.parse(name) for name in metrics]
     found += [metrics.parse({"pairwise_distance": {"over": "image"}})]
-    found += [datasets.parse("photos"), datasets.parse({"folder": {"root": "."}})]
+    found += [datasets.parse(name) for name in ("photos", "gaussian_field", "mixture")]
+    found += [datasets.parse({"folder": {"root": "."}})]
     ours = [one for one in found if type(one).__module__.startswith("bench.")]
     named = {one: one.name if isinstance(one, Dataset) else one.label() for one in ours}
     things: dict[str, Registered | str] = {f"{one.registry.kind} {name}": one for one, name in named.items()}

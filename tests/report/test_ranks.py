@@ -32,8 +32,8 @@ def test_ranks_are_written_and_the_best_and_its_ties_are_shaded() -> None:
     assert all(unet < dncnn for unet, dncnn in zip(*means, strict=True))
     assert [text.get_fontweight() for text in texts] == ["normal"] * 4 + ["bold"] * 2 + ["normal"] * 2
     assert [text.get_fontstyle() for text in texts] == ["normal"] * 2 + ["italic"] * 2 + ["normal"] * 4
-    shades = axes.collections[0].get_facecolor()
-    assert len(np.unique(np.asarray(shades), axis=0)) == 3, "the best, its ties, the others"
+    shades = np.asarray(axes.collections[0].get_facecolor())
+    assert len(np.unique(shades, axis=0)) == 3, "the best, its ties, the others"
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["conv", "unet", "dncnn", "identity"]
     assert any("corrected by Holm" in text.get_text().replace("\n", " ") for text in figure.texts)

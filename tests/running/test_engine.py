@@ -102,7 +102,7 @@ def test_new_tests_and_metrics_train_nothing(
     scored = counted(monkeypatch, "score_step")
     more = spec.load(tmp_path / "spec.yaml", ["metrics=[mse, psnr, ssim, pairwise_distance]"])
     assert len(of(run(more, store), Scored)) == 4
-    assert [arguments[-1] for arguments in scored] == [({"pairwise_distance": {"over": "row"}},)] * 4
+    assert [arguments[5] for arguments in scored] == [({"pairwise_distance": {"over": "row"}},)] * 4
     for path, text in scores.items():
         old, new = read_json(path), read_json(path.with_name(path.name))
         assert old is not None and new is not None and text
