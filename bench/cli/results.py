@@ -225,7 +225,8 @@ def _print_table(screen: Console, found: Results) -> None:
         sections.setdefault(noise, []).append(cells)
     show_sections(screen, columns, sections)
     rest = replace(found.conditions, missing="")
-    screen.print(f"{marking(found.summaries, '*', '~')}; trained on that noise unless stated otherwise. {rest}")
+    marked = marking(found.summaries, found.plan.leading, "*", "~")
+    screen.print(f"{marked}; trained on that noise unless stated otherwise. {rest}")
 
 
 def _print_failures(screen: Console, found: Results) -> None:

@@ -8,7 +8,7 @@ from bench.core.words import counted
 from bench.metrics import Measure
 from bench.results.names import contender_names, crossed, short_noises
 from bench.results.ranking import disputes, marking
-from bench.results.records import ResultRow, RunPlan
+from bench.results.records import ResultRow, RunPlan, setting
 from bench.results.remarks import notes
 from bench.results.summary import Summary
 
@@ -69,7 +69,7 @@ def trains(plan: RunPlan) -> bool:
 def _training(plan: RunPlan) -> str:
     if not trains(plan):
         return ""
-    return f"Training: {_settings(plan.train)}{by_recipes(plan)}. {counted(len(plan.seeds), 'seed')}. "
+    return f"Training: {_settings(plan.general)}{by_recipes(plan)}. {counted(len(plan.seeds), 'seed')}. "
 
 
 def by_recipes(plan: RunPlan) -> str:
@@ -87,7 +87,7 @@ def caption(plan: RunPlan, rows: Sequence[ResultRow], summaries: Sequence[Summar
     data = plan.data
     text = (
         f"Denoising {plan.dataset}, {data['size']}x{data['size']}: means over {counted(data['test'], 'test image')}"
-        f"{_drawn(plan)}{_intervals(summaries)}. {marking(summaries, 'Bold:', 'italic:')}."
+        f"{_drawn(plan)}{_intervals(summaries)}. {marking(summaries, plan.leading, 'Bold:', 'italic:')}."
         f"{_ceiling(plan.leading, summaries)}{_notes(rows)} "
         f"{missing(plan, rows)}"
     )
@@ -112,17 +112,17 @@ def damage(files: Sequence[str]) -> str:
 
 
 def _settings(train: Mapping[str, Any]) -> str:
-    given = {key: value for key, value in train.items() if key not in UNSAID}
-    if given.get("images") and not isinstance(given["images"], list):  # older folders give the epochs beside them
-        given.pop("epochs", None)
-    return ", ".join(f"{key} {_given(value)}" for key, value in given.items() if value)
+    said = {key: value for key, value in train.items() if value and key not in UNSAID}
+    if "images" in said and not isinstance(said["images"], list):  # older folders give the epochs beside them
+        said.pop("epochs", None)
+    return ", ".join(f"{key} {given(value)}" for key, value in said.items())
 
 
-def _given(value: Any) -> str:
+def given(value: Any) -> str:
     """A setting, or all the values it takes."""
     if isinstance(value, Mapping):
         return f"the best on validation images of {value['search']}"
-    return f"[{', '.join(map(_given, value))}]" if isinstance(value, list) else str(value)
+    return f"[{', '.join(map(given, value))}]" if isinstance(value, list) else setting(value)
 
 
 def _notes(rows: Sequence[ResultRow]) -> str:

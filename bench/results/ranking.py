@@ -46,10 +46,10 @@ class Ranking:
         )
 
 
-def marking(summaries: Iterable[Summary], best: str, tied: str) -> str:
-    """What the marks mean. best, tied: what each of them is called: `Bold:` and `italic:`, say."""
-    by = next((summary.standing.metric for summary in summaries if summary.standing), "")
-    return f"{best} {BEST}" + (f"; {tied} {TIED.format(by)}" if by else "")
+def marking(summaries: Iterable[Summary], metric: Measure, best: str, tied: str) -> str:
+    """What the marks of a metric mean. best, tied: what each of them is called: `Bold:` and `italic:`, say."""
+    compared = any(summary.standing and summary.standing.metric == metric.column for summary in summaries)
+    return f"{best} {BEST}" + (f"; {tied} {TIED.format(metric.title)}" if compared else "")
 
 
 def rank(summaries: Iterable[Summary], metric: Measure) -> dict[str, Ranking]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from bench.core.labels import Label
+from bench.core.values import as_text
 from bench.datasets import Notes
 from bench.metrics import Average, Measure
 from bench.results.code import Code
@@ -94,7 +95,7 @@ def title(model: str, objective: str) -> str:
 
 def setting(value: Any) -> str:
     """A training setting as text."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else as_text(value)
 
 
 def setting_value(value: Any) -> Any:
@@ -296,6 +297,12 @@ class RunPlan:
     def rows(self) -> int:
         """How many rows a finished run has."""
         return sum(len(cell.tests) for cell in self.cells)
+
+    @property
+    def general(self) -> dict[str, Any]:
+        """The general training settings that at least one model is trained by; recipes may replace others for all."""
+        recipes = [cell.recipe for cell in self.distinct if cell.contender.trained]
+        return {key: value for key, value in self.train.items() if any(r.get(key, value) == value for r in recipes)}
 
     def by_recipe(self, cell: PlannedCell) -> str:
         """What a cell's recipe sets otherwise than the general settings, as `optimizer=muon, batch_size=16`."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any, Literal
 
+from bench.core.words import counted
 from bench.models import models
 from bench.models.base import OBJECTIVE_REVISIONS
 from bench.noises import noises
@@ -53,22 +54,21 @@ def made_before(works: Sequence[Work], store: Store) -> Iterator[str]:
         named = (part for cell in revised for part in cell.revised.values())
         parts = {f"{name} has revision {revision}" for name, revision in named if revision > 1}
         yield (
-            f"{len(revised)} cells are stored as an earlier revision made them, but by now {', '.join(sorted(parts))}: "
-            "they are made anew, the stored ones are kept"
+            f"{counted(len(revised), 'cell')} stored as made by an earlier revision, but by now "
+            f"{', '.join(sorted(parts))}: made anew, and what is stored is kept"
         )
     general = [cell for cell in left if any(store.cell(name).finished for name in _without_recipe(cell))]
     if general:
         names = ", ".join(sorted({cell.model.name for cell in general}))
         yield (
-            f"{len(general)} cells are stored as trained by the general settings; by now {names} has a recipe (see "
-            "`bench show model`), so they have new IDs and are trained anew. To keep the stored ones, write "
-            "`optimizer: adam`"
+            f"{counted(len(general), 'cell')} stored as trained by the general settings; by now {names} has a recipe "
+            "(see `bench show model`): trained anew, under new IDs. To keep what is stored, write `optimizer: adam`"
         )
     decayed = [cell for cell in left if cell.train and store.cell(_with_earlier_decay(cell)).finished]
     if decayed:
         yield (
-            f"{len(decayed)} cells are stored with weight_decay 1e-05, the default of earlier versions; it is 0 now, "
-            "so they have new IDs and are trained anew. To keep the stored ones, write `weight_decay: 1.0e-5`"
+            f"{counted(len(decayed), 'cell')} stored with weight_decay 1e-05, the default of earlier versions, which "
+            "is 0 now: trained anew, under new IDs. To keep what is stored, write `weight_decay: 1.0e-5`"
         )
     others = {path.name for path in (store.root / "cells").glob("*")} - {work.cell.id for work in works}
     elsewhere = [
@@ -79,9 +79,9 @@ def made_before(works: Sequence[Work], store: Store) -> Iterator[str]:
     if elsewhere:
         here = " and ".join(sorted({f"{one.train.device} in {one.train.precision}" for one in elsewhere if one.train}))
         yield (
-            f"{len(elsewhere)} cells are stored, or begun, as another device or precision trains them: here they have "
-            f"other IDs and are trained from the start, on {here}. To go on with the stored ones, set `train.device` "
-            "and `train.precision` as they were"
+            f"{counted(len(elsewhere), 'cell')} stored, or begun, with another device or precision: trained here from "
+            f"the start, on {here}, under other IDs. To go on with what is stored, set `train.device` and "
+            "`train.precision` as they were"
         )
 
 

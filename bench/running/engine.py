@@ -6,7 +6,7 @@ are workers. Only this process writes.
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 from bench.core import machine
 from bench.core.errors import BenchError, DataError
@@ -38,7 +38,7 @@ def run(
     keep_stale: bool = False,
     cluster: Callable[[], Cluster] | None = None,
     timeout: float | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Train and score whatever is pending, as a stream of events. A finished run imports nothing heavy.
 
     keep_stale: whether what other code has made is finished. cluster: reaches the one to run on instead of here.

@@ -195,6 +195,6 @@ def _portable(error: Exception) -> Exception:
     """An error as it can travel: what can't be pickled, or not be read again, as its text."""
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:
+    except Exception:  # any class of error may pickle by code of its own
         return BenchError(f"{type(error).__name__}: {error}")
     return error

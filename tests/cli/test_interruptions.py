@@ -44,6 +44,14 @@ def start(spec: Path, results: Path, workers: int, cache: Path) -> Run:
     )
 
 
+def wait_until_it_trains(running: Run, results: Path) -> None:
+    """Until the first state of a training is stored."""
+    deadline = time.monotonic() + 120
+    while not list(results.glob("tiny/cells/*/state.safetensors")):
+        assert running.poll() is None and time.monotonic() < deadline, running.communicate()
+        time.sleep(0.01)
+
+
 def gone(leader: int, within: float) -> bool:
     """Whether all processes of a run end in time."""
     deadline = time.monotonic() + within
@@ -68,15 +76,8 @@ def test_an_interrupted_run_keeps_what_it_has_and_ends_where_a_whole_one_ends(
     """Ctrl-C and the loss of a terminal reach every process of the group, what `kill` sends the leader alone."""
     number = signal.Signals[name]
     spec = whole / "spec.yaml"
-    words = run_command(spec, tmp_path, "--workers", workers)
-    running = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env=environment(cache),
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("tiny/cells/*/state.safetensors")):
-        assert running.poll() is None and time.monotonic() < deadline, running.communicate()
-        time.sleep(0.01)
+    running = start(spec, tmp_path, workers, cache)
+    wait_until_it_trains(running, tmp_path)
     sockets = Path(tempfile.gettempdir()) / f"noise-bench-{running.pid}-"
     (os.killpg if send == "group" else os.kill)(running.pid, number)
     started = time.monotonic()
@@ -91,8 +92,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_ends_where_a_whole_one_ends(
     assert list(tmp_path.glob("tiny/cells/*/state.safetensors"))
     resumed = run(spec, tmp_path, "--workers", 1)
     assert resumed.exit_code == 0, resumed.output
-    assert rows_of(tmp_path) == rows_of(whole / "whole")
-    assert weights_of(tmp_path) == weights_of(whole / "whole")
+    same(tmp_path, whole)
 
 
 @pytest.mark.long
@@ -152,10 +152,7 @@ def workers_of(client: int) -> list[int]:
 @POSIX
 def test_a_worker_that_is_killed_is_replaced_and_changes_nothing(whole: Path, tmp_path: Path, cache: Path) -> None:
     running = start(whole / "spec.yaml", tmp_path, 2, cache)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("tiny/cells/*/state.safetensors")):
-        assert running.poll() is None and time.monotonic() < deadline, running.communicate()
-        time.sleep(0.01)
+    wait_until_it_trains(running, tmp_path)
     victims = workers_of(running.pid)
     assert len(victims) == 2
     os.kill(victims[0], signal.SIGKILL)
@@ -170,10 +167,7 @@ def test_workers_that_are_stopped_for_a_while_go_on_and_change_nothing(
     whole: Path, tmp_path: Path, cache: Path
 ) -> None:
     running = start(whole / "spec.yaml", tmp_path, 2, cache)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("tiny/cells/*/state.safetensors")):
-        assert running.poll() is None and time.monotonic() < deadline, running.communicate()
-        time.sleep(0.01)
+    wait_until_it_trains(running, tmp_path)
     victims = workers_of(running.pid)
     for victim in victims:
         os.kill(victim, signal.SIGSTOP)

@@ -377,7 +377,7 @@ def test_plan_tells_what_adams_decay_does_and_which_cells_the_older_default_made
     assert "adds the decay" not in bench("plan", spec, *results, *decay, "--set", "train.optimizer=adamw").output
     assert run(spec, tmp_path / "results", *decay).exit_code == 0
     said = " ".join(bench("plan", spec, *results).output.split())
-    assert "2 cells are stored with weight_decay 1e-05" in said and "new IDs" in said
+    assert "2 cells stored with weight_decay 1e-05" in said and "new IDs" in said
 
 
 def test_rows_without_a_result_are_told_apart(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from bench.results.store import Store
 from tests.helpers.cli import PATIENCE, environment, run_apart
+from tests.helpers.plugins import MODEL
 from tests.helpers.specs import write_spec
 
 METRIC = '''
@@ -34,25 +35,6 @@ class MeanAbsoluteError(Metric):
 
     def values(self, images, targets):
         return (images.double() - targets.double()).abs().flatten(1).mean(1)
-'''
-MODEL = '''
-from dataclasses import dataclass
-
-from torch import nn
-
-from bench.models import TrainableModel, models
-
-
-@models.register("shallow")
-@dataclass(frozen=True)
-class Shallow(TrainableModel):
-    """One convolution.
-
-    Source: a test.
-    """
-
-    def build(self, size):
-        return nn.Conv2d(3, 3, 3, padding=1)
 '''
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -57,6 +57,24 @@ def test_without_recipes_no_table_has_a_column_for_them(tmp_path: Path) -> None:
     assert "recipe" not in compare(store, store, 0.1).frame()
 
 
+def test_conditions_name_no_general_setting_that_no_model_is_trained_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`dense` is trained by the general optimiser; alone, `conv` is not; its schedule is the general one."""
+    recipe = {"optimizer": "muon", "schedule": "cosine", "flips": True}
+    monkeypatch.setattr(models["conv"], "recipe", recipe)
+    monkeypatch.setattr(models["dense"], "recipe", {})
+    said = {}
+    for name, changes in {"both": [DENSE], "alone": []}.items():
+        store = stored(tmp_path, name, *changes)
+        plan = store.plan()
+        summaries = summarise(rows := read_rows(store, plan), plan.metrics)
+        said[name] = conditions(plan, {}, rows, summaries).text.partition("Training: ")[2]
+    assert "optimizer adam" in said["both"] and "optimizer" not in said["alone"].partition(";")[0], said
+    assert "schedule cosine" in said["alone"].partition(";")[0]
+    assert all("; conv(width=4) by recipe: optimizer=muon, flips=true. 1 seed" in text for text in said.values())
+
+
 def test_rows_that_differ_by_recipe_are_compared_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = stored(tmp_path, "before", DENSE)
     monkeypatch.setattr(models["conv"], "recipe", RECIPE)
@@ -67,7 +85,7 @@ def test_rows_that_differ_by_recipe_are_compared_and_say_so(tmp_path: Path, monk
     assert "optimizer adam, now muon" in set(found.for_readers()["by recipe"])
     monkeypatch.setattr(models["conv"], "recipe", {**RECIPE, "optimizer": "adamw", "flips": True})
     later = compare(after, stored(tmp_path, "later", DENSE), 0.1)
-    assert later.differences[0].recipe == "optimizer muon, now adamw, flips False, now True"
+    assert later.differences[0].recipe == "optimizer muon, now adamw, flips false, now true"
 
 
 def test_a_key_that_one_spec_varies_is_matched_where_the_other_gives_it(
@@ -105,7 +123,7 @@ def test_plan_and_show_tell_the_recipe_and_what_was_trained_without_it(
     monkeypatch.setattr(models["conv"], "recipe", RECIPE)
     said = " ".join(bench("plan", spec, *results).output.split())
     assert f"conv(width=4) by recipe: {SAID}" in said and "2 to run" in said
-    assert "2 cells are stored as trained by the general settings; by now conv has a recipe" in said
+    assert "2 cells stored as trained by the general settings; by now conv has a recipe" in said
     said = bench("plan", spec, *results, "--set", "train.optimizer=adam").output
     assert "recipe" not in said and "0 to run" in said
     assert "optimizer: muon, batch_size: 8, lr: 0.001, schedule: cosine" in bench("show", "model", "conv").output

@@ -29,4 +29,4 @@ def test_cells_of_an_objectives_earlier_revision_are_named(monkeypatch: pytest.M
         earlier = cell_of(cell.model.node())
         store.cell(earlier.id).finish(earlier, State(), {"size": 16, "parameters": 7, "macs": 11})
     (note,) = made_before([Work(cell, ())], store)
-    assert "1 cells are stored" in note and "noise2void has revision 2" in note and "unet" not in note
+    assert "1 cell stored" in note and "noise2void has revision 2" in note and "unet" not in note

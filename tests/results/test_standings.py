@@ -68,7 +68,7 @@ def test_the_tied_are_marked_in_tables_and_figures_and_it_is_said(tmp_path: Path
     marks = {row[1]: row[place].count("*") // 2 for row in rows[2:]}
     assert {name: mark for name, mark in marks.items() if mark} == {"conv(width=8)": 1, "conv(width=16)": 2}
     paper = (store.root / "tables" / "summary.tex").read_text()
-    assert "Bold: the best of each test noise; italic: what can't be told from it" in paper
+    assert "Bold: the best of each test noise; italic: what can't be told from it by PSNR (all" in paper
     assert (paper.count(r"\textbf{"), paper.count(r"\textit{")) == (2, 1), "SSIM has no ties"
     assert "which can&#39;t be told apart" in (store.root / "report.html").read_text()
     assert (store.root / "figures" / "psnr_ranks.png").exists()

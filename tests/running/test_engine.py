@@ -143,7 +143,7 @@ def test_a_search_that_was_interrupted_counts_what_its_trials_have_done(
         trained += isinstance(event, Trained)
         if trained == 3:
             break
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     first, second = pending(works_of(searching), store, searching)
     assert (first.epochs, first.done) == (4, 3) and (second.epochs, second.done) == (4, 0)
     rates = [event.cell.train.lr for event in of(run(searching, store), Trained)]

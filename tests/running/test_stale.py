@@ -28,6 +28,7 @@ from bench.spec.plan import works_of
 from bench.training import units
 from tests.core.test_plugins import STRIPES
 from tests.helpers.cli import PATIENCE
+from tests.helpers.plugins import MODEL
 from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -148,7 +149,7 @@ def test_old_results_stay_until_the_new_are_whole_and_states_of_old_code_are_lef
             if isinstance(event, Trained):
                 assert event.last.epoch == 1
                 break
-        events.close()  # type: ignore[attr-defined]
+        events.close()
         (left,) = pending(works_of(experiment), store, experiment)
         assert (left.epochs, left.done, left.stale) == (2, 1, True)
         assert weights.read_bytes() == before and store.cell(left.work.cell.id).intact()
@@ -196,7 +197,7 @@ def test_what_was_made_elsewhere_is_marked_and_going_on_is_said(
     monkeypatch.setattr(machine, "arithmetic", lambda device: one)
     events = engine.run(experiment, works_of(experiment), store, 1)
     next(event for event in events if isinstance(event, Trained))
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     monkeypatch.setattr(machine, "arithmetic", lambda device: others)
     (note,) = said(experiment, store)
     assert note.startswith(f"1 training begun with {one} will go on with {others}")
@@ -212,27 +213,8 @@ def test_cells_of_another_precision_are_named(experiment: Experiment, store: Sto
     run(experiment.retrained(lambda train: replace(train, precision="bfloat16")), store)
     works = works_of(experiment.retrained(lambda train: replace(train, precision="float32")))
     (note,) = made_before(works, store)
-    assert note.startswith("1 cells are stored, or begun, as another device or precision trains them")
+    assert note.startswith("1 cell stored, or begun, with another device or precision")
     assert not list(made_before(works_of(experiment.retrained(lambda t: replace(t, precision="bfloat16"))), store))
-
-
-MODEL = '''
-from dataclasses import dataclass
-from torch import nn
-from bench.models import TrainableModel, models
-
-
-@models.register("shallow")
-@dataclass(frozen=True)
-class Shallow(TrainableModel):
-    """A convolution.
-
-    Source: a test.
-    """
-
-    def build(self, size):
-        return nn.Conv2d(3, 3, 3, padding=1)
-'''
 
 
 def test_an_edited_plug_in_is_trained_anew_and_an_edited_test_noise_only_scored(tmp_path: Path) -> None:

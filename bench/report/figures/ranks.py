@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 SHADES = ["#ffffff", "#e3edf5", "#9fc3de"]  # of contenders behind the best, those that can't be told from it, and it
 STYLES: list[dict[str, Any]] = [{}, {"fontstyle": "italic"}, {"fontweight": "bold"}]
-NOTE = (
-    "Dark and bold: the best; light and italic: what can't be told from it. 1-3: its rank may be any of these. All "
-    "pairs of a test noise are compared, images paired and seeds not, corrected by Holm at 5 %; trainings of one seed "
-    "by their images."
+BEST = "Dark and bold: the best"
+TIED = "; light and italic: what can't be told from it"
+RANGE = " 1-3: its rank may be any of these."
+COMPARED = (
+    "All pairs of a test noise are compared, images paired and seeds not, corrected by Holm at 5 %; trainings of one "
+    "seed by their images."
 )
 
 
@@ -56,7 +58,9 @@ def ranks(summaries: Sequence[Summary], metric: Measure, conditions: Conditions)
     axes.set_xticklabels(columns, rotation=0 if across else 90)
     axes.set_yticklabels(list(labels.values()), rotation=0)
     axes.grid(visible=False)
-    return framed(figure, f"Ranks by {metric.title}", conditions, [" ".join([NOTE, *more, *further])])
+    ranges = RANGE if any(standing.first < standing.last for standing in found.values()) else ""
+    note = f"{BEST}{TIED if 1 in marks.values() else ''}.{ranges} {COMPARED}"
+    return framed(figure, f"Ranks by {metric.title}", conditions, [" ".join([note, *more, *further])])
 
 
 def _text(standing: Standing | None) -> str:

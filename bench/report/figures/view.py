@@ -181,7 +181,7 @@ class View:
 
     def marking(self, best: str, tied: str) -> str:
         """What the marks of a table mean, as `ranking.marking`."""
-        return marking(self.summaries, best, tied)
+        return marking(self.summaries, self.metric, best, tied)
 
     @property
     def means(self) -> list[float]:
