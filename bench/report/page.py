@@ -104,10 +104,11 @@ def page(
     conditions: Conditions,
     facts: Facts,
     damaged: Sequence[str] = (),
+    published: "pandas.DataFrame | None" = None,
 ) -> str:
     """The report as HTML: headline, conditions, figures, tables, what has no result, how to reproduce and cite.
 
-    damaged: files of the results folder.
+    damaged: files of the results folder. published: others' figures beside those of the run.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -119,6 +120,12 @@ def page(
     }
     frame = _renamed(results_frame(rows, plan), short)
     failed = frame[frame["error"] != ""]
+    tables = [
+        ("Summary over seeds", _table(_renamed(summary_frame(summaries, plan), short))),
+        ("Every cell and test noise", _table(frame)),
+    ]
+    if published is not None:
+        tables.append(("Published figures beside these", _table(_renamed(published, short))))
     named = {"conditions": str(conditions), "images": "; ".join(plan.notes.facts), **facts.named}
     named["noises"] = "; ".join(f"{name}: {label}" for label, name in short.items() if name != label)
     return environment.from_string(template).render(
@@ -129,10 +136,7 @@ def page(
         caveats=list(plan.notes.caveats),
         conditions={name: value for name, value in named.items() if value},
         figures=[(figure.stem.replace("_", " "), _base64(figure.png), _base64(figure.dark)) for figure in figures],
-        tables=[
-            ("Summary over seeds", _table(_renamed(summary_frame(summaries, plan), short))),
-            ("Every cell and test noise", _table(frame)),
-        ],
+        tables=tables,
         failures=_table(failed[FAILURE]) if len(failed) else None,
         left=_left([row for row in rows if row.state == "open"], short),
         version=facts.version,
@@ -159,7 +163,7 @@ def _warnings(plan: RunPlan, conditions: Conditions, damaged: Sequence[str]) -> 
 
 def _renamed(frame: "pandas.DataFrame", short: Mapping[str, str]) -> "pandas.DataFrame":
     """A table with the names of noises that headline and figures use."""
-    noises = ["train_noise", "test_noise"]
+    noises = [column for column in ("train_noise", "test_noise") if column in frame]
     return frame.assign(**{column: frame[column].map(lambda label: short.get(label, label)) for column in noises})
 
 

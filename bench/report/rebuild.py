@@ -4,7 +4,7 @@ import hashlib
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from bench.metrics import Measure
 from bench.report import cards, figures
 from bench.report.conditions import Conditions, by_recipes, caption, conditions, given, trains
 from bench.report.page import Facts, Picture, page
+from bench.report.published import METRIC, Beside, beside, table
 from bench.report.sheets import sheets
 from bench.results import shapes
 from bench.results.damage import damaged
@@ -31,6 +32,7 @@ from bench.results.without import LeftOut
 from bench.spec.protocol import digest
 
 if TYPE_CHECKING:
+    import pandas
     from matplotlib.figure import Figure
 
 STANDINGS = "standings.json"  # among the tables
@@ -49,6 +51,16 @@ class Results:
     summaries: list[Summary]
     conditions: Conditions
     damaged: tuple[str, ...] = ()
+
+    @cached_property
+    def published(self) -> tuple[Beside, ...]:
+        """Published figures of its test noises, on images of the same kind; none without PSNR."""
+        return beside(self.plan) if self.plan.leading.column == METRIC else ()
+
+    @property
+    def among_published(self) -> "pandas.DataFrame | None":
+        """Its rows among them; None where there are none."""
+        return table(self.published, self.summaries, self.plan.leading) if self.published else None
 
 
 def read(store: Store, without: LeftOut | None = None) -> Results:
@@ -146,6 +158,8 @@ def _write_tables(store: Store, found: Results) -> str:
     readable, text = for_readers(found.summaries, found.plan), str(found.conditions)
     store.write_table("results.csv", results)
     store.write_table("summary.csv", summary)
+    if (known := found.among_published) is not None:
+        store.write_table("published.csv", known.to_csv(index=False, lineterminator="\n"))
     store.write_table("summary.md", to_markdown(readable, text))
     in_print = paper_table(found.summaries, found.plan, caption(found.plan, found.rows, found.summaries))
     store.write_table("summary.tex", in_print)
@@ -168,7 +182,7 @@ def _figures_and_report(
     histories = list(_histories(store, plan))
     pictures: list[Picture] = []
     for name, figure in figures.everything(
-        found.summaries, histories, sheets(store, plan, without), metrics, found.conditions
+        found.summaries, histories, sheets(store, plan, without), metrics, found.conditions, found.published
     ):
         picture = figures.encoded(figure, "png")
         target.write_figure(f"{name}.png", picture)
@@ -176,7 +190,9 @@ def _figures_and_report(
         pictures.append(Picture(name, picture, _in_dark_mode(figure)))
         drawn(len(pictures))
     target.keep_figures([SHOWN, *(f"{name}.{kind}" for name, *_ in pictures for kind in ("png", "svg"))])
-    target.write_report(page(plan, found.rows, found.summaries, pictures, found.conditions, facts, found.damaged))
+    known = found.among_published
+    report = page(plan, found.rows, found.summaries, pictures, found.conditions, facts, found.damaged, known)
+    target.write_report(report)
 
 
 def _in_dark_mode(figure: "Figure") -> bytes:

@@ -16,6 +16,7 @@ from bench.report.figures.samples import Column, Sheet, samples
 from bench.report.figures.style import DARK_INK, DARK_PAPER, DPI, settings
 from bench.report.figures.tradeoff import tradeoff
 from bench.report.figures.view import COSTS
+from bench.report.published import METRIC, Beside
 from bench.results.records import History
 from bench.results.summary import Summary
 
@@ -46,11 +47,16 @@ def everything(
     sheets: Iterable[Sheet],
     metrics: Sequence[Measure],
     conditions: Conditions,
+    published: Sequence[Beside] = (),
 ) -> "Iterator[tuple[str, Figure]]":
-    """The figures of a results folder: (file stem, figure), one at a time. metrics: the leading one first."""
+    """The figures of a results folder: (file stem, figure), one at a time.
+
+    metrics: the leading one first. published: figures to stand beside, drawn where PSNR is.
+    """
     for metric in metrics:
-        yield f"{_safe(metric.column)}_by_noise", quality(summaries, metric, conditions)
-        levels = by_level(summaries, metric, conditions)
+        lines = published if metric.column == METRIC else ()
+        yield f"{_safe(metric.column)}_by_noise", quality(summaries, metric, conditions, lines)
+        levels = by_level(summaries, metric, conditions, lines)
         if levels is not None:
             yield f"{_safe(metric.column)}_by_level", levels
         elif metric is metrics[0]:
@@ -69,7 +75,8 @@ def everything(
     for metric in metrics[:1]:
         for cost in COSTS:
             if cost == "parameters" or any(summary.cost(cost) > 0 for summary in summaries):
-                yield f"{_safe(metric.column)}_by_{cost}", tradeoff(summaries, metric, conditions, cost)
+                lines = published if metric.column == METRIC else ()
+                yield f"{_safe(metric.column)}_by_{cost}", tradeoff(summaries, metric, conditions, cost, lines)
 
 
 def encoded(figure: "Figure", kind: str) -> bytes:

@@ -7,10 +7,12 @@ from bench.core.labels import Label
 from bench.core.lazy import mpl_ticker
 from bench.metrics import Measure
 from bench.report.conditions import Conditions
+from bench.report.figures import known
 from bench.report.figures.frame import Line, framed
 from bench.report.figures.quality import MOST_LOOKS
 from bench.report.figures.style import Look, looks, panels, scale, themed, wide
 from bench.report.figures.view import IDLE, Point, View
+from bench.report.published import Beside, said
 from bench.results.names import contender_names, crossed
 from bench.results.noise_tests import NoiseTest
 from bench.results.summary import Summary
@@ -24,14 +26,17 @@ MOST_TRAININGS = 14  # lines of one model, of which in a panel mostly those of i
 RING: Line = {"color": "black", "linestyle": "none", "marker": "o", "markersize": 10, "markerfacecolor": "none"}
 
 
-def by_level(summaries: Sequence[Summary], metric: Measure, conditions: Conditions) -> "Figure | None":
+def by_level(
+    summaries: Sequence[Summary], metric: Measure, conditions: Conditions, published: Sequence[Beside] = ()
+) -> "Figure | None":
     """The metric over the level of each noise that was tested at several levels; None where there is none.
 
     A line joins tests that differ in nothing but the level, in a band of confidence intervals; a ring marks the level
     of a contender's training, where contenders are tested at others too. None also for more contenders than the eye
-    tells apart.
+    tells apart. published: figures to draw as lines.
     """
-    return _drawn(View(metric, tuple(summaries)), f"{metric.title} by noise level", conditions, MOST_LOOKS)
+    title = f"{metric.title} by noise level"
+    return _drawn(View(metric, tuple(summaries)), title, conditions, MOST_LOOKS, published)
 
 
 def levels_of_models(
@@ -48,7 +53,9 @@ def levels_of_models(
 
 
 @themed()
-def _drawn(view: View, title: str, conditions: Conditions, most: int) -> "Figure | None":
+def _drawn(
+    view: View, title: str, conditions: Conditions, most: int, published: Sequence[Beside] = ()
+) -> "Figure | None":
     families = _families(view.noises)
     if not families or len(view.everyone) > most:
         return None
@@ -60,16 +67,18 @@ def _drawn(view: View, title: str, conditions: Conditions, most: int) -> "Figure
         [family.name for family in families], metric.axis_label, keys if len(set(keys)) > 1 else keys[:1]
     )
     for axes, tests in zip(grid, families.values(), strict=True):
+        known.by_level(axes, published, [test.id for test in tests.values()])
         for name, look in styles.items():
             _line(axes, [point for point in view.drawn(name) if point.noise in tests], tests, look)
             for point in view.drawn(name):
                 if point.noise in tests and (name, point.noise) in own:
                     axes.plot(tests[point.noise].level or 0.0, point.value.mean, **RING)
         axes.xaxis.set_major_locator(mpl_ticker.MaxNLocator(5))
-    scale(grid[0].yaxis, view.ends, log=wide(view.means))
+    scale(grid[0].yaxis, [*view.ends, *known.values(published)], log=wide(view.means))
     legend = {name: look.line() for name, look in styles.items() if name in view.shown}
     legend |= {"level of its training": RING} if own else {}
-    return framed(figure, title, conditions, [view.remarks("Bands")], legend)
+    legend |= known.legend(published)
+    return framed(figure, title, conditions, [" ".join(filter(None, (view.remarks("Bands"), said(published))))], legend)
 
 
 def _line(axes: "Axes", points: Sequence[Point], tests: Mapping[str, NoiseTest], look: Look) -> None:

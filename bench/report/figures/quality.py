@@ -9,10 +9,12 @@ import numpy as np
 from bench.core.lazy import seaborn
 from bench.metrics import Measure
 from bench.report.conditions import Conditions
+from bench.report.figures import known
 from bench.report.figures.frame import framed, nothing
 from bench.report.figures.names import wrap_all, wrapped
 from bench.report.figures.style import MEDIUM, SMALL, WIDTH, canvas, looks, luminance, scale, themed, wide
 from bench.report.figures.view import Point, View, first_few
+from bench.report.published import Beside, said
 from bench.results.summary import Summary
 
 if TYPE_CHECKING:
@@ -27,17 +29,22 @@ LINE = 0.14  # inches that a line of text takes
 
 
 @themed()
-def quality(summaries: Sequence[Summary], metric: Measure, conditions: Conditions) -> "Figure":
-    """The metric by test noise and model: points with error bars, or a table of shades for many of them."""
+def quality(
+    summaries: Sequence[Summary], metric: Measure, conditions: Conditions, published: Sequence[Beside] = ()
+) -> "Figure":
+    """The metric by test noise and model: points with error bars, or a table of shades for many of them.
+
+    published: figures to draw as lines beside points.
+    """
     view = View(metric, tuple(summaries))
     title = f"{metric.title} by test noise"
     if not view.points:
         return nothing(title, conditions, [view.remarks()])
     few = len(view.points) <= MOST_POINTS and len(view.everyone) <= MOST_LOOKS
-    return (_points if few else _shades)(view, title, conditions)
+    return _points(view, title, conditions, published) if few else _shades(view, title, conditions)
 
 
-def _points(view: View, title: str, conditions: Conditions) -> "Figure":
+def _points(view: View, title: str, conditions: Conditions, published: Sequence[Beside]) -> "Figure":
     all_looks = looks(view.trained, view.plain)
     styles = {name: all_looks[name] for name in view.shown}
     noises = view.tests
@@ -51,16 +58,18 @@ def _points(view: View, title: str, conditions: Conditions) -> "Figure":
         means, halves = [p.value.mean for p in mine], [p.value.half for p in mine]
         style = {**look.line(), "linestyle": "none"}
         axes.errorbar(means, y, xerr=halves, elinewidth=1.2, capsize=2.5, zorder=3, **style)
+    for test, noise in view.brief.items():
+        known.upright(axes, published, test, noises.index(noise))
     for row in range(1, len(noises), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="0.95", zorder=0)
     lines = max(1, int(band / LINE))
     axes.set_yticks(range(len(noises)), list(wrap_all(noises, 26, lines).values()))
     axes.set(ylim=(len(noises) - 0.5, -0.5), xlabel=view.metric.axis_label)
     axes.grid(visible=False, axis="y")
-    scale(axes.xaxis, view.ends, log=wide(view.means))
+    scale(axes.xaxis, [*view.ends, *known.values(published)], log=wide(view.means))
     _winners(axes, view, lines)
-    legend = {name: {**look.line(), "linestyle": "none"} for name, look in styles.items()}
-    return framed(figure, title, conditions, [view.remarks()], legend)
+    legend = {name: {**look.line(), "linestyle": "none"} for name, look in styles.items()} | known.legend(published)
+    return framed(figure, title, conditions, [" ".join(filter(None, (view.remarks(), said(published))))], legend)
 
 
 def _winners(axes: "Axes", view: View, lines: int) -> None:

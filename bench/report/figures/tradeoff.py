@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 
 from bench.metrics import Measure
 from bench.report.conditions import Conditions
+from bench.report.figures import known
 from bench.report.figures.frame import Line, framed, nothing
 from bench.report.figures.names import wrap_all
 from bench.report.figures.style import looks, panels, scale, themed, wide
 from bench.report.figures.view import COSTS, Point, View, first_few
+from bench.report.published import Beside, said
 from bench.results.costs import NOISY
 from bench.results.summary import Summary
 
@@ -22,12 +24,17 @@ FRONT: Line = {"color": "0.75", "linewidth": 4, "alpha": 0.6, "zorder": 0}
 
 @themed()
 def tradeoff(
-    summaries: Sequence[Summary], metric: Measure, conditions: Conditions, cost: str = "parameters"
+    summaries: Sequence[Summary],
+    metric: Measure,
+    conditions: Conditions,
+    cost: str = "parameters",
+    published: Sequence[Beside] = (),
 ) -> "Figure":
     """The metric against a cost, a panel per test noise; models without that cost are horizontal lines.
 
     Where models are tested on noises they weren't trained on, only the noise of their training is shown.
-    cost: one of COSTS. Behind the points lies the front, the best that each cost buys.
+    cost: one of COSTS. Behind the points lies the front, the best that each cost buys. published: figures to draw as
+    lines.
     """
     title = f"{metric.title} against {COSTS[cost]}"
     view = View(metric, _own(summaries), tuple(summaries))
@@ -44,6 +51,7 @@ def tradeoff(
     titles = wrap_all(noises, 28, 2)
     figure, grid = panels([titles[noise] for noise in noises], metric.axis_label, [COSTS[cost]])
     for axes, noise in zip(grid, noises, strict=True):
+        known.across(axes, published, view.noises[noise].id)
         for point in (point for point in sized if point.noise == noise):
             style = {**styles[point.contender].line(), "linestyle": "none"}
             value = point.value
@@ -56,11 +64,13 @@ def tradeoff(
     scale(grid[0].xaxis, costs, log=True, room=1.5)
     for axes, noise in zip(grid, noises, strict=True):
         _front(axes, view.drawn(noise=noise), cost, metric)
-    scale(grid[0].yaxis, view.ends, log=wide(view.means))
+    scale(grid[0].yaxis, [*view.ends, *known.values(published)], log=wide(view.means))
     legend = {name: {**styles[name].line(), "linestyle": "none"} for name in dict.fromkeys(p.contender for p in sized)}
     legend |= {name: {"color": styles[name].color, "linestyle": styles[name].dash} for name in flat}
     legend["front: nothing cheaper is as good"] = {key: FRONT[key] for key in ("color", "linewidth", "alpha")}
-    return framed(figure, title, conditions, [" ".join([*more, *further, *_noisy(view, cost), view.remarks()])], legend)
+    legend |= known.legend(published)
+    notes = [*more, *further, *_noisy(view, cost), view.remarks(), said(published)]
+    return framed(figure, title, conditions, [" ".join(filter(None, notes))], legend)
 
 
 def _noisy(view: View, cost: str) -> list[str]:
