@@ -12,7 +12,7 @@ from PIL import Image
 from bench.datasets import datasets
 from tests.perf.fresh import ROOT
 
-CIFAR10 = ROOT.parent / "shared/data/cifar10-lossless"  # CIFAR-10 images beside the project, where they are
+CIFAR10 = ROOT.parent / "shared/data/cifar10-exact"  # CIFAR-10 images beside the project, where they are
 LARGE = {"train": 48_500, "test": 10_000}
 
 

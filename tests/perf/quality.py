@@ -8,7 +8,7 @@ from typing import Any
 from tests.perf import fresh, pictures, reference
 from tests.perf.base import Bench, Entry, Runs, faster, middle
 
-KEYS = {"time_to_quality": "unet", "time_to_quality_same_network": "conv"}
+KEYS = {"time_to_quality": "res_unet", "time_to_quality_same_network": "conv"}
 
 
 def quality(bench: Bench) -> dict[str, Entry]:
