@@ -1,5 +1,6 @@
 """Runs that are interrupted or killed, once or again and again: nothing is lost, nothing keeps running."""
 
+import contextlib
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.results.store import Store
 from tests.helpers.cli import PATIENCE, environment, family, run, run_command
 from tests.helpers.results import rows_of, weights_of
 from tests.helpers.specs import write_spec
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs signals and process groups")
 ENDS = [(130, "Interrupted: everything that was finished is kept; the same command goes on from there.\n"), (0, "")]
 Run = subprocess.Popen[str]
+KILLS = 200
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +121,49 @@ def test_a_run_killed_again_and_again_ends_where_a_whole_one_ends(
 
 @pytest.mark.long
 @POSIX
+def test_two_hundred_kills_of_client_worker_and_both(whole: Path, tmp_path: Path, cache: Path) -> None:
+    """Whatever is stored stays, trainings only go forward, and as many whole runs as it takes end alike."""
+    moments, kills, results = random.Random(200), 0, tmp_path / "0"
+    while kills < KILLS:
+        running, before = start(whole / "spec.yaml", results, 2, cache), progress(results)
+        while running.poll() is None and kills < KILLS:
+            time.sleep(moments.expovariate(1 / 1.5))
+            who = moments.choice(("client", "worker", "both"))
+            victims = workers_of(running.pid)[:1] if who != "client" else []
+            kills += sum(map(killed, [*victims, *([running.pid] if who != "worker" else [])]))
+            now = progress(results)
+            assert all(now.get(cell, 0) >= epochs for cell, epochs in before.items()), (before, now)
+            before = now
+        output, errors = running.communicate(timeout=PATIENCE)
+        assert "Traceback" not in output + errors
+        assert gone(running.pid, 10), family(running.pid)
+        if running.returncode == 0:
+            same(results, whole)
+            results = tmp_path / str(kills)
+    last = run(whole / "spec.yaml", results, "--workers", 1)
+    assert last.exit_code == 0, last.output
+    same(results, whole)
+    assert not [path for path in results.rglob(".*") if path.is_file()], "a temporary file is left"
+
+
+def progress(results: Path) -> dict[str, int]:
+    """The epochs of each cell that a folder has, those of a finished one without end."""
+    store = Store(results / "tiny")
+    found = {path.name: store.cell(path.name) for path in (store.root / "cells").glob("*")}
+    return {name: 10**9 if cell.finished else cell.state().epoch for name, cell in found.items()}
+
+
+def killed(process: int) -> bool:
+    """Whether it was still there to be killed."""
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.long
+@POSIX
 @pytest.mark.parametrize("workers", [1, 2])
 def test_interrupts_at_any_moment_are_one_line(workers: int, whole: Path, tmp_path: Path, cache: Path) -> None:
     """While it starts, trains, scores or ends; once or twice."""
@@ -142,9 +188,10 @@ def workers_of(client: int) -> list[int]:
     """The processes in which a run trains: children of its children."""
     found = []
     for process in family(client):
-        words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        if process != client and int(words[1]) != client:
-            found.append(process)
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            if process != client and int(words[1]) != client:
+                found.append(process)
     return found
 
 
