@@ -36,6 +36,12 @@ def small(bench: Bench) -> dict[str, Entry]:
             f"grids of {', '.join(f'{n:,}' for n in steady)} cells ({TINY}), {PROCESSES} processes: the "
             "time of both, from the first score stored to the last, less training and scoring, per cell",
         ),
+        "workers_busy": entry(
+            [found["busy"] for found in steady.values()],
+            "absolute",
+            "the same grids: CPU time of both processes over twice the time from the first score stored to the last; "
+            f"with {max(steady):,} cells one ends every {steady[max(steady)]['per_cell_ms']:.0f} ms",
+        ),
         "help_seconds": entry(helps, "s", f"`bench --help`, {len(helps)} calls"),
         "growth_cells": _growth(
             steady[min(steady)]["per_cell_ms"],

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import yaml
 
@@ -22,7 +23,7 @@ def cells(folder: Path, count: int) -> dict[str, float]:
     """Seconds of `bench run` on a grid of cells with next to nothing to train, and its steady state.
 
     per_cell_ms: between the first score stored and the last, per cell. overhead_ms: of the time of all workers in that
-    span, per cell, what is neither training nor scoring.
+    span, per cell, what is neither training nor scoring. busy: the share of it in which they compute anything.
     """
     content: dict[str, Any] = {
         "name": f"cells-{count}",
@@ -33,18 +34,44 @@ def cells(folder: Path, count: int) -> dict[str, float]:
         "metrics": ["mse", "psnr"],
         "seeds": list(range(count)),
     }
-    seconds, _ = fresh.bench("run", str(spec(folder, content)), "--results", str(folder), "--workers", str(WORKERS))
+    seconds, used = _computing(spec(folder, content), folder)
     stored = folder / str(content["name"]) / "cells"
     scores = sorted(stored.glob("*/scores/*.json"), key=lambda path: path.stat().st_mtime_ns)
     if len(scores) != count:
         raise fresh.Failed(f"{len(scores)} of {count} cells were scored")
-    span = (scores[-1].stat().st_mtime_ns - scores[0].stat().st_mtime_ns) / 1e9
+    first, last = (path.stat().st_mtime_ns / 1e9 for path in (scores[0], scores[-1]))
+    span = last - first
     busy = sum(_busy(path) for path in scores[1:])
     return {
         "seconds": seconds,
         "per_cell_ms": 1000 * span / (count - 1),
         "overhead_ms": 1000 * (WORKERS * span - busy) / (count - 1),
+        "busy": float(np.interp(last, *used) - np.interp(first, *used)) / (WORKERS * span),
     }
+
+
+def _computing(path: Path, folder: Path) -> tuple[float, tuple[list[float], list[float]]]:
+    """Seconds of `bench run`, and the CPU seconds of its workers by the time of day."""
+    command = [*fresh.product(), "run", str(path), "--results", str(folder), "--workers", str(WORKERS)]
+    times, used, started = [0.0], [0.0], time.perf_counter()
+    with subprocess.Popen(command, cwd=fresh.ROOT, env=fresh.environment(), stdout=subprocess.DEVNULL) as running:
+        command_of = psutil.Process(running.pid)
+        while running.poll() is None:
+            times.append(time.time())
+            used.append(max(used[-1], sum(map(_cpu, command_of.children(recursive=True)))))
+            time.sleep(EVERY)
+    if running.returncode:
+        raise fresh.Failed(f"{' '.join(command)}: exit code {running.returncode}")
+    return time.perf_counter() - started, (times, used)
+
+
+def _cpu(process: psutil.Process) -> float:
+    """Its CPU seconds; 0 where it has just ended."""
+    try:
+        found = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(found.user + found.system)
 
 
 def _busy(score: Path) -> float:
