@@ -42,7 +42,9 @@ KEYS = [
 def grid(psnr: float, **arguments: Any) -> dict[str, Any]:
     recipe = arguments["recipe"]
     length = recipe.get("epochs") or recipe["images"] / 100
-    seconds = length * (1 if "epochs" in recipe else 0.1) * arguments["cells"] / (1 if recipe.get("threads") == 2 else 1.5)
+    seconds = (
+        length * (1 if "epochs" in recipe else 0.1) * arguments["cells"] / (1 if recipe.get("threads") == 2 else 1.5)
+    )
     return {
         "images": 100, "images_per_second": 3000.0, "training_seconds": seconds, "work_seconds": seconds + 1,
         "total_seconds": seconds + 3, "psnr": psnr + length, "tested": 50, "precision": "bfloat16", "batch_size": 128,

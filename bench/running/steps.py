@@ -187,9 +187,17 @@ class CellRun:
 
 def reason(error: Exception) -> str:
     """Why a unit failed, in one line: known errors by their text alone, others after their type."""
+    if _out_of_memory(error):
+        return "out of memory: a smaller train.batch_size, fewer --workers or a smaller model need less"
     text = str(error).strip().splitlines()
     known = isinstance(error, BenchError | Diverged | WorkerDied)
     return ": ".join([*([] if known and text else [type(error).__name__]), *text[:1]])
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether memory was refused, by Python, numpy, a GPU, or torch on the CPU, which has no class for it."""
+    named = any(cls.__name__ in ("MemoryError", "OutOfMemoryError") for cls in type(error).__mro__)
+    return named or "can't allocate memory" in str(error)
 
 
 def _epochs_per_step(history: Sequence[Epoch], saving: float) -> int:
