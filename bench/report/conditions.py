@@ -8,7 +8,7 @@ from bench.core.words import counted
 from bench.metrics import Measure
 from bench.results.names import contender_names, crossed, short_noises
 from bench.results.ranking import disputes, marking
-from bench.results.records import ResultRow, RunPlan, setting
+from bench.results.records import ResultRow, RunPlan, setting, setting_value
 from bench.results.remarks import notes
 from bench.results.summary import Summary
 
@@ -69,7 +69,20 @@ def trains(plan: RunPlan) -> bool:
 def _training(plan: RunPlan) -> str:
     if not trains(plan):
         return ""
-    return f"Training: {_settings(plan.general)}{by_recipes(plan)}. {counted(len(plan.seeds), 'seed')}. "
+    return f"Training: {_settings(general(plan))}{by_recipes(plan)}. {counted(len(plan.seeds), 'seed')}. "
+
+
+def general(plan: RunPlan) -> dict[str, Any]:
+    """The general settings that at least one model is trained by: recipes and own settings may replace the others."""
+    trained = [cell for cell in plan.distinct if cell.contender.trained]
+    own = [{key: value for key, value in cell.contender.settings if value is not None} for cell in trained]
+    given = [{**cell.recipe, **settings} for cell, settings in zip(trained, own, strict=True)]
+    found = {}
+    for key, value in plan.train.items():
+        values = [setting_value(one) for one in (value if isinstance(value, list) else [value])]
+        if any(settings.get(key, one) == one for settings in given for one in values):
+            found[key] = value
+    return found
 
 
 def by_recipes(plan: RunPlan) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.core.plugins import Plugin
 from bench.metrics import Measure
 from bench.report import cards, figures
-from bench.report.conditions import Conditions, by_recipes, caption, conditions, given, trains
+from bench.report.conditions import Conditions, by_recipes, caption, conditions, general, given, trains
 from bench.report.page import Facts, Picture, page
 from bench.report.published import METRIC, Beside, beside, table
 from bench.report.sheets import sheets
@@ -206,7 +206,7 @@ def _in_dark_mode(figure: "Figure") -> bytes:
 def _facts(plan: RunPlan, environment: Mapping[str, Any], plugins: Sequence[Plugin]) -> Facts:
     version, commit = (environment.get(key) or "" for key in ("noise-bench", "git_commit"))
     libraries = environment.get("libraries", {})
-    settings = ", ".join(f"{key} {given(value)}" for key, value in plan.general.items() if value is not None)
+    settings = ", ".join(f"{key} {given(value)}" for key, value in general(plan).items() if value is not None)
     training = {"training": settings + by_recipes(plan), "seeds": ", ".join(map(str, plan.seeds))}
     named = {
         "dataset": plan.dataset,

@@ -298,12 +298,6 @@ class RunPlan:
         """How many rows a finished run has."""
         return sum(len(cell.tests) for cell in self.cells)
 
-    @property
-    def general(self) -> dict[str, Any]:
-        """The general training settings that at least one model is trained by; recipes may replace others for all."""
-        recipes = [cell.recipe for cell in self.distinct if cell.contender.trained]
-        return {key: value for key, value in self.train.items() if any(r.get(key, value) == value for r in recipes)}
-
     def by_recipe(self, cell: PlannedCell) -> str:
         """What a cell's recipe sets otherwise than the general settings, as `optimizer=muon, batch_size=16`."""
         return ", ".join(

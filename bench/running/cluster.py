@@ -21,7 +21,7 @@ from bench.core.lazy import Lazy
 from bench.core.plugins import module_of, uses_installed
 from bench.core.sources import modules_of
 from bench.datasets import cache
-from bench.running.pools import Outcome, TookTooLong, Unit, WorkerDied
+from bench.running.pools import BRIEF, Outcome, TookTooLong, Unit, WorkerDied
 from bench.spec import Experiment
 from bench.spec.protocol import digest
 from bench.training import shipped
@@ -33,7 +33,6 @@ distributed = Lazy("distributed")
 PATIENCE = 30  # seconds until a scheduler counts as one that doesn't answer
 LOOK = 1.0  # seconds between two looks at who has joined or left
 TRIES = 3  # of a unit whose worker is lost each time: then the unit is the cause
-BRIEF = 0.5  # seconds of a unit behind which the next one should be waiting at its worker already
 GATHER = 10  # seconds between two questions whether the worker that holds a result is still there
 LIMITS = {"distributed.admin.large-graph-warning-threshold": "1 TB"}  # a training's state is large and must travel
 

@@ -30,8 +30,9 @@ resource = Lazy("resource")
 COPIED = sys.platform == "linux"  # elsewhere copies of a process that has imported libraries are not safe
 # Imported before workers are forked; torch would import its compiler, for more than a second, with the first optimiser.
 SHARED = ["torch", "torch._dynamo", "distributed.nanny", "bench.training.units"]
-# glibc would give the memory of every large tensor back to the system and fault it in again at the next step.
 LOOK = 0.5  # seconds between two looks for units that take too long
+BRIEF = 0.5  # seconds of a unit behind which the next one should be waiting at its process already
+# glibc would give the memory of every large tensor back to the system and fault it in again at the next step.
 KEPT = 2**30  # bytes of free memory that a process keeps
 OWN = 2**25  # bytes from which on a tensor gets memory of its own, which is always given back
 ALONE = {
@@ -135,7 +136,8 @@ class Processes:
     """
 
     def __init__(self, size: int, timeout: float | None = None) -> None:
-        self.slots, self.timeout = size, timeout
+        self.size, self.timeout = size, timeout
+        self.depth = 1  # units for each process: a second one waits where they are brief, unless they may be ended
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         dask.config.refresh(paths=[], env={})  # settings that the user has for other clusters can break this one
         dask.config.set(SETTINGS)
@@ -177,6 +179,10 @@ class Processes:
         self.alone = False
         self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
+    @property
+    def slots(self) -> int:
+        return self.size * self.depth
+
     def start(self, tag: int, unit: Unit) -> None:
         self.waiting.append((tag, unit))
         self._submit()
@@ -190,7 +196,8 @@ class Processes:
                 self._end_overdue()
                 continue
             tag, unit = self.running.pop(future)
-            del self.since[future]
+            took = time.monotonic() - self.since.pop(future)
+            self.depth = 2 if took < self.depth * BRIEF and self.timeout is None else 1
             was_alone, self.alone = self.alone, False
             try:
                 return Outcome(tag, future.result())
@@ -208,7 +215,7 @@ class Processes:
     def _submit(self) -> None:
         """Submit what is waiting; a suspect only on its own."""
         while not self.alone and (self.suspects or self.waiting):
-            if (self.suspects and self.running) or len(self.running) == self.slots:
+            if (self.suspects and self.running) or len(self.running) >= self.slots:
                 return
             self.alone = bool(self.suspects)
             tag, unit = (self.suspects or self.waiting).popleft()

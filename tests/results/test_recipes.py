@@ -75,6 +75,19 @@ def test_conditions_name_no_general_setting_that_no_model_is_trained_by(
     assert all("; conv(width=4) by recipe: optimizer=muon, flips=true. 1 seed" in text for text in said.values())
 
 
+def test_conditions_name_no_budget_that_every_model_replaces_by_its_own(tmp_path: Path) -> None:
+    own = (
+        "[{conv: {width: 4}}, identity]",
+        "[{conv: {width: 4, train: {images: 80}}}, {dense: {train: {images: 160}}}]",
+    )
+    store = stored(tmp_path, "own", own, ("epochs: 2", "images: 320"))
+    summaries = summarise(rows := read_rows(store, plan := store.plan()), plan.metrics)
+    assert "images" not in conditions(plan, {}, rows, summaries).text.partition("Training: ")[2].partition(". ")[0]
+    swept = stored(tmp_path, "swept", ("epochs: 2", "images: [80, 320]"))
+    summaries = summarise(rows := read_rows(swept, plan := swept.plan()), plan.metrics)
+    assert "Training: images [80, 320]" in conditions(plan, {}, rows, summaries).text
+
+
 def test_rows_that_differ_by_recipe_are_compared_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = stored(tmp_path, "before", DENSE)
     monkeypatch.setattr(models["conv"], "recipe", RECIPE)
