@@ -1,4 +1,4 @@
-"""No bottleneck lies below the linear map that its code allows, `vae` not far below.
+"""No bottleneck lies below the linear map that its code allows.
 
 vq_vae and beta_vae, which give up more, are exempt.
 """
@@ -59,12 +59,12 @@ def test_no_bottleneck_is_below_the_linear_map_of_its_code(tmp_path: Path) -> No
 @pytest.mark.long
 @pytest.mark.usefixtures("cache")
 @pytest.mark.skipif(not EXACT.is_dir(), reason="needs the images of cifar10-exact beside the project")
-def test_a_vae_is_near_the_patches_of_as_many_components_as_it_has_active_channels(tmp_path: Path) -> None:
-    """On clean images, trained on them: 0.1 and 0.4 dB below with seeds 0 and 1."""
+def test_a_vae_is_above_the_patches_of_as_many_components_as_it_has_active_channels(tmp_path: Path) -> None:
+    """On clean images, trained on them."""
     path = tmp_path / "floors.yaml"
     clean = "models: [vae: {objective: autoencode}]\nnoises: [gaussian]\ntest_noises: [gaussian: {sigma: 0.0}]\n"
     data = f"dataset: {{name: folder, root: {EXACT}}}\n"
-    path.write_text(f"name: floors\n{data}{clean}metrics: [mse, psnr]\ntrain: {{images: 40000}}\n")
+    path.write_text(f"name: floors\n{data}{clean}metrics: [mse, psnr]\ntrain: {{images: 60000}}\n")
     found = run(path, tmp_path)
     assert found.exit_code == 0, found.output
     (row,) = steady_rows(tmp_path / "floors" / "tables" / "results.csv")
@@ -75,7 +75,7 @@ def test_a_vae_is_near_the_patches_of_as_many_components_as_it_has_active_channe
     assert isinstance(principal, ClosedForm)
     solved = principal.solve(Batches(images.train, still), 32)
     floor = score(solved, images, still, load(path).metrics).values["psnr"].mean()
-    assert float(row["psnr"]) >= floor - 0.5
+    assert float(row["psnr"]) >= floor
 
 
 @pytest.mark.long
