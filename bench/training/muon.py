@@ -16,6 +16,9 @@ POLYNOMIALS = (
     (3.318419657370597, -2.488488024314872, 0.5100489401237197),
     (2.300652019954820, -1.668903984574753, 0.4188073119525679),
 )
+# Norms below it are taken for it: squares of smaller numbers are rounded, so that a layer whose gradients have ended
+# and whose momentum fades to nothing would come out as NaN. Its moves fade with its momentum.
+FADED = 1e-15
 SAFETY = 1.01  # rounding must carry no value beyond 1, where the polynomials grow fast
 
 
@@ -75,7 +78,7 @@ def orthogonal(matrices: Sequence[torch.Tensor]) -> list[torch.Tensor]:
 def _to_one(batch: torch.Tensor) -> torch.Tensor:
     """(N, rows, columns) with the singular values of each matrix taken to about 1."""
     norm = batch.norm(dim=(1, 2), keepdim=True) * SAFETY
-    batch = batch / norm.clamp(min=torch.finfo(batch.dtype).tiny)
+    batch = batch / norm.clamp(min=FADED)
     # Odd polynomials are p(X) = q(X X^T) X: all but the first and the last product are of rows x rows alone.
     square = batch @ batch.mT
     factors = torch.eye(len(square[0]), device=batch.device).expand_as(square)

@@ -167,3 +167,13 @@ def test_a_matrix_of_few_directions_gets_no_others(shape: tuple[int, int]) -> No
     (found,) = muon.orthogonal([few])
     values = torch.linalg.svdvals(found.double())
     assert ((values[:2] - 1).abs() < 0.13).all() and values[2:].max() < 1e-3
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-16, 1e-20, 4e-22, 1e-30, 1e-44, 0.0])
+def test_a_layer_whose_gradients_have_ended_moves_less_and_less(scale: float) -> None:
+    """Its momentum fades by a twentieth in each step, to numbers whose squares are rounded."""
+    direction = torch.outer(torch.linspace(1, 2, 64), torch.linspace(-1, 1, 576))
+    (move,) = muon.orthogonal([direction / direction.norm() * scale])
+    assert torch.isfinite(move).all()
+    largest = float(torch.linalg.matrix_norm(move.double(), 2))
+    assert largest < 1.14 and (largest > 0.86 if scale > 1e-14 else largest <= 1.2e18 * scale)
