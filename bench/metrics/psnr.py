@@ -25,5 +25,5 @@ class Psnr(Conventional):
         return -10 * self.seen(pair).mse.log10()
 
     @property
-    def pooled(self) -> bool:  # type: ignore[override]  # a constant of most metrics
+    def pooled(self) -> bool:  # type: ignore[override]  # here its convention decides
         return self.convention.pooled

@@ -97,7 +97,7 @@ def _file() -> dict[str, Any]:
 
 def beside(plan: RunPlan) -> tuple[Beside, ...]:
     """The published figures of a run's test noises; none where its test images are not CIFAR-10's at their size."""
-    named = plan.data["name"] == CIFAR10 and not plan.stand_in_for
+    named = plan.data.get("name") == CIFAR10 and not plan.stand_in_for
     if plan.data["size"] != SIZE or not (named or plan.digests.get("test") in _file()["images"]):
         return ()
     return tuple(
@@ -110,7 +110,7 @@ def beside(plan: RunPlan) -> tuple[Beside, ...]:
 
 
 def _differences(figure: Published, test: NoiseTest, images: int) -> Iterator[str]:
-    if figure.clipped != test.protocol["clip"]:
+    if figure.clipped != test.protocol.get("clip", True):
         yield f"noise {'clipped' if figure.clipped else 'unclipped'}"
     if test.protocol.get("quantize"):
         yield "noise not rounded"
@@ -145,15 +145,16 @@ def table(known: Sequence[Beside], summaries: Sequence[Summary], metric: Measure
     """
     rows = []
     for test in dict.fromkeys(one.test for one in known):
-        found = [_ours(one, metric) for one in summaries if one.test == test and one.error(metric) > 0]
+        found = [_ours(one, metric) for one in summaries if one.test == test and one.scored]
         found += [_row(one) for one in known if one.test == test]
-        rows += sorted(found, key=lambda row: -max(value for value in row[2:4] if not math.isnan(value)))
+        rows += sorted(found, key=lambda row: -max((value for value in row[2:4] if not math.isnan(value)), default=0.0))
     columns = ["test_noise", "method", "psnr", "pooled_psnr", "differs", "source", "trust"]
     return pandas.DataFrame(rows, columns=columns)
 
 
 def _ours(summary: Summary, metric: Measure) -> list[Any]:
-    who, pooled = summary.contender, -10 * math.log10(summary.error(metric))
+    who, error = summary.contender, summary.error(metric)
+    pooled = -10 * math.log10(error) if error else math.inf
     name = who.with_settings() if who.train_noise == summary.test.label else str(who)
     return [str(summary.test.label), name, summary.mean(metric), pooled, "", "this run", ""]
 

@@ -160,6 +160,8 @@ def _write_tables(store: Store, found: Results) -> str:
     store.write_table("summary.csv", summary)
     if (known := found.among_published) is not None:
         store.write_table("published.csv", known.to_csv(index=False, lineterminator="\n"))
+    else:
+        store.remove_table("published.csv")  # of an earlier plan
     store.write_table("summary.md", to_markdown(readable, text))
     in_print = paper_table(found.summaries, found.plan, caption(found.plan, found.rows, found.summaries))
     store.write_table("summary.tex", in_print)

@@ -20,11 +20,11 @@ Object = dict[str, Any]
 
 
 class _Strict(TypedDict):
-    __pydantic_config__ = ConfigDict(strict=True)  # type: ignore[misc]  # how pydantic wants it
+    __pydantic_config__ = ConfigDict(strict=True)  # type: ignore[misc]  # pydantic reads it; TypedDict knows no such key
 
 
 class _Exact(TypedDict):
-    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]  # how pydantic wants it
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]  # pydantic reads it; TypedDict knows no such key
 
 
 class _Level(_Strict):

@@ -100,6 +100,9 @@ class Store:
     def write_table(self, name: str, text: str) -> Path:
         return update(self.root / "tables" / name, text)
 
+    def remove_table(self, name: str) -> None:
+        (self.root / "tables" / name).unlink(missing_ok=True)
+
     def write_figure(self, name: str, content: bytes) -> Path:
         return update(self.root / "figures" / name, content)
 

@@ -188,7 +188,7 @@ class CellRun:
 def reason(error: Exception) -> str:
     """Why a unit failed, in one line: known errors by their text alone, others after their type."""
     if _out_of_memory(error):
-        return "out of memory: a smaller train.batch_size, fewer --workers or a smaller model need less"
+        return "out of memory: try a smaller train.batch_size, fewer --workers or a smaller model"
     text = str(error).strip().splitlines()
     known = isinstance(error, BenchError | Diverged | WorkerDied)
     return ": ".join([*([] if known and text else [type(error).__name__]), *text[:1]])

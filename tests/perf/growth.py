@@ -1,5 +1,6 @@
 """What more cells and more images cost, through the `bench` command and what it stores."""
 
+import contextlib
 import json
 import re
 import subprocess
@@ -55,23 +56,24 @@ def _computing(path: Path, folder: Path) -> tuple[float, tuple[list[float], list
     command = [*fresh.product(), "run", str(path), "--results", str(folder), "--workers", str(WORKERS)]
     times, used, started = [0.0], [0.0], time.perf_counter()
     with subprocess.Popen(command, cwd=fresh.ROOT, env=fresh.environment(), stdout=subprocess.DEVNULL) as running:
-        command_of = psutil.Process(running.pid)
         while running.poll() is None:
             times.append(time.time())
-            used.append(max(used[-1], sum(map(_cpu, command_of.children(recursive=True)))))
+            used.append(max(used[-1], _cpu_below(running.pid)))
             time.sleep(EVERY)
     if running.returncode:
         raise fresh.Failed(f"{' '.join(command)}: exit code {running.returncode}")
     return time.perf_counter() - started, (times, used)
 
 
-def _cpu(process: psutil.Process) -> float:
-    """Its CPU seconds; 0 where it has just ended."""
-    try:
-        found = process.cpu_times()
-    except psutil.Error:
-        return 0.0
-    return float(found.user + found.system)
+def _cpu_below(command: int) -> float:
+    """CPU seconds of all processes below one, but for those that have just ended."""
+    found = 0.0
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process(command).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                found += times.user + times.system
+    return found
 
 
 def _busy(score: Path) -> float:

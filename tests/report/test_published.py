@@ -1,6 +1,6 @@
 """Published figures beside a run's own: when they are shown, where, and what of their protocol differs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +16,11 @@ from bench.results.records import RunPlan
 from bench.results.store import Store
 from bench.spec.cells import Work
 from tests.helpers.html import Page
-from tests.helpers.results import store_of
+from tests.helpers.results import Scores, store_of
 from tests.helpers.specs import write_spec
 
 pytestmark = pytest.mark.usefixtures("cache")
+Known = Callable[..., Store]
 EXACT = Path(__file__).parents[3] / "shared/data/cifar10-exact"
 NOISES = """
 test_noises:
@@ -38,15 +39,23 @@ def planted(work: Work, noise: Noise) -> Mapping[str, np.ndarray]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """A run whose test images are CIFAR-10's, as far as its plan tells."""
-    path = write_spec(tmp_path, ("  - masking: {p: 0.25}", "  - gaussian: {sigma: 0.1}" + NOISES))
-    store = store_of(tmp_path / "results", path, planted)
-    known = published._file()["images"][0]
-    plan = store.plan()
-    made = replace(plan, data={**plan.data, "size": 32, "test": 1000}, digests={"test": known})
-    store.begin(spec.load(path).node(), made)
-    return store
+def known() -> Known:
+    """Makes runs whose test images are CIFAR-10's, as far as their plans tell."""
+
+    def made(folder: Path, change: tuple[str, str], score: Scores = planted) -> Store:
+        path = write_spec(folder, change)
+        store = store_of(folder / "results", path, score)
+        plan, digests = store.plan(), {"test": published._file()["images"][0]}
+        data = {**plan.data, "size": 32, "test": 1000}
+        store.begin(spec.load(path).node(), replace(plan, data=data, digests=digests))
+        return store
+
+    return made
+
+
+@pytest.fixture
+def store(tmp_path: Path, known: Known) -> Store:
+    return known(tmp_path, ("  - masking: {p: 0.25}", "  - gaussian: {sigma: 0.1}" + NOISES))
 
 
 def test_figures_are_known_for_cifar_10s_own_images_at_their_size_alone(store: Store) -> None:
@@ -102,6 +111,34 @@ def test_tables_page_and_figures_show_them(store: Store) -> None:
         said = " ".join(" ".join(text.get_text() for text in drawn[name].texts).split())
         assert "diffusion denoiser (near the limit) (noise unclipped, pooled, 10,000 test images)" in said, name
     assert not any("Published" in text.get_text() for text in drawn["ssim_by_noise"].texts)
+
+
+def test_lines_that_are_not_drawn_are_neither_in_the_legend_nor_on_the_scale(tmp_path: Path, known: Known) -> None:
+    """Gaussian noise at one level makes no line over levels, masking at three does."""
+    tests = "\ntest_noises: [gaussian: {sigma: 0.1}, masking: {p: [0.1, 0.2, 0.3]}]\n"
+    store = known(tmp_path, ("  - masking: {p: 0.25}", "  - gaussian: {sigma: 0.1}" + tests))
+    found = rebuild.read(store)
+    assert found.published
+    drawn = dict(figures.everything(found.summaries, [], [], [found.plan.leading], found.conditions, found.published))
+    texts = {name: " ".join(text.get_text() for text in drawn[name].texts) for name in drawn}
+    assert "Published lines" in texts["psnr_by_noise"] and "Published" not in texts["psnr_by_level"]
+    (legend,) = drawn["psnr_by_level"].legends
+    assert not any("published" in text.get_text() for text in legend.get_texts())
+    assert drawn["psnr_by_level"].axes[0].get_ylim()[1] < 29.3 < drawn["psnr_by_noise"].axes[0].get_xlim()[1]
+
+
+def test_an_exact_row_stands_first_and_a_table_of_an_earlier_plan_goes(tmp_path: Path, known: Known) -> None:
+    changes = ("  - masking: {p: 0.25}", "  - gaussian: {sigma: 0.1}")
+    store = known(
+        tmp_path, changes, score=lambda *_: {"mse": np.zeros(10), "psnr": np.full(10, np.inf), "ssim": np.ones(10)}
+    )
+    rebuild.rebuild(store, draw=False)
+    path = store.root / "tables" / "published.csv"
+    first = pandas.read_csv(path).iloc[0]
+    assert first["source"] == "this run" and np.isinf(first["psnr"]) and np.isinf(first["pooled_psnr"])
+    store.begin(spec.load(tmp_path / "spec.yaml").node(), replace(store.plan(), digests={}))
+    rebuild.rebuild(store, draw=False)
+    assert not path.exists()
 
 
 def test_a_run_on_other_images_has_none(tmp_path: Path) -> None:

@@ -52,6 +52,18 @@ def test_processes_give_each_result_with_its_tag(processes: Processes) -> None:
     assert isinstance(outcomes[6][1], ValueError)
 
 
+def test_behind_a_brief_unit_the_next_one_waits_at_its_process_and_behind_a_long_one_none(processes: Processes) -> None:
+    for seconds, slots in ((0.0, 4), (1.2, 2), (0.0, 4)):
+        for tag in range(4):
+            processes.start(tag, Unit(time.sleep, (seconds,)))
+        assert {processes.finish().tag for _ in range(4)} == set(range(4))
+        assert processes.slots == slots
+    for tag in range(5):
+        processes.start(tag, Unit(_slowly, (tag,)))
+    assert (len(processes.running), len(processes.waiting)) == (4, 1)
+    assert {processes.finish().tag for _ in range(5)} == set(range(5))
+
+
 @pytest.mark.parametrize("part", ["scheduler", "worker", "nanny"])
 @pytest.mark.parametrize("keys", [None, "its own"])
 def test_no_other_client_is_let_in(processes: Processes, part: str, keys: str | None) -> None:
@@ -104,6 +116,7 @@ def test_a_unit_that_takes_too_long_is_ended_and_no_other() -> None:
         assert outcomes == {tag: (tag, None) for tag in (0, 2)}
         pool.start(3, Unit(_slowly, (3,)))
         assert pool.finish() == (3, 3, None), "its process was not replaced"
+        assert pool.slots == 2, "what waits behind a unit would be late with it"
     finally:
         pool.close()
 

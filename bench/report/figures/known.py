@@ -1,6 +1,6 @@
 """Published figures as lines in figures of a run's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench.report.figures.frame import Line
@@ -13,6 +13,12 @@ STYLES: dict[str, Line] = {
     "linear": {"color": "#a5371f", "linestyle": (0, (1, 2)), "linewidth": 1.2, "zorder": 1},
     "limit": {"color": "#a5371f", "linestyle": (0, (7, 2, 1, 2)), "linewidth": 1.2, "zorder": 1},
 }
+
+
+def among(known: Sequence[Beside], tests: Iterable[str]) -> list[Beside]:
+    """Those of some test noises, by their ids: what is not drawn is neither in the legend nor on the scale."""
+    shown = set(tests)
+    return [one for one in known if one.test.id in shown]
 
 
 def values(known: Sequence[Beside]) -> list[float]:

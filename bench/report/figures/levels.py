@@ -66,6 +66,7 @@ def _drawn(
     figure, grid = panels(
         [family.name for family in families], metric.axis_label, keys if len(set(keys)) > 1 else keys[:1]
     )
+    published = known.among(published, (test.id for tests in families.values() for test in tests.values()))
     for axes, tests in zip(grid, families.values(), strict=True):
         known.by_level(axes, published, [test.id for test in tests.values()])
         for name, look in styles.items():

@@ -48,6 +48,7 @@ def tradeoff(
         MOST_LINES,
         "models without this cost",
     )
+    published = known.among(published, (view.noises[noise].id for noise in noises))
     titles = wrap_all(noises, 28, 2)
     figure, grid = panels([titles[noise] for noise in noises], metric.axis_label, [COSTS[cost]])
     for axes, noise in zip(grid, noises, strict=True):
