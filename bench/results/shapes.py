@@ -65,6 +65,7 @@ class _Metric(_Exact):
     better: NotRequired[Literal["higher", "lower"]]
     decimals: NotRequired[Annotated[int, Field(ge=0, le=15)] | None]
     ceiling: NotRequired[Finite | None]
+    pooled: NotRequired[bool]
 
 
 class _Notes(_Exact):

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from bench.core.labels import Label
+from bench.metrics import metrics
+from bench.metrics._conventions import CONVENTIONS
 from bench.results.noise_tests import NoiseTest
 from bench.results.records import Contender, RunPlan, setting_value
+from bench.results.store import Store
 from bench.spec import load
 from bench.spec.plan import works_of
 from tests.helpers.specs import write_spec
@@ -30,6 +33,16 @@ def test_a_plan_survives_being_written_down(tmp_path: Path) -> None:
     assert again == plan
     assert again.node() == plan.node()
     assert [test.protocol for test in again.tests] == [test.protocol for test in plan.tests]
+
+
+def test_a_plan_of_every_metric_and_convention_is_read_from_its_folder(tmp_path: Path) -> None:
+    every = [name for name in metrics] + [{name: {"like": like}} for name in ("psnr", "ssim") for like in CONVENTIONS]
+    experiment = load(write_spec(tmp_path), [f"metrics={json.dumps(every)}"])
+    plan = RunPlan.of(experiment, works_of(experiment), "cifar10")
+    assert any(metric.pooled for metric in plan.metrics)
+    store = Store(tmp_path / "results")
+    store.begin(experiment.node(), plan)
+    assert store.plan() == plan
 
 
 def test_tests_know_the_level_of_their_noise(tmp_path: Path) -> None:
