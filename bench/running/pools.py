@@ -49,8 +49,8 @@ SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,  # the pool decides itself what is tried again
     "distributed.deploy.lost-worker-timeout": "1000 days",  # or no process that dies again is replaced
     "distributed.scheduler.worker-ttl": None,  # a unit may keep its process from answering for long
-    # A process that was stopped (SIGSTOP) for minutes would be cut off, end when it goes on, and not be replaced. One that
-    # has died is noticed without these: the system closes its connections.
+    # A process that was stopped (SIGSTOP) for minutes would be cut off, end when it goes on, and not be replaced. One
+    # that has died is noticed without these: the system closes its connections.
     "distributed.comm.timeouts.tcp": "1 day",
     "distributed.comm.timeouts.connect": "1 hour",
     "distributed.admin.large-graph-warning-threshold": "1 TB",  # a training's state is large and must travel

@@ -17,6 +17,7 @@ from bench.running.pending import Pending
 from bench.running.pools import Unit, WorkerDied
 from bench.spec import Experiment
 from bench.spec.cells import Cell, Work
+from bench.training.budget import Budget
 from bench.training.complexity import Complexity
 from bench.training.state import Epoch, State
 from bench.training.train import Diverged, finished
@@ -154,8 +155,7 @@ class CellRun:
                 folder.save_state(state, code)
                 saving = time.perf_counter() - started
             new = state.history[before.epoch :]
-            speed = cell.data["train"] * len(new) / sum(epoch.seconds for epoch in new)
-            yield Trained(self.work, cell, len(new), speed, new[-1])
+            yield Trained(self.work, cell, len(new), _speed(cell, new), new[-1])
         return state
 
     def _score(self) -> Steps:
@@ -198,6 +198,13 @@ def _out_of_memory(error: Exception) -> bool:
     """Whether memory was refused, by Python, numpy, a GPU, or torch on the CPU, which has no class for it."""
     named = any(cls.__name__ in ("MemoryError", "OutOfMemoryError") for cls in type(error).__mro__)
     return named or "can't allocate memory" in str(error)
+
+
+def _speed(cell: Cell, epochs: Sequence[Epoch]) -> float:
+    """Images a second in some epochs, of which the last one of a training may be cut short by its budget."""
+    assert cell.train is not None
+    budget = Budget.of(cell.train, cell.data["train"])
+    return sum(budget.images_in(done.epoch) for done in epochs) / sum(done.seconds for done in epochs)
 
 
 def _epochs_per_step(history: Sequence[Epoch], saving: float) -> int:

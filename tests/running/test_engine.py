@@ -65,6 +65,15 @@ def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[Any]:
     return failing(monkeypatch, name, Exception(), lambda *arguments: False)
 
 
+def test_the_speed_of_an_epoch_that_the_budget_cuts_short_is_that_of_its_images(tmp_path: Path, store: Store) -> None:
+    short = spec.load(write_spec(tmp_path, ("epochs: 2", "images: 33")))
+    events = of(run(short, store), Trained)
+    seen = dict[str, list[float]]()
+    for event in events:
+        seen.setdefault(event.cell.id, []).append(event.images_per_second * event.last.seconds)
+    assert seen and all([round(images) for images in each] == [32, 1] for each in seen.values())
+
+
 def test_a_run_trains_and_scores_everything_once(experiment: Experiment, store: Store) -> None:
     events = run(experiment, store)
     assert events[0] == Started(cells=3, pending=3, epochs=4, tests=4, workers=1)
