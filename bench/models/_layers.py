@@ -80,16 +80,28 @@ class _BiasGradient(torch.autograd.Function):
 class KeepLargest(nn.Module):
     """Sets all but the k largest channels to 0, at each position on its own.
 
-    k: how many channels stay, of features (N, C) or (N, C, H, W).
+    k: how many channels stay, of features (N, C) or (N, C, H, W). falling: in training all of them stay at first, ever
+    fewer until so many images were seen. seen: those images.
     """
 
-    def __init__(self, k: int) -> None:
+    seen: torch.Tensor
+
+    def __init__(self, k: int, falling: int = 0) -> None:
         super().__init__()
         self.k = k
+        self.falling = falling
+        self.register_buffer("seen", torch.zeros(()))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        values, places = features.topk(min(self.k, features.shape[1]), dim=1)
+        values, places = features.topk(self._kept(*features.shape[:2]), dim=1)
         return torch.zeros_like(features).scatter(1, places, values)
+
+    def _kept(self, images: int, channels: int) -> int:
+        k = min(self.k, channels)
+        if not self.training or not self.falling:
+            return k
+        self.seen += images
+        return k + round((channels - k) * max(0.0, 1 - self.seen.item() / self.falling))
 
 
 class Variational(nn.Module):

@@ -65,6 +65,17 @@ def test_keep_largest_keeps_k_of_equals() -> None:
     assert torch.equal(KeepLargest(9)(torch.ones(2, 8)), torch.ones(2, 8))
 
 
+def test_in_training_the_channels_that_are_kept_fall_to_k_with_the_images_seen() -> None:
+    layer, features = KeepLargest(2, falling=8), torch.arange(1.0, 11).repeat(4, 1)
+    kept = [int((layer(features) != 0).sum(1).unique()) for _ in range(3)]
+    assert kept == [6, 2, 2] and int(layer.seen) == 12
+    again = KeepLargest(2, falling=8)
+    again.load_state_dict(layer.state_dict())
+    assert int((again(features) != 0).sum(1).unique()) == 2, "a training that is resumed would keep all again"
+    fresh = KeepLargest(2, falling=8).eval()
+    assert int((fresh(features) != 0).sum(1).unique()) == 2 and not fresh.seen
+
+
 def test_quantised_codes_are_the_nearest_entries() -> None:
     torch.manual_seed(0)
     quantizer = VectorQuantizer(7, 4, 0.9)
