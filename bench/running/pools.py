@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
 from typing import Any, NamedTuple, Protocol
@@ -19,7 +19,7 @@ from bench.core import interrupts
 from bench.core.errors import BenchError
 from bench.core.lazy import Lazy
 from bench.running import sockets
-from bench.training.shipped import guarded
+from bench.training.shipped import guarded_each
 
 asyncio = Lazy("asyncio")
 dask = Lazy("dask")
@@ -31,7 +31,9 @@ COPIED = sys.platform == "linux"  # elsewhere copies of a process that has impor
 # Imported before workers are forked; torch would import its compiler, for more than a second, with the first optimiser.
 SHARED = ["torch", "torch._dynamo", "distributed.nanny", "bench.training.units"]
 LOOK = 0.5  # seconds between two looks for units that take too long
-BRIEF = 0.5  # seconds of a unit behind which the next one should be waiting at its process already
+BRIEF = 0.5  # seconds of a task behind which the next one should be waiting at its process already
+TASK = 0.1  # seconds of work that are worth a task of their own: briefer units travel together
+TOGETHER = 16  # units at most, or one process would have all that is left
 # glibc would give the memory of every large tensor back to the system and fault it in again at the next step.
 KEPT = 2**30  # bytes of free memory that a process keeps
 OWN = 2**25  # bytes from which on a tensor gets memory of its own, which is always given back
@@ -78,6 +80,9 @@ class Unit:
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+
+
+Tagged = tuple[int, Unit]
 
 
 class Outcome(NamedTuple):
@@ -133,15 +138,15 @@ class Inline:
 
 
 class Processes:
-    """Runs each unit in a local process, through Dask. A process that dies is replaced.
+    """Runs units in local processes, through Dask, brief ones several to a task. A process that dies is replaced.
 
     A unit whose process has died is tried once more, on its own: if that process dies too, the unit is the cause.
-    timeout: seconds after which a unit's process is ended.
+    timeout: seconds after which a unit's process is ended; units are not put together then.
     """
 
     def __init__(self, size: int, timeout: float | None = None) -> None:
         self.size, self.timeout = size, timeout
-        self.depth = 1  # units for each process: a second one waits where they are brief, unless they may be ended
+        self.depth = 1  # tasks for each process: a second one waits where they are brief, unless they may be ended
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         dask.config.refresh(paths=[], env={})  # settings that the user has for other clusters can break this one
         dask.config.set(SETTINGS)
@@ -175,9 +180,12 @@ class Processes:
                 f"{size} processes can't be started: {_root_cause(error)}. Remove the limit, if it is one (ulimit -a), "
                 "or use one process (--workers 1)"
             ) from error
-        self.waiting: deque[tuple[int, Unit]] = deque()
-        self.suspects: deque[tuple[int, Unit]] = deque()
-        self.running: dict[Any, tuple[int, Unit]] = {}
+        self.waiting: deque[Tagged] = deque()
+        self.suspects: deque[Tagged] = deque()
+        self.done: deque[Outcome] = deque()
+        self.running: dict[Any, list[Tagged]] = {}
+        self.took: dict[Callable[..., Any], float] = {}  # seconds of the last unit of each function
+        self.together = 1  # units of the last task's length that make a task
         self.since: dict[Any, float] = {}
         self.overdue: set[Any] = set()
         self.alone = False
@@ -185,48 +193,79 @@ class Processes:
 
     @property
     def slots(self) -> int:
-        return self.size * self.depth
+        return self.size * self.depth * self.together
 
     def start(self, tag: int, unit: Unit) -> None:
         self.waiting.append((tag, unit))
-        self._submit()
+        if len(self.running) < self.size:  # others wait for company
+            self._submit()
 
     def finish(self) -> Outcome:
-        while True:
+        while not self.done:
             self._submit()
             try:
-                future = self.ended.get(timeout=self.timeout and LOOK)
+                self._take(self.ended.get(timeout=self.timeout and LOOK))
             except queue.Empty:
                 self._end_overdue()
-                continue
-            tag, unit = self.running.pop(future)
-            took = time.monotonic() - self.since.pop(future)
-            self.depth = 2 if took < self.depth * BRIEF and self.timeout is None else 1
-            was_alone, self.alone = self.alone, False
-            try:
-                return Outcome(tag, future.result())
-            except distributed.KilledWorker:  # while it ran, or while it was run again because its result was lost
-                if future in self.overdue:
-                    self.overdue.remove(future)
-                    return Outcome(tag, error=TookTooLong(self.timeout or 0))
-            except Exception as error:  # whatever it is, the other units go on
-                return Outcome(tag, error=error)
-            if was_alone:
-                died = WorkerDied("its process died twice: it ran out of memory or was ended from within")
-                return Outcome(tag, error=died)
-            self.suspects.append((tag, unit))
+        return self.done.popleft()
 
     def _submit(self) -> None:
         """Submit what is waiting; a suspect only on its own."""
         while not self.alone and (self.suspects or self.waiting):
-            if (self.suspects and self.running) or len(self.running) >= self.slots:
+            if (self.suspects and self.running) or len(self.running) >= self.size * self.depth:
                 return
             self.alone = bool(self.suspects)
-            tag, unit = (self.suspects or self.waiting).popleft()
-            future = self.client.submit(guarded, unit.function, unit.arguments, pure=False)
-            self.running[future] = tag, unit
+            units = [self.suspects.popleft()] if self.alone else self._next()
+            future = self.client.submit(
+                guarded_each, [(unit.function, unit.arguments) for _, unit in units], pure=False
+            )
+            self.running[future] = units
             self.since[future] = time.monotonic()
             future.add_done_callback(self.ended.put)
+
+    def _next(self) -> list[Tagged]:
+        """The next waiting unit, and with it those that are brief, as long as processes without any get theirs."""
+        idle = max(1, self.size - len(self.running))
+        most = 1 if self.timeout else min(TOGETHER, math.ceil(len(self.waiting) / idle))
+        units, seconds = [self.waiting.popleft()], 0.0
+        while len(units) < most:
+            seconds += self.took.get(units[-1][1].function, TASK)
+            if seconds + self.took.get(self.waiting[0][1].function, TASK) > TASK:
+                break
+            units.append(self.waiting.popleft())
+        return units
+
+    def _take(self, future: Any) -> None:
+        """Take what a task has brought; its units are tried again, each on its own, where it brought nothing."""
+        units = self.running.pop(future)
+        del self.since[future]
+        was_alone, self.alone = self.alone, False
+        try:
+            found = future.result()
+        except distributed.KilledWorker:  # while it ran, or while it was run again because its result was lost
+            if future in self.overdue:
+                self.overdue.remove(future)
+                self.done += [Outcome(tag, error=TookTooLong(self.timeout or 0)) for tag, _ in units]
+                return
+            failed: Exception = WorkerDied("its process died twice: it ran out of memory or was ended from within")
+        except Exception as error:  # whatever it is, the other units go on
+            failed = error
+        else:
+            self._note([unit.function for _, unit in units], [seconds for *_, seconds in found])
+            self.done += [Outcome(tag, *each[:2]) for (tag, _), each in zip(units, found, strict=True)]
+            return
+        if was_alone:
+            self.done.append(Outcome(units[0][0], error=failed))
+        else:
+            self.suspects += units
+
+    def _note(self, functions: Sequence[Callable[..., Any]], seconds: Sequence[float]) -> None:
+        """Remember how long units take: by that the next task waits at its process, and of several units."""
+        self.took |= dict(zip(functions, seconds, strict=True))
+        brief = self.timeout is None and sum(seconds) < BRIEF
+        self.depth = 2 if brief else 1
+        mean = sum(seconds) / len(seconds)
+        self.together = max(1, int(TASK / max(mean, TASK / TOGETHER))) if brief else 1
 
     def _end_overdue(self) -> None:
         """End the processes of units that take too long; they are replaced."""

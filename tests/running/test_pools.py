@@ -53,15 +53,56 @@ def test_processes_give_each_result_with_its_tag(processes: Processes) -> None:
 
 
 def test_behind_a_brief_unit_the_next_one_waits_at_its_process_and_behind_a_long_one_none(processes: Processes) -> None:
-    for seconds, slots in ((0.0, 4), (1.2, 2), (0.0, 4)):
+    for seconds, slots in ((0.2, 4), (1.2, 2), (0.2, 4)):
         for tag in range(4):
             processes.start(tag, Unit(time.sleep, (seconds,)))
         assert {processes.finish().tag for _ in range(4)} == set(range(4))
         assert processes.slots == slots
     for tag in range(5):
         processes.start(tag, Unit(_slowly, (tag,)))
-    assert (len(processes.running), len(processes.waiting)) == (4, 1)
-    assert {processes.finish().tag for _ in range(5)} == set(range(5))
+    first = processes.finish().tag
+    assert (len(processes.running), len(processes.waiting)) == (3, 1)
+    assert {first, *(processes.finish().tag for _ in range(4))} == set(range(5))
+
+
+def test_brief_units_travel_together_and_longer_ones_alone(processes: Processes) -> None:
+    for tag in range(40):
+        processes.start(tag, Unit(_after, (0.001, tag)))
+    assert sorted(processes.finish().result for _ in range(40)) == list(range(40))
+    assert processes.together == pools.TOGETHER and processes.slots == 4 * pools.TOGETHER
+    for tag in range(40):
+        processes.start(tag, Unit(_after if tag % 2 else _slowly, (0.001, tag) if tag % 2 else (tag,)))
+    found, sizes = set(), set()
+    for _ in range(40):
+        sizes |= {len(units) for units in processes.running.values()}
+        outcome = processes.finish()
+        assert outcome.tag == outcome.result
+        found.add(outcome.tag)
+    assert found == set(range(40)) and 1 in sizes
+
+
+def test_what_can_t_travel_is_the_error_of_that_unit_alone(processes: Processes) -> None:
+    """One that raises, and one whose result can't be pickled, among brief units that are put together."""
+    for _ in range(2):
+        for tag in range(12):
+            unit = {3: Unit(_raising, (tag,)), 7: Unit(_lock, (tag,))}.get(tag, Unit(_after, (0.001, tag)))
+            processes.start(tag, unit)
+        outcomes = {outcome.tag: outcome for outcome in (processes.finish() for _ in range(12))}
+        assert isinstance(outcomes.pop(3).error, ZeroDivisionError) and "pickle" in str(outcomes.pop(7).error)
+        assert all(outcome.error is None and outcome.result == tag for tag, outcome in outcomes.items())
+
+
+def _after(seconds: float, value: int) -> int:
+    time.sleep(seconds)
+    return value
+
+
+def _raising(value: int) -> float:
+    return value / 0
+
+
+def _lock(value: int) -> Any:
+    return threading.Lock()
 
 
 @pytest.mark.parametrize("part", ["scheduler", "worker", "nanny"])
@@ -222,9 +263,10 @@ def test_many_deaths_blame_none_but_their_cause() -> None:
     """Longer than Dask waits, by default, before it gives up a process that it sees missing."""
     pool = Processes(2)
     try:
-        for _ in range(30):
+        for turn in range(30):
             for tag in range(12):
-                pool.start(tag, Unit(os._exit, (1,)) if tag in (3, 4) else Unit(_slowly, (tag,)))
+                other = Unit(_slowly, (tag,)) if turn % 2 else Unit(_after, (0.001, tag))  # these are put together
+                pool.start(tag, Unit(os._exit, (1,)) if tag in (3, 4) else other)
             outcomes = [pool.finish() for _ in range(12)]
             assert {tag for tag, _, error in outcomes if isinstance(error, pools.WorkerDied)} == {3, 4}
             assert all(tag == found for tag, found, error in outcomes if not error)
