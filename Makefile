@@ -9,6 +9,7 @@ VENV := .venv$(if $(filter lowest,$(VERSIONS)),-lowest)
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 PERF := $(VENV)/.perf
+FUZZ := $(VENV)/.fuzz
 LOWEST := $(VENV)/lowest.txt
 NEEDED := 'import sys; sys.exit(sys.version_info < (3, 11) and "noise-bench needs Python 3.11 or newer: make PYTHON=python3.12")'
 
@@ -46,7 +47,11 @@ ifneq ($(VERSIONS),lowest)  # old type stubs and formatters disagree with today'
 endif
 	$(BIN)/python -m pytest -n auto -m "not long" $(ARGS)
 
-test-long: $(READY) ## The tests that take longer: interruptions, quality reached, simulations.
+$(FUZZ): $(READY)
+	-$(BIN)/python -m pip install atheris  # not for every system; its tests are skipped without it
+	@touch $@
+
+test-long: $(FUZZ) ## The tests that take longer: interruptions, quality reached, simulations.
 	$(BIN)/python -m pytest -m long $(ARGS)
 
 lint: $(READY) ## Put the code in order and check it.

@@ -48,7 +48,8 @@ def _of_cell(folder: CellStore, cell: PlannedCell, plan: RunPlan, keep: bool) ->
             error = folder.failure(stored)
             yield ResultRow(cell, test, "failed" if error else "open", error, **facts)
         else:
-            measured = {key: score[key] for key in ("n_images", "evaluate_seconds", "latency_ms", "fitted")}
+            measured: dict[str, Any] = {key: score.get(key) for key in ("n_images", "evaluate_seconds", "latency_ms")}
+            measured["fitted"] = score.get("fitted") or ""
             measured["code"] = {**record.get("code", {}), **score.get("code", {})}
             parts = [part for marker in (record, score) for part in changed(marker, plan.code)]
             measured["made_with"] = tuple(dict.fromkeys((*record.get("made_with", ()), *score.get("made_with", ()))))

@@ -244,11 +244,13 @@ class CellStore:
 
     def fitted(self) -> dict[str, str]:
         """For each test noise that a null key was fitted to, by its label, the label of the denoiser as fitted."""
-        return {score["label"]: score["fitted"] for score in self._finished_scores() if score.get("fitted")}
+        found = [score for score in self._finished_scores() if score.get("fitted") and score.get("label")]
+        return {score["label"]: score["fitted"] for score in found}
 
     def ensembles(self) -> list[int]:
         """The ensembles with which it was scored, the smallest first."""
-        return sorted({score["protocol"].get("ensemble", 1) for score in self._finished_scores()})
+        protocols = [score.get("protocol", {}) for score in self._finished_scores()]
+        return sorted({protocol.get("ensemble", 1) for protocol in protocols})
 
     def _finished_scores(self) -> list[dict[str, Any]]:
         return [found for path in sorted(self._scores.glob("*.json")) if (found := self.score(path.stem))]

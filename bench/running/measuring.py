@@ -79,7 +79,7 @@ def _contestant(store: Store, cell: PlannedCell, name: str) -> Contestant | None
     record, scores = folder.record(), [folder.score(test.stored_as(cell.ensemble)) for test in cell.tests]
     if record is None or not any(scores) or "outside" in record["cell"]["model"]:
         return None
-    fitted = next((score["fitted"] for score in scores if score), "")
+    fitted = next((score.get("fitted") or "" for score in scores if score), "")
     return Contestant(name, record["cell"], folder.weights(), fitted, record["size"], cell.ensemble)
 
 

@@ -3,6 +3,9 @@
 import contextlib
 import io
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from bench.core.errors import BenchError
 from bench.core.pictures import read
 from bench.results import shapes
 from bench.results.records import RunPlan
+from tests.helpers.cli import PATIENCE, environment
 from tests.helpers.specs import GOOD
 from tests.hostile.test_folders import home
 
@@ -28,6 +32,24 @@ JSON = st.recursive(LEAVES, lambda inside: st.lists(inside) | st.dictionaries(st
 SPLICES = st.sampled_from(
     ["{", "}", "[", "]", ":", "- ", "\n", "&a ", "*a", "!!python/object ", "\0", "1e999", "~", "|"]
 )
+
+
+@pytest.mark.parametrize("target", ["specs", "records", "pictures"])
+def test_what_is_found_by_following_the_lines_that_are_reached(target: str, tmp_path: Path, cache: Path) -> None:
+    pytest.importorskip("atheris", reason="atheris has no wheel for this system")
+    command = [sys.executable, "-m", "tests.hostile.guided", target, tmp_path, "-max_total_time=90", "-runs=100000"]
+    found = subprocess.run(
+        [*map(str, command), f"-artifact_prefix={tmp_path}/"],
+        cwd=Path(__file__).parents[2],
+        env=environment(cache),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr[-3000:]
+    runs = re.search(r"Done (\d+) runs", found.stderr)
+    assert runs and int(runs[1]) > 500, found.stderr[-3000:]
 
 
 @given(st.lists(st.tuples(st.integers(0, len(GOOD)), SPLICES | st.text(max_size=5)), min_size=1, max_size=6))
