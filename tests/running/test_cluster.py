@@ -226,3 +226,32 @@ def tls(folder: Path) -> tuple[tuple[str, ...], dict[str, str]]:
     start = "DASK_DISTRIBUTED__COMM__TLS"
     settings = {f"{start}__CA_FILE": certificate, f"{start}__CLIENT__CERT": certificate, f"{start}__CLIENT__KEY": key}
     return tuple(map(str, options)), {name: str(path) for name, path in settings.items()}
+
+
+@pytest.mark.long
+def test_what_a_unit_costs_here_hardly_grows_with_the_workers(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two to 200 workers whose units end at once: processor time of this process, a state and Dask's own work apart."""
+
+    def cost(count: int) -> float:
+        there = fake(**{f"worker{number}": facts() for number in range(count)})
+        there.ship(shipment(), {})
+        monkeypatch.setattr(there.client, "submit", lambda *given, **asked: Ended(there))
+        for tag in range(there.slots):
+            there.start(tag, Unit(int, ()))
+        started = time.process_time()
+        for _ in range(2000):
+            outcome = there.finish()
+            there.start(outcome.tag, Unit(int, ()))
+        return (time.process_time() - started) / 2000
+
+    class Ended(FakeFuture):
+        def __init__(self, there: Any) -> None:
+            super().__init__(0)
+            self.there = there
+
+        def add_done_callback(self, call: Any) -> None:
+            self.there.ended.put(self)
+
+    costs = {count: min(cost(count) for _ in range(3)) for count in (2, 20, 200)}
+    print({count: f"{1e6 * seconds:.0f} us" for count, seconds in costs.items()})
+    assert costs[200] < 1e-3, costs
