@@ -1,17 +1,19 @@
 """`make perf`: its table and files come together, its sides do equal work. How fast they are is not tested."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 
 from bench.models import models
-from tests.perf import fresh, growth, pictures, reference, report, script
+from tests.perf import clusters, fresh, growth, pictures, reference, report, script
 from tests.perf.__main__ import GROUPS
 from tests.perf.base import Bench, Settings
 from tests.perf.ours import METRICS
@@ -34,6 +36,7 @@ KEYS = [
     "rerun_seconds",
     "cell_overhead_ms",
     "workers_busy",
+    "scheduler_vs_processes",
     "help_seconds",
     "worker_peak_mb",
 ]
@@ -98,6 +101,7 @@ def measure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Measure:
     monkeypatch.setattr(growth, "cells", cells)
     monkeypatch.setattr(growth, "rerun", lambda folder, count: (1.5, 0))
     monkeypatch.setattr(growth, "images", images)
+    monkeypatch.setattr(clusters, "cluster", lambda folder: contextlib.nullcontext(mock.Mock(file="scheduler.json")))
     for name in ("pairs", "large"):
         monkeypatch.setattr(pictures, name, lambda *_: tmp_path)
     monkeypatch.setattr(pictures, "CIFAR10", tmp_path)
@@ -173,7 +177,7 @@ def test_the_page_takes_the_table_between_its_marks(
     monkeypatch.setattr(report, "CURVES", tmp_path / "img/quality.png")
     report.render(found)
     text = page.read_text()
-    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text and "deepinv" in text
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "\nold\n" not in text and "deepinv" in text
     for name in ("growth", "quality"):
         assert (tmp_path / f"img/{name}.png").stat().st_size > 10_000
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.perf import costs, pictures, quality, report, speeds
+from tests.perf import clusters, costs, pictures, quality, report, speeds
 from tests.perf.base import BUDGETS, PROCESSES, Bench, Entry, Settings
 from tests.perf.fresh import Failed
 
@@ -22,6 +22,7 @@ GROUPS: dict[str, Callable[[Bench], dict[str, Entry]]] = {
     "processes": speeds.processes,
     "small": costs.small,
     "large": costs.large,
+    "cluster": clusters.scheduler,
     "quality": quality.quality,
 }
 
@@ -40,6 +41,7 @@ QUICK = Settings(
     rerun_cells=8,
     growth_images=((200, 50), (400, 100)),
     help_calls=3,
+    cluster_cells=2,
     budgets=dict.fromkeys(BUDGETS, (1,)),
 )
 

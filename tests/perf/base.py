@@ -35,7 +35,7 @@ class Settings:
     grid_cells, grid_epochs: of the grid that two processes and one take.
     scored, peer_scored: images for the metrics, and how many of them scikit-image gets.
     growth_cells, rerun_cells: sizes of grids. growth_images: training and test images of small and large data.
-    help_calls: of `bench --help`. budgets: as BUDGETS.
+    help_calls: of `bench --help`. cluster_cells: trainings on a cluster. budgets: as BUDGETS.
     """
 
     rounds: int = 3
@@ -52,6 +52,7 @@ class Settings:
     rerun_cells: int = 200
     growth_images: tuple[tuple[int, int], ...] = ((4850, 1000), (48_500, 10_000))
     help_calls: int = 11
+    cluster_cells: int = 64
     budgets: Mapping[str, Sequence[int]] = field(default_factory=lambda: BUDGETS)
 
 

@@ -1,0 +1,153 @@
+"""Tables of a docs page from a results folder, between the page's marks, and beside it what they are derived from.
+
+`python -m tests.perf.tables PAGE FOLDER [--second FOLDER] [--without FILE]` takes the results, those under a second
+draw of the test noise (`test_seed: 1`), and a file that names test images to leave out.
+"""
+
+import argparse
+import math
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+
+from bench.metrics import Measure
+from bench.report.published import METRIC, beside
+from bench.report.rebuild import Results, read, rebuild
+from bench.results.names import brief, contender_names, short_noises
+from bench.results.ranking import rank
+from bench.results.store import Store
+from bench.results.summary import Summary
+from bench.results.without import left_out
+
+BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+FIRST = "gaussian 0.1"  # the noise that rows are sorted by
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a folder holds by names of contenders, without their budgets, and of test noises."""
+
+    results: Results
+
+    @cached_property
+    def cells(self) -> dict[str, dict[str, Summary]]:
+        """Summaries by contender and noise, the best under the first noise on top."""
+        found = self.results.summaries
+        bare = {one.contender: replace(one.contender, settings=()) for one in found}
+        names = contender_names(bare.values(), by_train_noise=False)
+        noises = short_noises((), self.results.plan.tests)
+        cells: dict[str, dict[str, Summary]] = {}
+        for one in found:
+            cells.setdefault(names[bare[one.contender]], {})[brief(noises[one.test.label])] = one
+        return dict(sorted(cells.items(), key=lambda row: -self.psnr(row[1][FIRST])))
+
+    @property
+    def noises(self) -> list[str]:
+        return list(next(iter(self.cells.values())))
+
+    def metric(self, column: str) -> Measure:
+        return next(metric for metric in self.results.plan.metrics if metric.column == column)
+
+    def psnr(self, one: Summary) -> float:
+        return one.mean(self.metric(METRIC))
+
+
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; all columns but the first hold numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def quality(table: Table, column: str, digits: int) -> str:
+    """Means with half their intervals, and ranks where there are any; the best in bold."""
+    rankings = rank(table.results.summaries, table.metric(column))
+
+    def text(one: Summary) -> str:
+        span = one.intervals[column]
+        value = f"**{span.mean:.{digits}f}**" if one in rankings[one.test.id].ahead else f"{span.mean:.{digits}f}"
+        half = "" if math.isnan(span.half) else f" ± {span.half:.{digits}f}"
+        return value + half + (f" ({places(one)})" if column == METRIC and one.standing else "")
+
+    return grid(["", *table.noises], ([name, *map(text, row.values())] for name, row in table.cells.items()))
+
+
+def places(one: Summary) -> str:
+    """The ranks that a contender may have: `2`, or `3-5`."""
+    first, last = (one.standing.first, one.standing.last) if one.standing else (0, 0)
+    return f"{first}" if first == last else f"{first}-{last}"
+
+
+def costs(table: Table) -> str:
+    """What each contender costs, and the pooled PSNR of Gaussian noise with its distance to the published limit."""
+    limits = {one.test.id: one for one in beside(table.results.plan) if one.figure.kind == "limit"}
+    near = [noise for noise in table.noises if next(iter(table.cells.values()))[noise].test.id in limits]
+
+    def line(name: str, row: dict[str, Summary]) -> list[str]:
+        one, (first, *_) = row[FIRST], row[FIRST].scored
+        budget = next((f"{value:,}" for _, value in one.contender.settings if value), "")
+        seconds = [each.cost("train_seconds") for each in row.values()]
+        trained = "" if math.isnan(seconds[0]) else "-".join(dict.fromkeys(f"{of(seconds):.0f}" for of in (min, max)))
+        shown = [f"{first.parameters:,}" if first.parameters else "", f"{first.macs / 1e6:.1f}" if first.macs else ""]
+        pooled = [-10 * math.log10(row[noise].error(table.metric(METRIC))) for noise in near]
+        distances = [
+            f"{value:.2f} ({value - limits[row[noise].test.id].psnr:+.2f})"
+            for value, noise in zip(pooled, near, strict=True)
+        ]
+        return [name, budget, trained, *shown, f"{first.latency_ms:.2g}" if first.latency_ms else "", *distances]
+
+    head = ["", "images trained on", "s to train", "parameters", "MMACs", "ms an image"]
+    return grid([*head, *(f"{noise}, pooled" for noise in near)], (line(*row) for row in table.cells.items()))
+
+
+def changes(table: Table, other: Table, what: str) -> str:
+    """What another choice of test images or noise changes: the means, and which rows stand in another order."""
+    lines = []
+    for noise in table.noises:
+        moved = [table.psnr(other.cells[name][noise]) - table.psnr(row[noise]) for name, row in table.cells.items()]
+        turned = [
+            f"{a} and {b} ({_gap(table, noise, a, b)}, then {_gap(other, noise, a, b)} dB)"
+            for a, b in combinations(table.cells, 2)
+            if _gap(table, noise, a, b)[0] != _gap(other, noise, a, b)[0]
+        ]
+        lines.append([noise, f"{min(moved):+.2f} to {max(moved):+.2f}", "; ".join(turned) or "none"])
+    return grid(["", f"PSNR {what} minus PSNR, dB", "rows in another order"], lines)
+
+
+def _gap(table: Table, noise: str, a: str, b: str) -> str:
+    return f"{table.psnr(table.cells[a][noise]) - table.psnr(table.cells[b][noise]):+.3f}"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    for name in ("page", "folder", "--second", "--without"):
+        parser.add_argument(name, type=Path)
+    given = parser.parse_args(words)
+    store = Store(given.folder)
+    table = Table(rebuild(store, draw=False))
+    parts = {
+        "PSNR": quality(table, METRIC, 2),
+        "SSIM": quality(table, "ssim", 3),
+        "Costs, and distance to the limit": costs(table),
+    }
+    if given.without:
+        without = Table(read(store, left_out(store, given.without)))
+        parts["Without near-duplicates"] = changes(table, without, "without them")
+    if given.second:
+        again = Table(read(Store(given.second)))
+        parts["Another draw of the test noise"] = changes(table, again, "of the second draw")
+    derived = given.page.with_suffix("")
+    derived.mkdir(exist_ok=True)
+    for path in given.folder.glob("tables/*.csv"):
+        shutil.copy(path, derived / path.name)
+    head, _, rest = given.page.read_text(encoding="utf-8").partition(BEGIN)
+    block = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts.items())
+    conditions = f"Conditions: {table.results.conditions}"
+    text = f"{head}{BEGIN}\n{block}\n\n{conditions}\n{END}{rest.partition(END)[2]}"
+    given.page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
