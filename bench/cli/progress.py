@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
@@ -33,6 +34,7 @@ from bench.spec.cells import Scoring, Work
 
 LINE_SECONDS = 10.0  # off a terminal, a cell in training says where it is this often
 ROOMY = 100  # columns of a terminal from which on bars are wide
+SHOWN = 2  # bars of cells for each process: where units are brief, many more cells are under way
 
 
 @dataclass
@@ -142,7 +144,8 @@ class Display:
     def _begin(self, left: Pending) -> None:
         name, done, tests = self._name(left.work), left.done, len(left.work.tests)
         count = f"{done}/{left.epochs}" if left.epochs else f"0/{tests} tests"
-        bar = self.live.add_task(name, total=left.epochs or tests, completed=done, count=count, speed="")
+        shown = len(self.running) < SHOWN * self.begun.workers
+        bar = self.live.add_task(name, visible=shown, total=left.epochs or tests, completed=done, count=count, speed="")
         self.running[left.work.cell.id] = Running(left, bar, done, self.started)
         if done:
             self._line(f"resuming {name} after epoch {done} of {left.epochs}")
@@ -151,7 +154,8 @@ class Display:
         """The bar of all cells: it counts epochs, or tests where nothing is left to train."""
         if self.all is None:
             return
-        speed = sum(cell.speed for cell in self.running.values())
+        speeds = [cell.speed for cell in self.running.values() if cell.speed]
+        speed = sum(speeds) * min(1, self.begun.workers / max(1, len(speeds)))  # more cells than that only wait
         counted = (
             (self.epochs, self.begun.epochs, "epochs")
             if self.begun.epochs
@@ -224,6 +228,8 @@ class Display:
         if self.expected:
             self.behind += self.expected.busy[work.cell.id]
         self.live.remove_task(cell.bar)
+        for other in islice(self.running.values(), SHOWN * self.begun.workers):
+            self.live.update(other.bar, visible=True)
 
     def _name(self, work: Work) -> str:
         return self.names[work.cell.id]

@@ -2,6 +2,7 @@
 
 import io
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -173,6 +174,21 @@ def test_bars_fit_the_terminal(width: int) -> None:
     assert lines[0].startswith("cells: 0 of 3") and "3/8 epochs" in lines[0] and "2,469 images/s" in lines[0]
     assert lines[1].startswith("conv · gaussian 0.1") and "1/4" in lines[1] and "1,234 images/s" in lines[1]
     assert lines[2].startswith("unet · masking 0.25") and "2/4" in lines[2]
+
+
+def test_of_many_cells_under_way_as_many_have_bars_and_count_for_the_speed_as_there_are_processes() -> None:
+    works = [work(seed=seed) for seed in range(30)]
+    started = replace(STARTED, cells=30, pending=30, epochs=120, workers=2)
+    events = [event for one in works for event in (begun(one), trained(one, 1))]
+    _, text = show(started, *events, width=100)
+    lines = [line for line in text.splitlines() if line.strip()]
+    assert len(lines) == 1 + 2 * 2 and "2,469 images/s" in lines[0]
+    _, text = show(started, *events, *(Done(one) for one in works[:28]), width=100)
+    lines = [line for line in text.splitlines() if line.strip()]
+    assert [line.split("  ")[0] for line in lines[1:]] == [
+        "conv · gaussian 0.1 · seed 28",
+        "conv · gaussian 0.1 · seed 29",
+    ]
 
 
 def test_a_finished_cell_has_no_bar() -> None:
