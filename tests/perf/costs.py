@@ -18,6 +18,8 @@ def small(bench: Bench) -> dict[str, Entry]:
     grids = {count: growth.cells(folder, count) for count in sorted({*chosen.growth_cells, chosen.rerun_cells})}
     for count, found in grids.items():
         bench.say(f"  {count} cells: {found['seconds']:.1f} s, overhead {found['overhead_ms']:.0f} ms per cell")
+    longer = growth.cells(folder, max(grids), chosen.busy_epochs)
+    bench.say(f"  {max(grids)} cells of {longer['work_ms']:.0f} ms: {longer['busy']:.2f} of the time computed")
     reruns = [growth.rerun(folder, chosen.rerun_cells) for _ in range(1 + chosen.rounds)][1:]  # the first reads files
     trainings = sum(count for _, count in reruns)
     helps = [fresh.bench("--help")[0] for _ in range(chosen.help_calls)]
@@ -37,10 +39,11 @@ def small(bench: Bench) -> dict[str, Entry]:
             "time of both, from the first score stored to the last, less training and scoring, per cell",
         ),
         "workers_busy": entry(
-            [found["busy"] for found in steady.values()],
+            [longer["busy"]],
             "absolute",
-            "the same grids: CPU time of both processes over twice the time from the first score stored to the last; "
-            f"with {max(steady):,} cells one ends every {steady[max(steady)]['per_cell_ms']:.0f} ms",
+            f"{max(grids):,} cells of {longer['work_ms']:.0f} ms (the same with {chosen.busy_epochs} epochs): CPU time "
+            "of both processes over twice the time from the first score stored to the last; one ends every "
+            f"{longer['per_cell_ms']:.0f} ms",
         ),
         "help_seconds": entry(helps, "s", f"`bench --help`, {len(helps)} calls"),
         "growth_cells": _growth(

@@ -20,18 +20,19 @@ WORKERS = 2
 EVERY = 0.1  # seconds between two looks at the memory of workers
 
 
-def cells(folder: Path, count: int) -> dict[str, float]:
+def cells(folder: Path, count: int, epochs: int = 1) -> dict[str, float]:
     """Seconds of `bench run` on a grid of cells with next to nothing to train, and its steady state.
 
-    per_cell_ms: between the first score stored and the last, per cell. overhead_ms: of the time of all workers in that
-    span, per cell, what is neither training nor scoring. busy: the share of it in which they compute anything.
+    work_ms: training and scoring of a cell. per_cell_ms: between the first score stored and the last, per cell.
+    overhead_ms: of the time of all workers in that span, per cell, what is neither training nor scoring. busy: the
+    share of it in which they compute anything.
     """
     content: dict[str, Any] = {
-        "name": f"cells-{count}",
+        "name": f"cells-{count}" + (f"-{epochs}-epochs" if epochs > 1 else ""),
         "dataset": {"name": "photos", "size": 8, "train": 128, "validation": 0, "test": 128},
         "models": [{"conv": {"width": 2}}],
         "noises": [{"gaussian": {"sigma": SIGMA}}],
-        "train": {"optimizer": "adam", "epochs": 1, "batch_size": 128},
+        "train": {"optimizer": "adam", "epochs": epochs, "batch_size": 128},
         "metrics": ["mse", "psnr"],
         "seeds": list(range(count)),
     }
@@ -45,6 +46,7 @@ def cells(folder: Path, count: int) -> dict[str, float]:
     busy = sum(_busy(path) for path in scores[1:])
     return {
         "seconds": seconds,
+        "work_ms": 1000 * busy / (count - 1),
         "per_cell_ms": 1000 * span / (count - 1),
         "overhead_ms": 1000 * (WORKERS * span - busy) / (count - 1),
         "busy": float(np.interp(last, *used) - np.interp(first, *used)) / (WORKERS * span),

@@ -37,7 +37,7 @@ WANTED: dict[str, tuple[str, float, bool]] = {
     "time_to_quality_same_network": ("the same, script / ours with the study's own network", 20, True),
     "rerun_seconds": ("rerun of a finished grid of 200 cells", 3, False),
     "cell_overhead_ms": ("overhead per cell over its training and scoring", 100, False),
-    "workers_busy": ("share of their time that two processes compute, in cells of milliseconds", 0.85, True),
+    "workers_busy": ("share of their time that two processes compute, in cells of 50 ms", 0.85, True),
     "scheduler_vs_processes": ("seconds of 64 trainings, cluster of two workers / two processes", 1.05, False),
     "help_seconds": ("`bench --help`", 0.3, False),
     "worker_peak_mb": ("memory of a worker of its own (USS) at its peak", 1200, False),
