@@ -56,5 +56,7 @@ def marks(rows: Iterable[ResultRow]) -> str:
 
 def notes(rows: Iterable[ResultRow]) -> str:
     """What the marks on some rows mean; nothing where there are none."""
-    found = sorted({remark for row in rows for remark in remarks(row)})
-    return " ".join(f"{mark} {meaning}." for mark, meaning in found)
+    meanings: dict[str, list[str]] = {}
+    for mark, meaning in sorted({remark for row in rows for remark in remarks(row)}):
+        meanings.setdefault(mark, []).append(meaning)
+    return " ".join(f"{mark} {', or '.join(each)}." for mark, each in meanings.items())

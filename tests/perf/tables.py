@@ -18,6 +18,7 @@ from bench.report.published import METRIC, beside
 from bench.report.rebuild import Results, read, rebuild
 from bench.results.names import brief, contender_names, short_noises
 from bench.results.ranking import rank
+from bench.results.remarks import marks
 from bench.results.store import Store
 from bench.results.summary import Summary
 from bench.results.without import left_out
@@ -62,22 +63,16 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def quality(table: Table, column: str, digits: int) -> str:
-    """Means with half their intervals, and ranks where there are any; the best in bold."""
+    """Means with half their intervals, the best in bold."""
     rankings = rank(table.results.summaries, table.metric(column))
 
     def text(one: Summary) -> str:
         span = one.intervals[column]
         value = f"**{span.mean:.{digits}f}**" if one in rankings[one.test.id].ahead else f"{span.mean:.{digits}f}"
         half = "" if math.isnan(span.half) else f" ± {span.half:.{digits}f}"
-        return value + half + (f" ({places(one)})" if column == METRIC and one.standing else "")
+        return value + half + marks(one.scored)
 
     return grid(["", *table.noises], ([name, *map(text, row.values())] for name, row in table.cells.items()))
-
-
-def places(one: Summary) -> str:
-    """The ranks that a contender may have: `2`, or `3-5`."""
-    first, last = (one.standing.first, one.standing.last) if one.standing else (0, 0)
-    return f"{first}" if first == last else f"{first}-{last}"
 
 
 def costs(table: Table) -> str:
@@ -96,7 +91,9 @@ def costs(table: Table) -> str:
             f"{value:.2f} ({value - limits[row[noise].test.id].psnr:+.2f})"
             for value, noise in zip(pooled, near, strict=True)
         ]
-        return [name, budget, trained, *shown, f"{first.latency_ms:.2g}" if first.latency_ms else "", *distances]
+        latency = first.latency_ms or math.nan
+        each = "" if math.isnan(latency) else f"{latency:.0f}" if latency >= 10 else f"{latency:.2g}"
+        return [name, budget, trained, *shown, each, *distances]
 
     head = ["", "images trained on", "s to train", "parameters", "MMACs", "ms an image"]
     return grid([*head, *(f"{noise}, pooled" for noise in near)], (line(*row) for row in table.cells.items()))

@@ -1,5 +1,6 @@
 """Models in closed form from plan to `denoise`: solved once, stored, no seed, no epochs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from bench.cli.trained import find
 from bench.core.images import to_float
 from bench.report.cards import all_cards
 from bench.results.records import RunPlan
-from bench.results.remarks import remarks
+from bench.results.remarks import notes, remarks
 from bench.results.rows import read_rows
 from bench.results.store import WEIGHTS, Store
 from bench.running import engine, steps
@@ -98,6 +99,11 @@ def test_rows_say_how_long_it_took_and_what_the_noise_was_taken_for(experiment: 
     assert "sigma=0.0" in by_test["gaussian"]
     seen = {row.test.label.name: [text for _, text in remarks(row)] for row in rows if row.cell.assumes}
     assert seen == {"gaussian": [], "masking": ["the noise is treated as Gaussian"]}
+    masked = [
+        replace(row, cell=replace(row.cell, assumes="masking")) for row in rows if row.test.label.name == "gaussian"
+    ]
+    said = "\N{DAGGER} the noise is treated as Gaussian, or the noise is treated as Masking."
+    assert notes([*rows, *masked]) == said, "a mark is explained once"
     cards = [card for _, card in all_cards(store, plan, rows, "")]
     assert [card.splitlines()[2].split(";")[0] for card in cards] == [
         "- Closed form, from gaussian(sigma=0.1)",
