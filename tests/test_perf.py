@@ -72,7 +72,7 @@ def scores(seconds: float) -> Answer:
     return lambda **_: {"seconds": seconds, "values": {name: [0.5] for name in METRICS}}
 
 
-def cells(folder: Path, count: int, epochs: int = 1) -> dict[str, float]:
+def cells(folder: Path, count: int, images: int = 128) -> dict[str, float]:
     return {"seconds": 2 + 0.1 * count, "work_ms": 50.0, "per_cell_ms": 50.0, "overhead_ms": 90.0, "busy": 0.9}
 
 

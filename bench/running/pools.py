@@ -5,6 +5,7 @@ import ctypes
 import logging
 import math
 import os
+import pickle
 import queue
 import signal
 import sys
@@ -32,8 +33,8 @@ COPIED = sys.platform == "linux"  # elsewhere copies of a process that has impor
 SHARED = ["torch", "torch._dynamo", "distributed.nanny", "bench.training.units"]
 LOOK = 0.5  # seconds between two looks for units that take too long
 BRIEF = 0.5  # seconds of a task behind which the next one should be waiting at its process already
-TASK = 0.1  # seconds of work that are worth a task of their own: briefer units travel together
-TOGETHER = 16  # units at most, or one process would have all that is left
+TASK = 0.25  # seconds of work that are worth a task of their own: briefer units travel together
+TOGETHER = 32  # units at most, or one process would have all that is left
 # glibc would give the memory of every large tensor back to the system and fault it in again at the next step.
 KEPT = 2**30  # bytes of free memory that a process keeps
 OWN = 2**25  # bytes from which on a tensor gets memory of its own, which is always given back
@@ -216,9 +217,8 @@ class Processes:
                 return
             self.alone = bool(self.suspects)
             units = [self.suspects.popleft()] if self.alone else self._next()
-            future = self.client.submit(
-                guarded_each, [(unit.function, unit.arguments) for _, unit in units], pure=False
-            )
+            calls = pickle.dumps([(unit.function, unit.arguments) for _, unit in units], pickle.HIGHEST_PROTOCOL)
+            future = self.client.submit(guarded_each, calls, pure=False)
             self.running[future] = units
             self.since[future] = time.monotonic()
             future.add_done_callback(self.ended.put)
@@ -251,8 +251,10 @@ class Processes:
         except Exception as error:  # whatever it is, the other units go on
             failed = error
         else:
-            self._note([unit.function for _, unit in units], [seconds for *_, seconds in found])
-            self.done += [Outcome(tag, *each[:2]) for (tag, _), each in zip(units, found, strict=True)]
+            self._note([unit.function for _, unit in units], [seconds for _, seconds in found])
+            self.done += [
+                Outcome(tag, *pickle.loads(outcome)) for (tag, _), (outcome, _) in zip(units, found, strict=True)
+            ]
             return
         if was_alone:
             self.done.append(Outcome(units[0][0], error=failed))

@@ -34,7 +34,7 @@ class Settings:
     turns, turn_epochs: of the comparison with bare steps.
     grid_cells, grid_epochs: of the grid that two processes and one take.
     scored, peer_scored: images for the metrics, and how many of them scikit-image gets.
-    growth_cells, rerun_cells: sizes of grids. busy_epochs: with which a cell takes 50 ms.
+    growth_cells, rerun_cells: sizes of grids. busy_images: with which a cell takes 50 ms.
     growth_images: training and test images of small and large data.
     help_calls: of `bench --help`. cluster_cells: trainings on a cluster. budgets: as BUDGETS.
     """
@@ -51,7 +51,7 @@ class Settings:
     peer_scored: int = 2000
     growth_cells: tuple[int, ...] = (10, 100, 1000)
     rerun_cells: int = 200
-    busy_epochs: int = 3
+    busy_images: int = 1152
     growth_images: tuple[tuple[int, int], ...] = ((4850, 1000), (48_500, 10_000))
     help_calls: int = 11
     cluster_cells: int = 64

@@ -17,7 +17,7 @@ def scheduler(bench: Bench) -> dict[str, Entry]:
         "dataset": {"name": "folder", "root": str(bench.data), "size": SIZE, "train": chosen.images, "test": 200},
         "models": ["conv"],
         "noises": [{"gaussian": {"sigma": SIGMA}}],
-        "train": {**ADAM, "epochs": 4},
+        "train": {**ADAM, "epochs": 2},
         "metrics": ["mse", "psnr"],
         "seeds": list(range(chosen.cluster_cells)),
     }
@@ -38,7 +38,7 @@ def scheduler(bench: Bench) -> dict[str, Entry]:
         )
     pairs = zip(values(found["cluster"], "seconds"), values(found["processes"], "seconds"), strict=True)
     said = (
-        f"`bench run` of {chosen.cluster_cells} trainings of the study's network at {SIZE}x{SIZE}, 4 epochs of "
+        f"`bench run` of {chosen.cluster_cells} trainings of the study's network at {SIZE}x{SIZE}, 2 epochs of "
         f"{chosen.images:,} images each, through --scheduler with {PROCESSES} workers of one thread in empty folders, "
         f"and with --workers {PROCESSES}; whole commands, their start included"
     )

@@ -18,7 +18,7 @@ def small(bench: Bench) -> dict[str, Entry]:
     grids = {count: growth.cells(folder, count) for count in sorted({*chosen.growth_cells, chosen.rerun_cells})}
     for count, found in grids.items():
         bench.say(f"  {count} cells: {found['seconds']:.1f} s, overhead {found['overhead_ms']:.0f} ms per cell")
-    longer = growth.cells(folder, max(grids), chosen.busy_epochs)
+    longer = growth.cells(folder, max(grids), chosen.busy_images)
     bench.say(f"  {max(grids)} cells of {longer['work_ms']:.0f} ms: {longer['busy']:.2f} of the time computed")
     reruns = [growth.rerun(folder, chosen.rerun_cells) for _ in range(1 + chosen.rounds)][1:]  # the first reads files
     trainings = sum(count for _, count in reruns)
@@ -41,8 +41,8 @@ def small(bench: Bench) -> dict[str, Entry]:
         "workers_busy": entry(
             [longer["busy"]],
             "absolute",
-            f"{max(grids):,} cells of {longer['work_ms']:.0f} ms (the same with {chosen.busy_epochs} epochs): CPU time "
-            "of both processes over twice the time from the first score stored to the last; one ends every "
+            f"{max(grids):,} cells of {longer['work_ms']:.0f} ms (the same, {chosen.busy_images:,} images to train on): "
+            "CPU time of both processes over twice the time from the first score stored to the last; one every "
             f"{longer['per_cell_ms']:.0f} ms",
         ),
         "help_seconds": entry(helps, "s", f"`bench --help`, {len(helps)} calls"),

@@ -20,7 +20,7 @@ WORKERS = 2
 EVERY = 0.1  # seconds between two looks at the memory of workers
 
 
-def cells(folder: Path, count: int, epochs: int = 1) -> dict[str, float]:
+def cells(folder: Path, count: int, images: int = 128) -> dict[str, float]:
     """Seconds of `bench run` on a grid of cells with next to nothing to train, and its steady state.
 
     work_ms: training and scoring of a cell. per_cell_ms: between the first score stored and the last, per cell.
@@ -28,11 +28,11 @@ def cells(folder: Path, count: int, epochs: int = 1) -> dict[str, float]:
     share of it in which they compute anything.
     """
     content: dict[str, Any] = {
-        "name": f"cells-{count}" + (f"-{epochs}-epochs" if epochs > 1 else ""),
-        "dataset": {"name": "photos", "size": 8, "train": 128, "validation": 0, "test": 128},
+        "name": f"cells-{count}" + (f"-{images}-images" if images != 128 else ""),
+        "dataset": {"name": "photos", "size": 8, "train": images, "validation": 0, "test": 128},
         "models": [{"conv": {"width": 2}}],
         "noises": [{"gaussian": {"sigma": SIGMA}}],
-        "train": {"optimizer": "adam", "epochs": epochs, "batch_size": 128},
+        "train": {"optimizer": "adam", "epochs": 1, "batch_size": 128},
         "metrics": ["mse", "psnr"],
         "seeds": list(range(count)),
     }
