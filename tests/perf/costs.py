@@ -41,7 +41,7 @@ def small(bench: Bench) -> dict[str, Entry]:
         "workers_busy": entry(
             [longer["busy"]],
             "absolute",
-            f"{max(grids):,} cells of {longer['work_ms']:.0f} ms (the same, {chosen.busy_images:,} images to train on): "
+            f"{max(grids):,} cells of {longer['work_ms']:.0f} ms (the same, {chosen.busy_images:,} images each): "
             "CPU time of both processes over twice the time from the first score stored to the last; one every "
             f"{longer['per_cell_ms']:.0f} ms",
         ),
