@@ -1,16 +1,19 @@
 """Units on a cluster that somebody has started: workers may join, leave and die, and share no disk with this process.
 
-Each unit is given to one worker: so it is known who has it when a worker is lost, and a unit that asks for a GPU goes
-to a worker that offers one.
+Each unit is given to one worker, brief ones several at once: so it is known who has it when a worker is lost, and a
+unit that asks for a GPU goes to a worker that offers one.
 """
 
 import contextlib
 import logging
+import math
+import pickle
 import queue
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,8 @@ from bench.core.lazy import Lazy
 from bench.core.plugins import module_of, uses_installed
 from bench.core.sources import modules_of
 from bench.datasets import cache
-from bench.running.pools import BRIEF, Outcome, TookTooLong, Unit, WorkerDied
+from bench.running.pace import TOGETHER, Pace
+from bench.running.pools import Outcome, TookTooLong, Unit, WorkerDied
 from bench.spec import Experiment
 from bench.spec.protocol import digest
 from bench.training import shipped
@@ -88,11 +92,11 @@ class Cluster:
         self.workers: dict[str, Facts] = {}  # that take part, by their address
         self.refused: dict[str, str] = {}
         self.waiting: deque[_Task] = deque()
-        self.running: dict[Any, _Task] = {}
+        self.running: dict[Any, list[_Task]] = {}  # what was given to a worker at once, by its future
         self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.dead: deque[Outcome] = deque()
+        self.done: deque[Outcome] = deque()
         self.looked = 0.0
-        self.depth = 1  # units that a worker has at once: more than one where units are brief
+        self.pace = Pace()
         self.told = False
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         dask.config.set(LIMITS)
@@ -105,7 +109,8 @@ class Cluster:
 
     @property
     def slots(self) -> int:
-        return max(1, self.depth * len(self.workers))
+        tasks = max(1, self.pace.depth * len(self.workers))
+        return tasks if self.timeout else self.pace.slots(tasks)
 
     @property
     def run(self) -> str:
@@ -129,7 +134,8 @@ class Cluster:
 
     def start(self, tag: int, unit: Unit) -> None:
         self.waiting.append(_Task(tag, unit))
-        self._assign()
+        if len(self.running) < len(self.workers):  # others wait for company
+            self._assign()
 
     def finish(self) -> Outcome:
         while True:
@@ -137,15 +143,13 @@ class Cluster:
                 self._look()
                 self._end_overdue()
             self._assign()
-            if self.dead:
-                return self.dead.popleft()
+            if self.done:
+                return self.done.popleft()
             if self.workers and not self.running and not self.told:
                 self.told = True
                 self.tell(f"waiting for a worker with a GPU to join {self.address} (dask worker --resources {GPU}=1)")
             with contextlib.suppress(queue.Empty):
-                outcome = self._outcome(self.ended.get(timeout=LOOK))
-                if outcome:
-                    return outcome
+                self._take(self.ended.get(timeout=LOOK))
 
     def close(self) -> None:
         """Let the workers go; they are somebody else's and stay."""
@@ -158,88 +162,114 @@ class Cluster:
 
     def _assign(self) -> None:
         """Give waiting units to the workers that have fewest; those without a GPU come first for who needs none."""
-        has = Counter(task.worker for task in self.running.values())
-        for task in list(self.waiting):
-            able = [one for one, facts in self.workers.items() if facts.gpus or not task.needs_gpu]
-            able = [one for one in able if has[one] < self.depth]
+        has = Counter(tasks[0].worker for tasks in self.running.values())
+        free = {one: facts for one, facts in self.workers.items() if has[one] < self.pace.depth}
+        left: list[_Task] = []
+        while self.waiting and free:
+            able = [one for one, facts in free.items() if facts.gpus or not self.waiting[0].needs_gpu]
             if able:
-                chosen = min(able, key=lambda one: (has[one], self.workers[one].gpus))
+                chosen = min(able, key=lambda one: (has[one], free[one].gpus))
+                self._submit(self._next(sum(not has[one] for one in able)), chosen)
                 has[chosen] += 1
-                self.waiting.remove(task)
-                self._submit(replace(task, worker=chosen, since=time.monotonic()))
+                if has[chosen] == self.pace.depth:
+                    del free[chosen]
+            else:
+                left.append(self.waiting.popleft())
+        self.waiting.extendleft(reversed(left))
 
-    def _submit(self, task: _Task) -> None:
+    def _next(self, idle: int) -> list[_Task]:
+        """The next waiting unit, and with it those that are brief, as long as workers without any get theirs.
+
+        One that needs a GPU, may be ended, or whose worker was lost with it goes alone: it may be the cause.
+        """
+        most = 1 if self.timeout else min(TOGETHER, math.ceil(len(self.waiting) / max(1, idle)))
+        company = list(takewhile(lambda task: not (task.lost or task.needs_gpu), islice(self.waiting, most)))
+        count = self.pace.first([task.unit.function for task in company]) if company else 1
+        return [self.waiting.popleft() for _ in range(count)]
+
+    def _submit(self, tasks: Sequence[_Task], worker: str) -> None:
         assert self.shipment
-        asked = {"resources": {GPU: min(1.0, self.workers[task.worker].gpus)}} if task.needs_gpu else {}
-        arguments = (self.shipment.run, task.unit.function, task.unit.arguments)
+        gpus = min(1.0, self.workers[worker].gpus)
+        asked = {"resources": {GPU: gpus}} if tasks[0].needs_gpu else {}
+        calls = [(task.unit.function, task.unit.arguments) for task in tasks]
         future = self.client.submit(
-            shipped.perform, *arguments, pure=False, workers=[task.worker], allow_other_workers=False, **asked
+            shipped.perform,
+            self.shipment.run,
+            pickle.dumps(calls, pickle.HIGHEST_PROTOCOL),
+            pure=False,
+            workers=[worker],
+            allow_other_workers=False,
+            **asked,
         )
-        self.running[future] = task
+        self.running[future] = [replace(task, worker=worker, since=time.monotonic()) for task in tasks]
         future.add_done_callback(self.ended.put)
 
-    def _outcome(self, future: Any) -> Outcome | None:
-        """How a unit ended; None where it has to be done again."""
-        task = self.running.pop(future, None)
-        if task is None:  # its worker was given up before
-            return None
-        self._next_begins(task.worker)
-        self.depth = 2 if time.monotonic() - task.since < self.depth * BRIEF else 1
+    def _take(self, future: Any) -> None:
+        """Take what a worker has brought; what it lost is done again."""
+        tasks = self.running.pop(future, None)
+        if tasks is None:  # its worker was given up before
+            return
+        worker = tasks[0].worker
+        self._next_begins(worker)
         try:
-            return Outcome(task.tag, self._result(future, task))
+            found = self._result(future, worker)
         except NotShipped:  # the worker has been started again under the same address
-            self.workers.pop(task.worker, None)
-            self.waiting.appendleft(task)
+            self.workers.pop(worker, None)
+            self.waiting.extendleft(reversed(tasks))
         except (distributed.KilledWorker, distributed.client.FutureCancelledError, _Lost):
-            self.workers.pop(task.worker, None)
-            self._again(task)
+            self.workers.pop(worker, None)
+            self._again(tasks)
         except Exception as error:  # whatever it is, the other units go on
-            return Outcome(task.tag, error=error)
-        return None
+            self.done += [Outcome(task.tag, error=error) for task in tasks]
+        else:
+            self.pace.note([task.unit.function for task in tasks], [seconds for _, seconds in found])
+            outcomes = [pickle.loads(outcome) for outcome, _ in found]
+            self.done += [Outcome(task.tag, *each) for task, each in zip(tasks, outcomes, strict=True)]
 
     def _next_begins(self, worker: str) -> None:
-        """Let the time of the unit count that waited at a worker."""
-        for future, task in self.running.items():
-            if task.worker == worker:
-                self.running[future] = replace(task, since=time.monotonic())
+        """Let the time of what waited at a worker count."""
+        for future, tasks in self.running.items():
+            if tasks[0].worker == worker:
+                self.running[future] = [replace(task, since=time.monotonic()) for task in tasks]
                 return
 
     def _end_overdue(self) -> None:
         """Have workers started again whose unit takes too long."""
         now = time.monotonic()
-        for worker in {task.worker for task in self.running.values()} if self.timeout else ():
-            held = [future for future, task in self.running.items() if task.worker == worker]
-            if self.timeout and now - self.running[held[0]].since > self.timeout:
-                self.dead.append(Outcome(self.running[held[0]].tag, error=TookTooLong(self.timeout)))
+        for worker in {tasks[0].worker for tasks in self.running.values()} if self.timeout else ():
+            held = [future for future, tasks in self.running.items() if tasks[0].worker == worker]
+            (late,) = self.running[held[0]]
+            if self.timeout and now - late.since > self.timeout:
+                self.done.append(Outcome(late.tag, error=TookTooLong(self.timeout)))
                 self.workers.pop(worker)
                 self.refused[worker] = f"worker {worker}: a unit there took too long"
                 for number, future in enumerate(held):
-                    task = self.running.pop(future)
+                    tasks = self.running.pop(future)
                     future.cancel()
                     if number:
-                        self._again(task, begun=False)
+                        self._again(tasks, begun=False)
                 with contextlib.suppress(Exception):  # one without a nanny stays, and is not used any more
                     self.client.restart_workers([worker], timeout=PATIENCE)
 
-    def _result(self, future: Any, task: _Task) -> Any:
-        """What a unit has returned, or raises what it raised. Raises _Lost where its worker has it and is gone."""
+    def _result(self, future: Any, worker: str) -> Any:
+        """What a worker has returned. Raises what ended it, _Lost where the worker has it and is gone."""
         if future.status != "finished":
             return future.result()
         while True:
             try:
                 return future.result(timeout=GATHER)
             except TimeoutError:
-                if task.worker not in self._addresses():
+                if worker not in self._addresses():
                     raise _Lost from None
 
-    def _again(self, task: _Task, begun: bool = True) -> None:
-        """Put a unit back whose worker was lost, unless it seems to be the cause. begun: whether it was under way."""
-        task = replace(task, lost=task.lost + begun)
-        if task.lost < TRIES:
-            self.waiting.appendleft(task)
-        else:
-            died = WorkerDied(f"its worker was lost {TRIES} times: it ran out of memory or was ended from within")
-            self.dead.append(Outcome(task.tag, error=died))
+    def _again(self, tasks: Sequence[_Task], begun: bool = True) -> None:
+        """Put units back whose worker was lost, but for what seems to be the cause. begun: whether it had begun."""
+        for task in reversed([replace(task, lost=task.lost + begun) for task in tasks]):
+            if task.lost < TRIES:
+                self.waiting.appendleft(task)
+            else:
+                died = WorkerDied(f"its worker was lost {TRIES} times: it ran out of memory or was ended from within")
+                self.done.append(Outcome(task.tag, error=died))
 
     def _look(self) -> None:
         """Take in workers that have joined, and give up those that have left."""
@@ -247,12 +277,14 @@ class Cluster:
         there = self._addresses()
         for address in [one for one in self.workers if one not in there]:
             host = self.workers.pop(address).host
-            held = [future for future, task in self.running.items() if task.worker == address]
-            self.tell(f"worker {address} on {host} is gone" + (": its unit is done again" if held else ""))
+            held = [future for future, tasks in self.running.items() if tasks[0].worker == address]
+            lost = sum(len(self.running[future]) for future in held)
+            again = {0: "", 1: ": its unit is done again"}.get(lost, f": its {lost} units are done again")
+            self.tell(f"worker {address} on {host} is gone{again}")
             for number, future in enumerate(held):  # in the order in which they were given; the first was under way
-                task = self.running.pop(future)
+                tasks = self.running.pop(future)
                 future.cancel()
-                self._again(task, number == 0)
+                self._again(tasks, number == 0)
         self.refused = {address: why for address, why in self.refused.items() if address in there}
         self._take_in(sorted(there - self.workers.keys() - self.refused.keys()))
 

@@ -11,8 +11,9 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import forkserver, resource_tracker
 from typing import Any, NamedTuple, Protocol
 
@@ -20,6 +21,7 @@ from bench.core import interrupts
 from bench.core.errors import BenchError
 from bench.core.lazy import Lazy
 from bench.running import sockets
+from bench.running.pace import TOGETHER, Pace
 from bench.training.shipped import guarded_each
 
 asyncio = Lazy("asyncio")
@@ -32,9 +34,6 @@ COPIED = sys.platform == "linux"  # elsewhere copies of a process that has impor
 # Imported before workers are forked; torch would import its compiler, for more than a second, with the first optimiser.
 SHARED = ["torch", "torch._dynamo", "distributed.nanny", "bench.training.units"]
 LOOK = 0.5  # seconds between two looks for units that take too long
-BRIEF = 0.5  # seconds of a task behind which the next one should be waiting at its process already
-TASK = 0.25  # seconds of work that are worth a task of their own: briefer units travel together
-TOGETHER = 32  # units at most, or one process would have all that is left
 # glibc would give the memory of every large tensor back to the system and fault it in again at the next step.
 KEPT = 2**30  # bytes of free memory that a process keeps
 OWN = 2**25  # bytes from which on a tensor gets memory of its own, which is always given back
@@ -147,7 +146,6 @@ class Processes:
 
     def __init__(self, size: int, timeout: float | None = None) -> None:
         self.size, self.timeout = size, timeout
-        self.depth = 1  # tasks for each process: a second one waits where they are brief, unless they may be ended
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         dask.config.refresh(paths=[], env={})  # settings that the user has for other clusters can break this one
         dask.config.set(SETTINGS)
@@ -185,8 +183,7 @@ class Processes:
         self.suspects: deque[Tagged] = deque()
         self.done: deque[Outcome] = deque()
         self.running: dict[Any, list[Tagged]] = {}
-        self.took: dict[Callable[..., Any], float] = {}  # seconds of the last unit of each function
-        self.together = 1  # units of the last task's length that make a task
+        self.pace = Pace()
         self.since: dict[Any, float] = {}
         self.overdue: set[Any] = set()
         self.alone = False
@@ -194,7 +191,12 @@ class Processes:
 
     @property
     def slots(self) -> int:
-        return self.size * self.depth * self.together
+        return self.tasks if self.timeout else self.pace.slots(self.tasks)
+
+    @property
+    def tasks(self) -> int:
+        """How many to have under way at once; none waits where it may be ended: it would be late with the other."""
+        return self.size * (1 if self.timeout else self.pace.depth)
 
     def start(self, tag: int, unit: Unit) -> None:
         self.waiting.append((tag, unit))
@@ -213,7 +215,7 @@ class Processes:
     def _submit(self) -> None:
         """Submit what is waiting; a suspect only on its own."""
         while not self.alone and (self.suspects or self.waiting):
-            if (self.suspects and self.running) or len(self.running) >= self.size * self.depth:
+            if (self.suspects and self.running) or len(self.running) >= self.tasks:
                 return
             self.alone = bool(self.suspects)
             units = [self.suspects.popleft()] if self.alone else self._next()
@@ -226,14 +228,9 @@ class Processes:
     def _next(self) -> list[Tagged]:
         """The next waiting unit, and with it those that are brief, as long as processes without any get theirs."""
         idle = max(1, self.size - len(self.running))
-        most = 1 if self.timeout else min(TOGETHER, math.ceil(len(self.waiting) / idle))
-        units, seconds = [self.waiting.popleft()], 0.0
-        while len(units) < most:
-            seconds += self.took.get(units[-1][1].function, TASK)
-            if seconds + self.took.get(self.waiting[0][1].function, TASK) > TASK:
-                break
-            units.append(self.waiting.popleft())
-        return units
+        most = 1 if self.timeout else math.ceil(len(self.waiting) / idle)
+        count = self.pace.first([unit.function for _, unit in islice(self.waiting, min(most, TOGETHER))])
+        return [self.waiting.popleft() for _ in range(count)]
 
     def _take(self, future: Any) -> None:
         """Take what a task has brought; its units are tried again, each on its own, where it brought nothing."""
@@ -251,7 +248,7 @@ class Processes:
         except Exception as error:  # whatever it is, the other units go on
             failed = error
         else:
-            self._note([unit.function for _, unit in units], [seconds for _, seconds in found])
+            self.pace.note([unit.function for _, unit in units], [seconds for _, seconds in found])
             self.done += [
                 Outcome(tag, *pickle.loads(outcome)) for (tag, _), (outcome, _) in zip(units, found, strict=True)
             ]
@@ -260,14 +257,6 @@ class Processes:
             self.done.append(Outcome(units[0][0], error=failed))
         else:
             self.suspects += units
-
-    def _note(self, functions: Sequence[Callable[..., Any]], seconds: Sequence[float]) -> None:
-        """Remember how long units take: by that the next task waits at its process, and of several units."""
-        self.took |= dict(zip(functions, seconds, strict=True))
-        brief = self.timeout is None and sum(seconds) < BRIEF
-        self.depth = 2 if brief else 1
-        mean = sum(seconds) / len(seconds)
-        self.together = max(1, int(TASK / max(mean, TASK / TOGETHER))) if brief else 1
 
     def _end_overdue(self) -> None:
         """End the processes of units that take too long; they are replaced."""

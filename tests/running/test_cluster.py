@@ -1,6 +1,7 @@
 """A run on a cluster that shares nothing with it but the package gives what the same run gives here."""
 
 import os
+import pickle
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.running import cluster as clusters
+from bench.running import pace
 from bench.running.pools import TookTooLong, Unit, WorkerDied
 from bench.training import shipped
 from bench.training.shipped import Facts, Shipment
@@ -164,17 +166,46 @@ def test_a_unit_that_ends_its_workers_is_given_up(fake: Any, monkeypatch: pytest
 
 def test_a_unit_that_takes_too_long_is_ended(fake: Any) -> None:
     there = fake(a=facts())
-    there.timeout, there.depth = 5.0, 2
+    there.timeout, there.pace.depth = 5.0, 2
     there.ship(shipment(), {})
     restarted: list[str] = []
     there.client.restart_workers = lambda workers, timeout: restarted.extend(workers)
     for tag in range(2):
         there.start(tag, Unit(print, ()))
-    there.running = {future: replace(task, since=task.since - 6) for future, task in there.running.items()}
+    there._assign()
+    there.running = {future: [replace(task, since=task.since - 6)] for future, (task,) in there.running.items()}
     there._end_overdue()
     outcome = there.finish()
     assert outcome.tag == 0 and isinstance(outcome.error, TookTooLong) and restarted == ["a"]
     assert [(task.tag, task.lost) for task in there.waiting] == [(1, 0)], "who waited behind it is not to blame"
+
+
+def test_brief_units_go_to_a_worker_together_and_alone_once_it_was_lost_with_them(fake: Any) -> None:
+    there = fake(a=facts(), b=facts())
+    there.ship(shipment(), {})
+    there.start(0, Unit(abs, (-1,)))
+    (future,) = there.running
+    future.outcome = shipped.guarded_each(pickle.dumps([(abs, (-1,))]))
+    there._take(future)
+    assert there.done.popleft() == (0, 1, None) and there.slots == 2 * 2 * pace.TOGETHER
+    for tag in range(1, 11):
+        there.start(tag, Unit(abs, (-tag,)))
+    there._assign()
+    assert [[task.tag for task in tasks] for tasks in there.running.values()] == [[1], [2], [3, 4, 5, 6, 7, 8, 9, 10]]
+    there.client.workers.pop("b" if there.running[list(there.running)[2]][0].worker == "a" else "a")
+    third = list(there.running)[2]
+    third.outcome = shipped.guarded_each(pickle.dumps([(abs, (-tag,)) for tag in range(3, 11)]))
+    there._take(third)
+    assert [outcome.result for outcome in there.done] == list(range(3, 11))
+    for number in (11, 12, 13):
+        there.start(number, Unit(abs, (-number,)))
+    there.done.clear()
+    there._look()
+    assert any("is gone" in line for line in fake.said)
+    lost = [task.tag for task in there.waiting if task.lost]
+    there._assign()
+    alone = [[task.tag for task in tasks] for tasks in there.running.values()]
+    assert lost and all(len(tags) == 1 for tags in alone if set(tags) & set(lost))
 
 
 def test_a_worker_that_was_started_again_gets_all_anew(fake: Any) -> None:
@@ -183,7 +214,8 @@ def test_a_worker_that_was_started_again_gets_all_anew(fake: Any) -> None:
     there.start(0, Unit(print, ()))
     (future,) = there.running
     future.outcome = shipped.NotShipped("run")
-    assert there._outcome(future) is None and not there.workers
+    there._take(future)
+    assert not there.done and not there.workers
     there._look()
     there._assign()
     assert [address for address, _ in there.client.given] == ["a", "a"]
@@ -244,9 +276,11 @@ def test_what_a_unit_costs_here_hardly_grows_with_the_workers(fake: Any, monkeyp
             there.start(outcome.tag, Unit(int, ()))
         return (time.process_time() - started) / 2000
 
+    ZERO = pickle.dumps((0, None))
+
     class Ended(FakeFuture):
         def __init__(self, there: Any) -> None:
-            super().__init__(0)
+            super().__init__([(ZERO, 0.3)])  # too long for company
             self.there = there
 
         def add_done_callback(self, call: Any) -> None:

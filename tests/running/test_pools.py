@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from bench.running import pools, sockets, steps
+from bench.running.pace import TOGETHER
 from bench.running.pools import Inline, Processes, Unit
 from bench.training.state import State
 from tests.helpers.cli import PATIENCE, environment
@@ -69,7 +70,7 @@ def test_brief_units_travel_together_and_longer_ones_alone(processes: Processes)
     for tag in range(40):
         processes.start(tag, Unit(_after, (0.001, tag)))
     assert sorted(processes.finish().result for _ in range(40)) == list(range(40))
-    assert processes.together == pools.TOGETHER and processes.slots == 4 * pools.TOGETHER
+    assert processes.pace.together == TOGETHER and processes.slots == 4 * TOGETHER
     for tag in range(40):
         processes.start(tag, Unit(_after if tag % 2 else _slowly, (0.001, tag) if tag % 2 else (tag,)))
     found, sizes = set(), set()

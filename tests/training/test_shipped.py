@@ -1,7 +1,8 @@
 """A worker that has nothing but the package: it verifies what it is sent, and tells the code of two runs apart."""
 
+import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,17 +53,27 @@ def brightness() -> float:
     return noises.parse("shipped").corrupt(white, Draw((1, 3, 4, 4), 0, (), torch.arange(1))).mean().item()
 
 
+def performed(run: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a worker that performs one unit of a run gives back."""
+    ((outcome, seconds),) = shipped.perform(run, pickle.dumps([(function, arguments)]))
+    result, error = pickle.loads(outcome)
+    assert seconds >= 0
+    if error:
+        raise error
+    return result
+
+
 def test_each_run_has_its_own_code_and_leaves_nothing() -> None:
     before = set(noises), set(sys.modules)
     shipped.take(shipment("a", 0.5))
     shipped.take(shipment("b", 0.25))
-    found = [shipped.perform(run, brightness, ()) for run in ("a", "b", "a", "b")]
+    found = [performed(run, brightness) for run in ("a", "b", "a", "b")]
     assert found == [0.75, 0.875, 0.75, 0.875]
     for run in ("a", "b"):
         shipped.forget(run)
     assert (set(noises), set(sys.modules) - before[1]) == (before[0], set())
     with pytest.raises(NotShipped):
-        shipped.perform("a", brightness, ())
+        performed("a", brightness)
 
 
 def test_images_are_kept_in_the_cache_and_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,15 +107,16 @@ def test_other_registered_classes_are_refused() -> None:
         shipped.take(shipment("a", 0.5, parts))
 
 
-def test_an_error_that_can_not_travel_travels_as_text() -> None:
+def raising(kind: str) -> None:
     class Local(Exception):
         """One that no other process knows."""
 
-    def unit(error: Exception) -> None:
-        raise error
+    raise {"local": Local("too bad"), "known": ValueError("wrong")}[kind]
 
+
+def test_an_error_that_can_not_travel_travels_as_text() -> None:
     shipped.take(shipment("a", 0.5))
     with pytest.raises(BenchError, match=r"^Local: too bad$"):
-        shipped.perform("a", unit, (Local("too bad"),))
+        performed("a", raising, "local")
     with pytest.raises(ValueError, match=r"^wrong$"):
-        shipped.perform("a", unit, (ValueError("wrong"),))
+        performed("a", raising, "known")

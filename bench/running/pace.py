@@ -1,0 +1,41 @@
+"""How long units of work take, and by that how they are given to processes: alone, together, with others waiting."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+BRIEF = 0.5  # seconds of a task behind which the next one should be waiting at its process already
+TASK = 0.25  # seconds of work that are worth a task of their own: briefer units travel together
+TOGETHER = 32  # units at most, or one process would have all that is left
+UNDER_WAY = 1000  # units at most that wait for company: each belongs to a cell that is held in memory
+
+
+class Pace:
+    """What the units that ended last have taken.
+
+    depth: tasks that a process should have at once. together: units of the last task's length that make a task.
+    """
+
+    def __init__(self) -> None:
+        self.depth = self.together = 1
+        self.took: dict[Callable[..., Any], float] = {}
+
+    def note(self, functions: Sequence[Callable[..., Any]], seconds: Sequence[float]) -> None:
+        """Take in a task that ended: the functions of its units, and the seconds of each."""
+        self.took |= dict(zip(functions, seconds, strict=True))
+        brief = sum(seconds) < BRIEF
+        mean = sum(seconds) / len(seconds)
+        self.depth = 2 if brief else 1
+        self.together = max(1, int(TASK / max(mean, TASK / TOGETHER))) if brief else 1
+
+    def slots(self, tasks: int) -> int:
+        """How many units to have under way for so many tasks."""
+        return max(tasks, min(tasks * self.together, UNDER_WAY))
+
+    def first(self, functions: Sequence[Callable[..., Any]]) -> int:
+        """How many of some waiting units, the first ones, make a task: one at least, of an unknown length only one."""
+        seconds = 0.0
+        for number, function in enumerate(functions[:TOGETHER]):
+            seconds += self.took.get(function, TASK)
+            if number and seconds > TASK:
+                return number
+        return min(len(functions), TOGETHER)
