@@ -218,6 +218,7 @@ class Cluster:
             self.waiting.extendleft(reversed(tasks))
         except (distributed.KilledWorker, distributed.client.FutureCancelledError, _Lost):
             self.workers.pop(worker, None)
+            self._put_back(worker)
             self._again(tasks)
         except Exception as error:  # whatever it is, the other units go on
             self.done += [Outcome(task.tag, error=error) for task in tasks]
@@ -271,20 +272,28 @@ class Cluster:
                 died = WorkerDied(f"its worker was lost {TRIES} times: it ran out of memory or was ended from within")
                 self.done.append(Outcome(task.tag, error=died))
 
+    def _put_back(self, worker: str, begun: bool = False) -> int:
+        """Give up what a lost worker still has, which no other may do, and return how many units that is.
+
+        begun: whether it was at the first of them: they were given in this order.
+        """
+        held = [future for future, tasks in self.running.items() if tasks[0].worker == worker]
+        given = [self.running.pop(future) for future in held]
+        for future in held:
+            future.cancel()
+        for number, tasks in reversed(list(enumerate(given))):
+            self._again(tasks, begun and number == 0)
+        return sum(map(len, given))
+
     def _look(self) -> None:
         """Take in workers that have joined, and give up those that have left."""
         self.looked = time.monotonic()
         there = self._addresses()
         for address in [one for one in self.workers if one not in there]:
             host = self.workers.pop(address).host
-            held = [future for future, tasks in self.running.items() if tasks[0].worker == address]
-            lost = sum(len(self.running[future]) for future in held)
+            lost = self._put_back(address, begun=True)
             again = {0: "", 1: ": its unit is done again"}.get(lost, f": its {lost} units are done again")
             self.tell(f"worker {address} on {host} is gone{again}")
-            for number, future in enumerate(held):  # in the order in which they were given; the first was under way
-                tasks = self.running.pop(future)
-                future.cancel()
-                self._again(tasks, number == 0)
         self.refused = {address: why for address, why in self.refused.items() if address in there}
         self._take_in(sorted(there - self.workers.keys() - self.refused.keys()))
 

@@ -115,7 +115,9 @@ def facts(gpus: float = 0, **versions: str) -> Facts:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     def made(**workers: Any) -> Any:
-        monkeypatch.setattr(clusters, "distributed", SimpleNamespace(Client=lambda **where: FakeClient(workers)))
+        errors = {"KilledWorker": distributed.KilledWorker, "client": distributed.client}
+        fakes = SimpleNamespace(Client=lambda **where: FakeClient(workers), **errors)
+        monkeypatch.setattr(clusters, "distributed", fakes)
         return clusters.Cluster("tcp://there:8786", said.append)
 
     said: list[str] = []
@@ -206,6 +208,25 @@ def test_brief_units_go_to_a_worker_together_and_alone_once_it_was_lost_with_the
     there._assign()
     alone = [[task.tag for task in tasks] for tasks in there.running.values()]
     assert lost and all(len(tags) == 1 for tags in alone if set(tags) & set(lost))
+
+
+def test_what_waits_at_a_worker_that_takes_a_result_away_is_done_elsewhere(fake: Any) -> None:
+    """Dask would keep it for that worker for ever."""
+    there = fake(a=facts())
+    there.pace.depth = 2
+    there.ship(shipment(), {})
+    for tag in range(2):
+        there.start(tag, Unit(print, ()))
+    there._assign()
+    first, second = there.running
+    first.outcome = TimeoutError()
+    there.client.workers = {"b": facts()}
+    there._take(first)
+    assert second not in there.running and not there.done
+    assert [(task.tag, task.lost) for task in there.waiting] == [(0, 1), (1, 0)]
+    there._look()
+    there._assign()
+    assert [(tasks[0].tag, tasks[0].worker) for tasks in there.running.values()] == [(0, "b"), (1, "b")]
 
 
 def test_a_worker_that_was_started_again_gets_all_anew(fake: Any) -> None:
