@@ -24,8 +24,8 @@ from bench.core.lazy import Lazy
 from bench.core.plugins import module_of, uses_installed
 from bench.core.sources import modules_of
 from bench.datasets import cache
-from bench.running.pace import TOGETHER, Pace
-from bench.running.pools import Outcome, TookTooLong, Unit, WorkerDied
+from bench.running.pace import TOGETHER, Pace, Unit
+from bench.running.pools import Outcome, TookTooLong, WorkerDied
 from bench.spec import Experiment
 from bench.spec.protocol import digest
 from bench.training import shipped
@@ -142,9 +142,9 @@ class Cluster:
             if time.monotonic() - self.looked > LOOK:
                 self._look()
                 self._end_overdue()
-            self._assign()
             if self.done:
                 return self.done.popleft()
+            self._assign()
             if self.workers and not self.running and not self.told:
                 self.told = True
                 self.tell(f"waiting for a worker with a GPU to join {self.address} (dask worker --resources {GPU}=1)")
@@ -184,7 +184,7 @@ class Cluster:
         """
         most = 1 if self.timeout else min(TOGETHER, math.ceil(len(self.waiting) / max(1, idle)))
         company = list(takewhile(lambda task: not (task.lost or task.needs_gpu), islice(self.waiting, most)))
-        count = self.pace.first([task.unit.function for task in company]) if company else 1
+        count = self.pace.first([task.unit for task in company]) if company else 1
         return [self.waiting.popleft() for _ in range(count)]
 
     def _submit(self, tasks: Sequence[_Task], worker: str) -> None:
@@ -217,13 +217,11 @@ class Cluster:
             self.workers.pop(worker, None)
             self.waiting.extendleft(reversed(tasks))
         except (distributed.KilledWorker, distributed.client.FutureCancelledError, _Lost):
-            self.workers.pop(worker, None)
-            self._put_back(worker)
-            self._again(tasks)
+            self._give_up(worker, tasks)
         except Exception as error:  # whatever it is, the other units go on
             self.done += [Outcome(task.tag, error=error) for task in tasks]
         else:
-            self.pace.note([task.unit.function for task in tasks], [seconds for _, seconds in found])
+            self.pace.note([task.unit for task in tasks], [seconds for _, seconds in found])
             outcomes = [pickle.loads(outcome) for outcome, _ in found]
             self.done += [Outcome(task.tag, *each) for task, each in zip(tasks, outcomes, strict=True)]
 
@@ -272,28 +270,32 @@ class Cluster:
                 died = WorkerDied(f"its worker was lost {TRIES} times: it ran out of memory or was ended from within")
                 self.done.append(Outcome(task.tag, error=died))
 
-    def _put_back(self, worker: str, begun: bool = False) -> int:
-        """Give up what a lost worker still has, which no other may do, and return how many units that is.
+    def _give_up(self, worker: str, begun: Sequence[_Task] = ()) -> None:
+        """Have done again what a lost worker had: no other may do it.
 
-        begun: whether it was at the first of them: they were given in this order.
+        begun: what it was at; unless given, the first of what it still has, in the order in which that was given.
         """
+        facts = self.workers.pop(worker, None)
         held = [future for future, tasks in self.running.items() if tasks[0].worker == worker]
-        given = [self.running.pop(future) for future in held]
+        waited = [self.running.pop(future) for future in held]
         for future in held:
             future.cancel()
-        for number, tasks in reversed(list(enumerate(given))):
-            self._again(tasks, begun and number == 0)
-        return sum(map(len, given))
+        if not begun and waited:
+            begun = waited.pop(0)
+        for tasks in reversed(waited):
+            self._again(tasks, begun=False)
+        self._again(begun)
+        count = len(begun) + sum(map(len, waited))
+        if facts:
+            again = {0: "", 1: ": its unit is done again"}.get(count, f": its {count} units are done again")
+            self.tell(f"worker {worker} on {facts.host} is gone{again}")
 
     def _look(self) -> None:
         """Take in workers that have joined, and give up those that have left."""
         self.looked = time.monotonic()
         there = self._addresses()
         for address in [one for one in self.workers if one not in there]:
-            host = self.workers.pop(address).host
-            lost = self._put_back(address, begun=True)
-            again = {0: "", 1: ": its unit is done again"}.get(lost, f": its {lost} units are done again")
-            self.tell(f"worker {address} on {host} is gone{again}")
+            self._give_up(address)
         self.refused = {address: why for address, why in self.refused.items() if address in there}
         self._take_in(sorted(there - self.workers.keys() - self.refused.keys()))
 

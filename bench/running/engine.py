@@ -17,8 +17,9 @@ from bench.results.files import NotWritable, check_writable
 from bench.results.store import Store
 from bench.running.cluster import Cluster, shipment_of
 from bench.running.events import Done, Event, Failed, Started
+from bench.running.pace import Unit
 from bench.running.pending import Pending, pending
-from bench.running.pools import Outcome, Pool, Unit, open_pool
+from bench.running.pools import Outcome, Pool, open_pool
 from bench.running.steps import CellFailed, CellRun, Steps, reason
 from bench.spec import Experiment
 from bench.spec.cells import Work

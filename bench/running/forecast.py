@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bench.datasets.cache import cache_dir
 from bench.results.files import read_json
+from bench.running.pace import Unit
 from bench.running.pending import Pending
-from bench.running.pools import Unit, open_pool
+from bench.running.pools import open_pool
 from bench.spec import Experiment
 from bench.spec.cells import Work
 from bench.spec.protocol import CHUNK

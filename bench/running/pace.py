@@ -1,12 +1,22 @@
-"""How long units of work take, and by that how they are given to processes: alone, together, with others waiting."""
+"""Units of work, how long they take, and by that how they are given to processes: alone, together, others waiting."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 BRIEF = 0.5  # seconds of a task behind which the next one should be waiting at its process already
 TASK = 0.25  # seconds of work that are worth a task of their own: briefer units travel together
 TOGETHER = 32  # units at most, or one process would have all that is left
 UNDER_WAY = 1000  # units at most that wait for company: each belongs to a cell that is held in memory
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A function and its arguments, to be run by a worker. seconds: what it should take, None where that is unknown."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    seconds: float | None = None
 
 
 class Pace:
@@ -19,9 +29,10 @@ class Pace:
         self.depth = self.together = 1
         self.took: dict[Callable[..., Any], float] = {}
 
-    def note(self, functions: Sequence[Callable[..., Any]], seconds: Sequence[float]) -> None:
-        """Take in a task that ended: the functions of its units, and the seconds of each."""
-        self.took |= dict(zip(functions, seconds, strict=True))
+    def note(self, units: Sequence[Unit], seconds: Sequence[float]) -> None:
+        """Take in a task that ended: its units, and what each has taken."""
+        known = zip(units, seconds, strict=True)
+        self.took |= {unit.function: took for unit, took in known if unit.seconds is None}
         brief = sum(seconds) < BRIEF
         mean = sum(seconds) / len(seconds)
         self.depth = 2 if brief else 1
@@ -31,11 +42,11 @@ class Pace:
         """How many units to have under way for so many tasks."""
         return max(tasks, min(tasks * self.together, UNDER_WAY))
 
-    def first(self, functions: Sequence[Callable[..., Any]]) -> int:
+    def first(self, units: Sequence[Unit]) -> int:
         """How many of some waiting units, the first ones, make a task: one at least, of an unknown length only one."""
         seconds = 0.0
-        for number, function in enumerate(functions[:TOGETHER]):
-            seconds += self.took.get(function, TASK)
+        for number, unit in enumerate(units[:TOGETHER]):
+            seconds += self.took.get(unit.function, TASK) if unit.seconds is None else unit.seconds
             if number and seconds > TASK:
                 return number
-        return min(len(functions), TOGETHER)
+        return min(len(units), TOGETHER)

@@ -12,7 +12,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import forkserver, resource_tracker
 from typing import Any, NamedTuple, Protocol
@@ -21,7 +20,7 @@ from bench.core import interrupts
 from bench.core.errors import BenchError
 from bench.core.lazy import Lazy
 from bench.running import sockets
-from bench.running.pace import TOGETHER, Pace
+from bench.running.pace import TOGETHER, Pace, Unit
 from bench.training.shipped import guarded_each
 
 asyncio = Lazy("asyncio")
@@ -72,14 +71,6 @@ class TookTooLong(BenchError):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"a unit of its work took longer than --timeout {seconds:g} and was ended")
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A function and its arguments, to be run by a worker."""
-
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
 
 
 Tagged = tuple[int, Unit]
@@ -229,7 +220,7 @@ class Processes:
         """The next waiting unit, and with it those that are brief, as long as processes without any get theirs."""
         idle = max(1, self.size - len(self.running))
         most = 1 if self.timeout else math.ceil(len(self.waiting) / idle)
-        count = self.pace.first([unit.function for _, unit in islice(self.waiting, min(most, TOGETHER))])
+        count = self.pace.first([unit for _, unit in islice(self.waiting, min(most, TOGETHER))])
         return [self.waiting.popleft() for _ in range(count)]
 
     def _take(self, future: Any) -> None:
@@ -248,7 +239,7 @@ class Processes:
         except Exception as error:  # whatever it is, the other units go on
             failed = error
         else:
-            self.pace.note([unit.function for _, unit in units], [seconds for _, seconds in found])
+            self.pace.note([unit for _, unit in units], [seconds for _, seconds in found])
             self.done += [
                 Outcome(tag, *pickle.loads(outcome)) for (tag, _), (outcome, _) in zip(units, found, strict=True)
             ]

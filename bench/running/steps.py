@@ -13,8 +13,9 @@ from bench.results.code import Code
 from bench.results.remarks import collapse, collapsed
 from bench.results.store import CellStore
 from bench.running.events import Begun, Event, Noticed, Scored, Trained
+from bench.running.pace import Unit
 from bench.running.pending import Pending
-from bench.running.pools import Unit, WorkerDied
+from bench.running.pools import WorkerDied
 from bench.spec import Experiment
 from bench.spec.cells import Cell, Work
 from bench.training.budget import Budget
@@ -149,7 +150,8 @@ class CellRun:
         while not finished(cell, state):
             before = state
             epochs = _epochs_per_step(before.history, saving)
-            state = yield Unit(train_step, (self.context, cell.node(), before, epochs))
+            expected = epochs * before.history[-1].seconds if before.history else None
+            state = yield Unit(train_step, (self.context, cell.node(), before, epochs), expected)
             if not finished(cell, state):
                 started = time.perf_counter()
                 folder.save_state(state, code)

@@ -16,7 +16,8 @@ import pytest
 from bench.core.errors import BenchError
 from bench.running import cluster as clusters
 from bench.running import pace
-from bench.running.pools import TookTooLong, Unit, WorkerDied
+from bench.running.pace import Unit
+from bench.running.pools import TookTooLong, WorkerDied
 from bench.training import shipped
 from bench.training.shipped import Facts, Shipment
 from tests.core.test_plugins import STRIPES
@@ -223,6 +224,7 @@ def test_what_waits_at_a_worker_that_takes_a_result_away_is_done_elsewhere(fake:
     there.client.workers = {"b": facts()}
     there._take(first)
     assert second not in there.running and not there.done
+    assert fake.said[-1] == "worker a on node7 is gone: its 2 units are done again"
     assert [(task.tag, task.lost) for task in there.waiting] == [(0, 1), (1, 0)]
     there._look()
     there._assign()

@@ -13,7 +13,9 @@ from bench.results.files import NotWritable, read_json
 from bench.results.store import WEIGHTS, CellStore, Store
 from bench.running import engine, steps
 from bench.running.events import Begun, Done, Event, Failed, Scored, Started, Trained
+from bench.running.pace import Unit
 from bench.running.pending import pending
+from bench.running.pools import Inline
 from bench.spec import Experiment
 from bench.spec.cells import Cell
 from bench.spec.plan import resolved, works_of
@@ -72,6 +74,26 @@ def test_the_speed_of_an_epoch_that_the_budget_cuts_short_is_that_of_its_images(
     for event in events:
         seen.setdefault(event.cell.id, []).append(event.images_per_second * event.last.seconds)
     assert seen and all([round(images) for images in each] == [32, 1] for each in seen.values())
+
+
+def test_steps_of_a_training_say_how_long_they_should_take(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for the first epoch: nobody knows."""
+    seen: list[tuple[int, float | None]] = []
+
+    class Watched(Inline):
+        def start(self, tag: int, unit: Unit) -> None:
+            if unit.function is units.train_step:
+                seen.append((unit.arguments[3], unit.seconds))
+            super().start(tag, unit)
+
+    monkeypatch.setattr(engine, "open_pool", lambda *size: Watched())
+    events = of(run(spec.load(write_spec(tmp_path, ("epochs: 2", "epochs: 30"))), store), Trained)
+    assert seen[0] == (1, None) and sum(seconds is None for _, seconds in seen) == 2
+    later = [(epochs, seconds) for epochs, seconds in seen if seconds is not None]
+    firsts = [event.last.seconds for event in events if event.last.epoch == 1]
+    assert later and all(any(abs(seconds - epochs * one) < 1e-9 for one in firsts) for epochs, seconds in later[:2])
 
 
 def test_a_run_trains_and_scores_everything_once(experiment: Experiment, store: Store) -> None:

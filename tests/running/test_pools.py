@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from bench.running import pools, sockets, steps
-from bench.running.pace import TOGETHER
-from bench.running.pools import Inline, Processes, Unit
+from bench.running.pace import TOGETHER, Unit
+from bench.running.pools import Inline, Processes
 from bench.training.state import State
 from tests.helpers.cli import PATIENCE, environment
 from tests.helpers.specs import write_spec

@@ -14,7 +14,8 @@ from bench.results.records import RunPlan
 from bench.results.store import Store
 from bench.running import engine
 from bench.running.events import Done
-from bench.running.pools import Outcome, Unit
+from bench.running.pace import Unit
+from bench.running.pools import Outcome
 from bench.spec.plan import works_of
 from bench.training.complexity import Complexity
 from bench.training.score import Score
