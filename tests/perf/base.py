@@ -51,7 +51,7 @@ class Settings:
     peer_scored: int = 2000
     growth_cells: tuple[int, ...] = (10, 100, 1000)
     rerun_cells: int = 200
-    busy_images: int = 1152
+    busy_images: int = 1280
     growth_images: tuple[tuple[int, int], ...] = ((4850, 1000), (48_500, 10_000))
     help_calls: int = 11
     cluster_cells: int = 64
