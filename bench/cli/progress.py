@@ -27,9 +27,10 @@ from bench.core.labels import shortened
 from bench.core.words import counted
 from bench.results.names import brief, cell_names
 from bench.results.records import PlannedCell
-from bench.running.events import Begun, Done, Event, Failed, Scored, Started, Trained
+from bench.running.events import Begun, Counted, Done, Event, Failed, Scored, Started, Trained
 from bench.running.forecast import Expected
 from bench.running.pending import Pending
+from bench.running.rates import Rates
 from bench.spec.cells import Scoring, Work
 
 LINE_SECONDS = 10.0  # off a terminal, a cell in training says where it is this often
@@ -59,7 +60,7 @@ class Running:
 
 
 class Left(TimeRemainingColumn):
-    """How long it will take yet: as forecast for all cells, where that was measured, and by its speed for each cell."""
+    """How long it will take yet: what is given for all cells, and by its speed for each cell."""
 
     def render(self, task: Task) -> Text:
         left = task.fields.get("left")
@@ -97,7 +98,8 @@ class Display:
         self.begun = Started(0, 0, 0, 0, 0)
         self.ended = self.tested = 0
         self.behind = 0.0  # forecast seconds of the cells that have ended
-        self.epochs = self.trained = 0  # behind us altogether, and those that were trained in this run
+        self.epochs = 0  # behind us, those of earlier runs too
+        self.rates = Rates()
         self.started = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -114,6 +116,8 @@ class Display:
         match event:
             case Started():
                 self._start(event)
+            case Counted(macs):
+                self.rates.macs = macs
             case Begun(left):
                 self._begin(left)
             case Trained():
@@ -129,7 +133,7 @@ class Display:
         self._update()
 
     def _start(self, event: Started) -> None:
-        self.begun, self.epochs = event, event.done
+        self.begun, self.epochs, self.rates = event, event.done, Rates(event.left)
         if not event.pending:
             return
         finished = f"{event.cells - event.pending} finished"
@@ -167,13 +171,13 @@ class Display:
             description=f"cells: {self.ended} of {self.begun.pending}",
             count="{}/{} {}".format(*counted),
             speed=_speed(speed) if speed else "",
-            left=self._forecast(),
+            left=self._left(),
         )
 
     def _trained(self, event: Trained) -> None:
         cell = self.running[event.work.cell.id]
         self.epochs += event.new_epochs
-        self.trained += event.new_epochs
+        self.rates.note(cell.left, event.cell, event.new_epochs, event.images_per_second)
         cell.done += event.new_epochs
         cell.speed = event.images_per_second
         name, count = self._name(event.work), f"{cell.done}/{cell.left.epochs}"
@@ -191,19 +195,14 @@ class Display:
         """Losses, speed and, where the time is not given, what is left of it."""
         last = event.last
         validation = "" if last.validation_loss is None else f"validation {last.validation_loss:.5f}, "
-        left = "" if event.cell.train and event.cell.train.seconds else f", {self._left()} left"
+        found = None if event.cell.train and event.cell.train.seconds else self._left()
+        left = "" if found is None else f", {duration(found)} left"
         return f"loss {last.train_loss:.5f}, {validation}{_speed(event.images_per_second)}{left}"
 
-    def _left(self) -> str:
-        """By the forecast, which knows that epochs of different models differ; else as if all epochs took as long."""
-        rate = (time.monotonic() - self.started) / max(1, self.trained)
-        found = self._forecast()
-        return duration(rate * max(0, self.begun.epochs - self.epochs) if found is None else found)
-
-    def _forecast(self) -> float | None:
-        """Seconds still to go, by the forecast; None without one."""
+    def _left(self) -> float | None:
+        """Seconds still to go, by the forecast or else by what the trainings have shown; None as long as none has."""
         if self.expected is None:
-            return None
+            return self.rates.left(min(self.begun.workers, self.begun.pending - self.ended))
         under_way = sum(self.expected.busy[key] * cell.share for key, cell in self.running.items())
         return self.expected.left(self.behind + under_way, time.monotonic() - self.started)
 
@@ -225,6 +224,7 @@ class Display:
         cell = self.running.pop(work.cell.id)
         self.ended += 1
         self.epochs += cell.left.epochs - cell.done
+        self.rates.end(cell.left, cell.done)
         if self.expected:
             self.behind += self.expected.busy[work.cell.id]
         self.live.remove_task(cell.bar)

@@ -2,8 +2,8 @@
 
 from bench.core.registry import import_modules
 from bench.metrics.base import Metric, compute, metrics
-from bench.metrics.measure import Average, Measure
+from bench.metrics.measure import Average, Measure, half_text
 
 import_modules(__name__, __path__)
 
-__all__ = ["Average", "Measure", "Metric", "compute", "metrics"]
+__all__ = ["Average", "Measure", "Metric", "compute", "half_text", "metrics"]

@@ -118,3 +118,9 @@ class Measure:
         if among is None and self.decimals is None:
             return f"{value:{sign}.4g}"
         return f"{value:{sign}.{self.shown_decimals(among or ())}f}"
+
+
+def half_text(half: float, decimals: int) -> str:
+    """Half the width of an interval as text; what would be shown as 0 is said to be less than the last decimal."""
+    least = 10.0**-decimals
+    return f"< {least:.{decimals}f}" if 0 < half < least / 2 else f"{half:.{decimals}f}"

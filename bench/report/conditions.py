@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.core.labels import Label
 from bench.core.words import counted
 from bench.metrics import Measure
 from bench.results.names import contender_names, crossed, short_noises
 from bench.results.ranking import disputes, marking
-from bench.results.records import ResultRow, RunPlan, setting, setting_value
-from bench.results.remarks import notes
+from bench.results.records import Contender, ResultRow, RunPlan, setting, setting_value
+from bench.results.remarks import notes, remarks
 from bench.results.summary import Summary
 
 NAMED = 6  # damaged files, and test noises without a single best; the others are counted
@@ -21,11 +22,14 @@ class Conditions:
     """What the numbers hold for.
 
     stand_in_for: the dataset that was asked for where other images stand in for it, or empty.
-    text: all but that and what is missing. missing: which rows the tables lack, or empty.
+    text: all but that and what follows. signs: what the signs and marks beside numbers mean. named: where there are
+    none of them, which rows must not be read without a remark. missing: which rows the tables lack. Each may be empty.
     """
 
     stand_in_for: str
     text: str
+    signs: str = ""
+    named: str = ""
     missing: str = ""
 
     @property
@@ -33,9 +37,16 @@ class Conditions:
         """What must be shown loudly, or nothing."""
         return f"STAND-IN IMAGES, not {self.stand_in_for}" if self.stand_in_for else ""
 
+    @property
+    def of_figures(self) -> str:
+        """For a figure, which shows neither signs nor marks."""
+        return self._joined(self.text, self.named, self.missing)
+
     def __str__(self) -> str:
-        banner = f"{self.banner}. " if self.banner else ""
-        return f"{banner}{self.text} {self.missing}".rstrip()
+        return self._joined(self.text, self.signs, self.missing)
+
+    def _joined(self, *parts: str) -> str:
+        return " ".join(filter(None, (f"{self.banner}." if self.banner else "", *parts)))
 
 
 def conditions(
@@ -49,10 +60,12 @@ def conditions(
         f"Data: {plan.dataset}, {data['size']}x{data['size']} RGB, {data['train']:,} training, "
         f"{data['validation']:,} validation and {counted(data['test'], 'test image')}{_caveats(plan)}. "
         f"{_training(plan)}Scores: means over the test images; outputs clipped to [0, 1], noise too unless its label "
-        f"says clip=false{_drawn(plan)}{_intervals(summaries)}.{_ceiling(plan.leading, summaries)}{_notes(rows)} "
+        f"says clip=false{_drawn(plan)}.{_ceiling(plan.leading, summaries)} "
         f"noise-bench {version}, torch {torch_version}, {environment.get('cpu')}."
     )
-    return Conditions(plan.stand_in_for, text, missing(plan, rows))
+    intervals = _intervals(summaries)
+    signs = " ".join(filter(None, (f"{intervals}." if intervals else "", notes(rows))))
+    return Conditions(plan.stand_in_for, text, signs, _named(summaries), missing(plan, rows))
 
 
 def _drawn(plan: RunPlan) -> str:
@@ -97,10 +110,11 @@ def _caveats(plan: RunPlan) -> str:
 
 def caption(plan: RunPlan, rows: Sequence[ResultRow], summaries: Sequence[Summary]) -> str:
     """What stands above a table of a folder's results in a paper."""
-    data = plan.data
+    data, intervals = plan.data, _intervals(summaries)
+    over = f"; {intervals}" if intervals else ""
     text = (
         f"Denoising {plan.dataset}, {data['size']}x{data['size']}: means over {counted(data['test'], 'test image')}"
-        f"{_drawn(plan)}{_intervals(summaries)}. {marking(summaries, plan.leading, 'Bold:', 'italic:')}."
+        f"{_drawn(plan)}{over}. {marking(summaries, plan.leading, 'Bold:', 'italic:')}."
         f"{_ceiling(plan.leading, summaries)}{_notes(rows)} "
         f"{missing(plan, rows)}"
     )
@@ -144,12 +158,35 @@ def _notes(rows: Sequence[ResultRow]) -> str:
     return f" {found}" if found else ""
 
 
+def _named(summaries: Sequence[Summary]) -> str:
+    """Which rows have a remark, and on which test noises, by their names."""
+    names, noises = _names(summaries)
+    found: dict[str, dict[str, list[str]]] = {}
+    for summary in summaries:
+        for meaning in dict.fromkeys(remark.meaning for row in summary.scored for remark in remarks(row)):
+            rows = found.setdefault(meaning, {})
+            rows.setdefault(names[summary.contender], []).append(str(noises[summary.test.label]))
+    return " ".join(_listed(meaning, rows) for meaning, rows in found.items())
+
+
+def _listed(meaning: str, rows: Mapping[str, Sequence[str]]) -> str:
+    said = [f"{name} on {', '.join(tests)}" for name, tests in rows.items()]
+    more = f"; {counted(len(said) - NAMED, 'more row')}" if len(said) > NAMED else ""
+    return f"{meaning[:1].upper()}{meaning[1:]}: {'; '.join(said[:NAMED])}{more}."
+
+
+def _names(summaries: Sequence[Summary]) -> tuple[dict[Contender, str], dict[Label, Label]]:
+    """What contenders and test noises are called."""
+    short = short_noises((s.contender for s in summaries), (s.test for s in summaries))
+    return contender_names((s.contender for s in summaries), crossed(summaries), short), short
+
+
 def _ceiling(metric: Measure, summaries: Sequence[Summary]) -> str:
     """What exact images count as, and where that leaves no single best."""
     if not any(summary.counts(metric).capped for summary in summaries):
         return ""
-    short = short_noises((s.contender for s in summaries), (s.test for s in summaries))
-    disputed = disputes(summaries, metric, contender_names((s.contender for s in summaries), crossed(summaries), short))
+    names, short = _names(summaries)
+    disputed = disputes(summaries, metric, names)
     noises = {s.test.id: str(short[s.test.label]) for s in summaries}
     parts = [f" In mean {metric.title} an image counts as at most {metric.ceiling:g} {metric.unit}, an exact one too."]
     parts += [f" No single best on {noises[test]}: {why}." for test, why in list(disputed.items())[:NAMED]]
@@ -158,7 +195,7 @@ def _ceiling(metric: Measure, summaries: Sequence[Summary]) -> str:
 
 
 def _intervals(summaries: Iterable[Summary]) -> str:
-    """What the half-widths behind the values are over, as the summaries have it."""
+    """What the half-widths behind the values are over, as the summaries have it; empty where there are none."""
     found = [(interval.over, s.contender.trained) for s in summaries for interval in s.intervals.values()]
     over = {over for over, _ in found} - {""}
     if not over:
@@ -169,4 +206,4 @@ def _intervals(summaries: Iterable[Summary]) -> str:
         frozenset({"images"}): f"over test images{weights}",
         frozenset({"seeds", "images"}): "over seeds where a row has several, otherwise over test images",
     }
-    return f"; ± is half the width of a 95 % confidence interval {words[frozenset(over)]}"
+    return f"± is half the width of a 95 % confidence interval {words[frozenset(over)]}"

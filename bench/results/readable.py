@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from bench.core.lazy import pandas
-from bench.metrics import Measure
+from bench.metrics import Measure, half_text
 from bench.results.ranking import counted_text, rank
 from bench.results.records import RunPlan
 from bench.results.remarks import marks
@@ -61,7 +61,7 @@ def _cell(summary: Summary, metric: Measure, among: Sequence[float]) -> str:
         return empty
     interval = summary.intervals[metric.column]
     value = metric.format(interval.mean, among)
-    half = "" if math.isnan(interval.half) else f" ± {metric.format(interval.half, among)}"
+    half = "" if math.isnan(interval.half) else f" ± {half_text(interval.half, metric.shown_decimals(among))}"
     return value + half + marks(summary.scored)
 
 

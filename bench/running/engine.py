@@ -16,7 +16,7 @@ from bench.results.code import Code
 from bench.results.files import NotWritable, check_writable
 from bench.results.store import Store
 from bench.running.cluster import Cluster, shipment_of
-from bench.running.events import Done, Event, Failed, Started
+from bench.running.events import Counted, Done, Event, Failed, Started
 from bench.running.pace import Unit
 from bench.running.pending import Pending, pending
 from bench.running.pools import Outcome, Pool, open_pool
@@ -63,6 +63,7 @@ def run(
         pool: Pool = there or until_the_end.enter_context(contextlib.closing(open_pool(size, timeout)))
         context = Context(experiment.dataset.node(), plugins, there.run if there else "")
         found = _complexities([one.work.cell.model for one in left], pool, context, experiment.dataset.size)
+        yield Counted({model: one.macs for model, one in found.items() if isinstance(one, Complexity) and one.macs})
         cells = (
             CellRun(one, store.cell(one.work.cell.id), context, experiment, found[one.work.cell.model], code)
             for one in left

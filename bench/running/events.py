@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bench.models import Model
 from bench.running.pending import Pending
 from bench.spec.cells import Cell, Scoring, Work
 from bench.training.state import Epoch
@@ -25,6 +26,13 @@ class Started:
     done: int = 0
     resumed: int = 0
     left: tuple[Pending, ...] = field(default=(), compare=False)  # the counts above say what matters of it
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The models that are left were counted. macs: multiply-accumulates an image, of those that have a number."""
+
+    macs: Mapping[Model, int]
 
 
 @dataclass(frozen=True)
@@ -88,4 +96,4 @@ class Failed:
     error: Exception | None = None
 
 
-Event = Started | Begun | Trained | Noticed | Scored | Done | Failed
+Event = Started | Counted | Begun | Trained | Noticed | Scored | Done | Failed

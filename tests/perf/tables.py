@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 
-from bench.metrics import Measure
+from bench.metrics import Measure, half_text
 from bench.report.published import METRIC, beside
 from bench.report.rebuild import Results, read, rebuild
 from bench.results.names import brief, contender_names, short_noises
@@ -69,7 +69,7 @@ def quality(table: Table, column: str, digits: int) -> str:
     def text(one: Summary) -> str:
         span = one.intervals[column]
         value = f"**{span.mean:.{digits}f}**" if one in rankings[one.test.id].ahead else f"{span.mean:.{digits}f}"
-        half = "" if math.isnan(span.half) else f" ± {span.half:.{digits}f}"
+        half = "" if math.isnan(span.half) else f" ± {half_text(span.half, digits)}"
         return value + half + marks(one.scored)
 
     return grid(["", *table.noises], ([name, *map(text, row.values())] for name, row in table.cells.items()))

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bench.metrics import Metric
+from bench.metrics import Metric, half_text
 from bench.noises import Noise
 from bench.report import rebuild
 from bench.results import tables
@@ -227,6 +227,13 @@ def test_perfect_images_beat_every_number() -> None:
 
 def test_small_values_keep_three_digits() -> None:
     assert shown(summaries_of(mse=[0.00213, 0.0456]), MSE) == ["**0.00213 ± 0.10000**", "0.04560 ± 0.10000"]
+
+
+@pytest.mark.parametrize(
+    ("half", "text"), [(0.0049, "< 0.01"), (0.0051, "0.01"), (0.0, "0.00"), (1.234, "1.23"), (math.nan, "nan")]
+)
+def test_a_small_interval_is_not_shown_as_none(half: float, text: str) -> None:
+    assert half_text(half, 2) == text
 
 
 def test_tests_stay_together() -> None:

@@ -13,10 +13,12 @@ from bench import spec
 from bench.cli.trained import find
 from bench.core.images import to_float
 from bench.report.cards import all_cards
+from bench.report.conditions import conditions
 from bench.results.records import RunPlan
 from bench.results.remarks import notes, remarks
 from bench.results.rows import read_rows
 from bench.results.store import WEIGHTS, Store
+from bench.results.summary import summarise
 from bench.running import engine, steps
 from bench.running.pending import pending
 from bench.spec import Experiment
@@ -104,6 +106,10 @@ def test_rows_say_how_long_it_took_and_what_the_noise_was_taken_for(experiment: 
     ]
     said = "\N{DAGGER} the noise is treated as Gaussian, or the noise is treated as Masking."
     assert notes([*rows, *masked]) == said, "a mark is explained once"
+    caption = conditions(plan, {}, rows, summarise(rows, plan.metrics)).of_figures
+    named = ["patch_gmm on masking(p=0.25)"]
+    assert caption.endswith(f" The noise is treated as Gaussian: {'; '.join(named)}."), "figures show no marks"
+    assert said[0] not in caption and "±" not in caption
     cards = [card for _, card in all_cards(store, plan, rows, "")]
     assert [card.splitlines()[2].split(";")[0] for card in cards] == [
         "- Closed form, from gaussian(sigma=0.1)",

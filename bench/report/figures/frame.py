@@ -64,7 +64,7 @@ def framed(
     above += [_text(figure, title, room, LARGE, weight="bold")]
     below = [_legend(figure, legend, room)] if legend else []
     below += [_text(figure, note, room, MEDIUM, color="black") for note in notes if note]
-    below += [_text(figure, str(conditions), room, SMALL, color="0.25")]
+    below += [_text(figure, conditions.of_figures, room, SMALL, color="0.25")]
     top, bottom = _height(above) + GAP / 2, _height(below) + GAP / 2
     total = body + top + bottom
     figure.set_size_inches(width, total)

@@ -1,0 +1,60 @@
+"""How long what is left to train will take, by what a run has shown so far: for where nothing was measured before."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from statistics import fmean
+
+from bench.models import Model
+from bench.running.pending import Pending
+from bench.spec.cells import Cell
+
+GROWTH = (
+    0.5  # seconds an image by 12 networks grow by this power of their multiply-accumulates (docs/family.md's costs)
+)
+
+
+class Rates:
+    """Seconds a training image by each model, and how many images are left.
+
+    macs: multiply-accumulates an image by each model: a model that was not seen yet is held against those that were.
+    """
+
+    def __init__(self, left: Iterable[Pending] = ()) -> None:
+        self.macs: Mapping[Model, int] = {}
+        self.seen: dict[Model, float] = {}
+        self.images: defaultdict[Model, float] = defaultdict(float)
+        self.seconds = 0.0  # of the cells whose budget is time
+        for one in left:
+            self._count(one, one.epochs - one.done)
+
+    def note(self, left: Pending, cell: Cell, epochs: int, images_per_second: float) -> None:
+        """Some epochs of a cell are done."""
+        self.seen[cell.model] = 1 / images_per_second
+        self._count(left, -epochs)
+
+    def end(self, left: Pending, done: int) -> None:
+        """A cell has ended: what it has left undone after so many epochs is not to be done any more."""
+        self._count(left, done - left.epochs)
+
+    def left(self, processes: int) -> float | None:
+        """Seconds still to go in so many processes; None as long as nothing was trained."""
+        if not self.seen:
+            return None
+        busy = self.seconds + sum(images * self._rate(model) for model, images in self.images.items())
+        return busy / max(1, processes)
+
+    def _count(self, left: Pending, epochs: int) -> None:
+        cell = left.work.cell
+        if cell.train and cell.train.seconds:
+            self.seconds += cell.train.seconds * epochs / cell.epochs
+        elif left.epochs:
+            self.images[cell.model] += cell.images * epochs / cell.epochs
+
+    def _rate(self, model: Model) -> float:
+        """Seconds an image, as last seen, or as much more than others as the model has more to compute."""
+        if model in self.seen:
+            return self.seen[model]
+        macs = self.macs.get(model)
+        known = [(rate, self.macs.get(other)) for other, rate in self.seen.items()]
+        return fmean(rate * math.pow(macs / other, GROWTH) if macs and other else rate for rate, other in known)
