@@ -1,6 +1,7 @@
 """Tables of docs pages: what they say is what two results folders and a list of images hold."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from bench.noises import Noise
 from bench.report import published
 from bench.report.rebuild import read, rebuild
 from bench.results.store import Store
+from bench.results.summary import Standing
 from bench.results.without import left_out
 from bench.spec.cells import Work
 from tests.helpers.results import store_of
@@ -62,6 +64,43 @@ def test_costs_and_the_distance_to_the_published_limit(
     assert identity.startswith("| identity |  |  | 7 | 0.0 |")
 
 
+def test_ranks_are_those_that_a_row_may_have(tmp_path: Path, spec: Path) -> None:
+    results = rebuild(folder(tmp_path / "results", spec, 3.0), draw=False)
+    assert tables.ranks(tables.Table(results)).splitlines()[2:] == [
+        "| conv | 1 to 2 | 1 to 2 |", "| identity | 1 to 2 | 1 to 2 |",
+    ]  # fmt: skip
+    standings = {True: Standing("psnr", 1, 1, True), False: None}
+    told = [replace(one, standing=standings[one.contender.trained]) for one in results.summaries]
+    table = tables.Table(replace(results, summaries=told))
+    assert tables.ranks(table).splitlines()[2:] == ["| conv | 1 | 1 |", "| identity |  |  |"]
+
+
+def test_published_figures_stand_beside_our_best_as_they_are_averaged(
+    tmp_path: Path, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = rebuild(folder(tmp_path / "results", spec, 3.0), draw=False)
+    table = tables.Table(results)
+    tested = next(test for test in results.plan.tests if test.level == 0.1)
+    pooled, mean = (
+        next(one for one in published.published() if one.kind == "network" and one.pooled is how)
+        for how in (True, False)
+    )
+    known = [
+        published.Beside(tested, pooled, 27.0, ("noise unclipped", "pooled")),
+        published.Beside(tested, mean, 28.0, ()),
+    ]
+    monkeypatch.setattr(tables, "beside", lambda plan: known)
+    first, second = tables.others(table).splitlines()[2:]
+    best = table.cells["conv"][NOISE]
+    assert first.startswith(
+        f"| {NOISE} | {mean.method} | 28.00 | {table.psnr(best):.2f} (conv) | mean over images |  |"
+    )
+    assert second.startswith(
+        f"| {NOISE} | {pooled.method} | 27.00 | {table.pooled(best):.2f} (conv) | pooled | noise unclipped |"
+    )
+    assert table.psnr(best) - table.pooled(best) > 0.005
+
+
 def _images() -> list[tuple[int, float]]:
     return list(enumerate([3.0, -1.0] * 5))
 
@@ -90,6 +129,6 @@ def test_a_page_gets_its_tables_and_what_they_are_derived_from(tmp_path: Path, s
     tables.main([str(word) for word in (page, store.root, *asked)])
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "\nold\n" not in text
-    assert text.count("\n## ") == 5 and "| conv | **26.10** ± 0.02 |" in text and "Conditions: Data:" in text
+    assert text.count("\n## ") == 6 and "| conv | **26.10** ± 0.02 |" in text and "Conditions: Data:" in text
     for name in ("results.csv", "summary.csv"):
         assert (tmp_path / "page" / name).read_bytes() == (store.root / "tables" / name).read_bytes()

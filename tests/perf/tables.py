@@ -55,10 +55,14 @@ class Table:
     def psnr(self, one: Summary) -> float:
         return one.mean(self.metric(METRIC))
 
+    def pooled(self, one: Summary) -> float:
+        """PSNR of the mean squared error of all images and seeds."""
+        return -10 * math.log10(one.error(self.metric(METRIC)))
 
-def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown; all columns but the first hold numbers."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[str] = ("",)) -> str:
+    """A table in Markdown. words: the heads of columns that hold words, where the others hold numbers."""
+    lines = [head, ["---" if name in words else "---:" for name in head], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -86,7 +90,7 @@ def costs(table: Table) -> str:
         seconds = [each.cost("train_seconds") for each in row.values()]
         trained = "" if math.isnan(seconds[0]) else "-".join(dict.fromkeys(f"{of(seconds):.0f}" for of in (min, max)))
         shown = [f"{first.parameters:,}" if first.parameters else "", f"{first.macs / 1e6:.1f}" if first.macs else ""]
-        pooled = [-10 * math.log10(row[noise].error(table.metric(METRIC))) for noise in near]
+        pooled = [table.pooled(row[noise]) for noise in near]
         distances = [
             f"{value:.2f} ({value - limits[row[noise].test.id].psnr:+.2f})"
             for value, noise in zip(pooled, near, strict=True)
@@ -97,6 +101,34 @@ def costs(table: Table) -> str:
 
     head = ["", "images trained on", "s to train", "parameters", "MMACs", "ms an image"]
     return grid([*head, *(f"{noise}, pooled" for noise in near)], (line(*row) for row in table.cells.items()))
+
+
+def ranks(table: Table) -> str:
+    """The ranks that each contender may have on each noise by PSNR, the best first, where trained rows have seeds."""
+
+    def text(one: Summary) -> str:
+        if one.standing is None:
+            return ""
+        first, last = one.standing.first, one.standing.last
+        return str(first) if first == last else f"{first} to {last}"
+
+    return grid(["", *table.noises], ([name, *map(text, row.values())] for name, row in table.cells.items()))
+
+
+def others(table: Table) -> str:
+    """Published figures of the noises tested, each beside our best row in its own way of averaging."""
+    lines = []
+    for one in sorted(beside(table.results.plan), key=lambda one: (one.test.level, -one.psnr)):
+        noise = brief(short_noises((), table.results.plan.tests)[one.test.label])
+        found = {name: row[noise] for name, row in table.cells.items()}
+        ours = {name: table.pooled(row) if one.figure.pooled else table.psnr(row) for name, row in found.items()}
+        best = max(ours, key=ours.__getitem__)
+        averaged = {True: "pooled", False: "mean over images", None: "unknown, held against the mean over images"}
+        differs = ", ".join(difference for difference in one.differs if difference not in ("pooled", "mean unknown"))
+        figure = [one.name, f"{one.psnr:.2f}", f"{ours[best]:.2f} ({best})", averaged[one.figure.pooled]]
+        lines.append([noise, *figure, differs, one.figure.trust, one.figure.source])
+    said = ["averaged", "otherwise measured", "how far to trust it", "source"]
+    return grid(["", "method", "PSNR", "our best", *said], lines, words=("", "method", *said))
 
 
 def changes(table: Table, other: Table, what: str) -> str:
@@ -127,7 +159,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parts = {
         "PSNR": quality(table, METRIC, 2),
         "SSIM": quality(table, "ssim", 3),
+        "Ranks": ranks(table),
         "Costs, and distance to the limit": costs(table),
+        "Published figures beside": others(table),
     }
     if given.without:
         without = Table(read(store, left_out(store, given.without)))
@@ -140,7 +174,7 @@ def main(words: Sequence[str] | None = None) -> None:
     for path in given.folder.glob("tables/*.csv"):
         shutil.copy(path, derived / path.name)
     head, _, rest = given.page.read_text(encoding="utf-8").partition(BEGIN)
-    block = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts.items())
+    block = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts.items() if text.count("\n") > 1)
     conditions = f"Conditions: {table.results.conditions}"
     text = f"{head}{BEGIN}\n{block}\n\n{conditions}\n{END}{rest.partition(END)[2]}"
     given.page.write_text(text, encoding="utf-8")
