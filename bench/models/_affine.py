@@ -22,6 +22,7 @@ RIDGES = [10 ** (power / 2) for power in range(-14, -1)]  # as shares of the mea
 UNHELD = 1e-3  # where there are no validation images
 ROUNDING = 1e-9  # of sums by Fourier transform, relative to the largest
 ROUNDED = 1 / (12 * 255**2)  # variance that storing in 8 bits adds
+SEVERAL = 4  # images from which on inverting the covariance costs less than what it saves each of them
 GOLDEN = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly and meet no period
 
 
@@ -164,17 +165,30 @@ class Conditional(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         if images.shape[1:] != self.shape:
             raise RuntimeError(f"made for images of {self.shape}; got {tuple(images.shape[1:])}")
-        return torch.stack([self._one(image) for image in images.flatten(1)]).view_as(images)
+        flat, covariance = images.flatten(1), self.covariance.double()
+        little = (flat == self.fill).sum(1) < flat.shape[1] / 2
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance)) if little.sum() >= SEVERAL else None
+        return torch.stack(
+            [self._one(image, covariance, inverse if few else None) for image, few in zip(flat, little, strict=True)]
+        ).view_as(images)
 
-    def _one(self, image: torch.Tensor) -> torch.Tensor:
+    def _one(self, image: torch.Tensor, covariance: torch.Tensor, inverse: torch.Tensor | None) -> torch.Tensor:
+        """An image, filled in. inverse: of the covariance, by which one solves for the masked values, not the others."""
         masked = image == self.fill
         seen, lost = torch.nonzero(~masked)[:, 0], torch.nonzero(masked)[:, 0]
         if not len(lost):
             return image
-        mean, covariance = self.mean.double(), self.covariance.double()
-        factor = torch.linalg.cholesky(covariance[seen][:, seen])
-        weights = torch.cholesky_solve((image[seen].double() - mean[seen])[:, None], factor)
-        return image.index_copy(0, lost, (mean[lost] + (covariance[lost][:, seen] @ weights)[:, 0]).to(image))
+        mean = self.mean.double()
+        given = (image[seen].double() - mean[seen])[:, None]
+        if inverse is None:
+            filled = covariance[lost][:, seen] @ _solved(covariance[seen][:, seen], given)
+        else:
+            filled = -_solved(inverse[lost][:, lost], inverse[lost][:, seen] @ given)
+        return image.index_copy(0, lost, (mean[lost] + filled[:, 0]).to(image))
+
+
+def _solved(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    return torch.cholesky_solve(right, torch.linalg.cholesky(matrix))
 
 
 def fit_gaussian(network: Conditional, pairs: Pairs, flips: bool) -> None:

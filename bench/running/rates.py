@@ -9,9 +9,7 @@ from bench.models import Model
 from bench.running.pending import Pending
 from bench.spec.cells import Cell
 
-GROWTH = (
-    0.5  # seconds an image by 12 networks grow by this power of their multiply-accumulates (docs/family.md's costs)
-)
+GROWTH = 0.5  # the power of multiply-accumulates that an image's time grew by, over 12 networks (docs/family.md)
 
 
 class Rates:

@@ -173,11 +173,14 @@ def test_draws_differ_unless_the_noise_is_always_the_same() -> None:
         assert torch.equal(own, again) and torch.equal(own, other) != fresh
 
 
-def test_masked_values_are_the_conditional_mean_of_the_others() -> None:
+@pytest.mark.parametrize("p", [0.0, 0.02, 0.5, 0.9, 1.0])
+def test_masked_values_are_the_conditional_mean_of_the_others(p: float) -> None:
     pictures, others = smooth_pictures(600, SIDE, 1), smooth_pictures(5, SIDE, 2)
-    ((clean, noisy),) = list(Batches(others, noises.parse({"masking": {"p": 0.5}})))
+    ((_, noisy),) = list(Batches(others, noises.parse({"masking": {"p": p}})))
+    network = solved({"inpaint": {"flips": False}}, pictures, "masking")
     with torch.no_grad():
-        ours = solved({"inpaint": {"flips": False}}, pictures, "masking")(noisy).flatten(1).numpy()
+        ours, alone = network(noisy).flatten(1).numpy(), network(noisy[:1]).flatten(1).numpy()
+    np.testing.assert_allclose(alone, ours[:1], atol=1e-6, err_msg="one by one or together")
     values = rows(pictures)
     mean, covariance = values.mean(0), np.cov(values.T, bias=True) + affine.ROUNDED * np.eye(VALUES)
     for image, found in zip(noisy.flatten(1).double().numpy(), ours, strict=True):
@@ -185,6 +188,13 @@ def test_masked_values_are_the_conditional_mean_of_the_others() -> None:
         guess = mean + covariance[:, seen] @ np.linalg.solve(covariance[np.ix_(seen, seen)], image[seen] - mean[seen])
         expected = np.where(image == 0, guess, image)
         np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_knowing_what_is_masked_beats_every_affine_map() -> None:
+    pictures, others = smooth_pictures(600, SIDE, 1), smooth_pictures(5, SIDE, 2)
+    ((clean, noisy),) = list(Batches(others, noises.parse({"masking": {"p": 0.5}})))
+    with torch.no_grad():
+        ours = solved({"inpaint": {"flips": False}}, pictures, "masking")(noisy).flatten(1).numpy()
     truth = clean.flatten(1).numpy()
     affinely, _ = both({"masking": {"p": 0.5}}, 0.5, lambda squares: np.diag(0.25 * squares.mean(0)))
     assert decibels(ours - truth) > affinely + 3, "which can't tell masked values from dark ones"
