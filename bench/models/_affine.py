@@ -173,7 +173,7 @@ class Conditional(nn.Module):
         ).view_as(images)
 
     def _one(self, image: torch.Tensor, covariance: torch.Tensor, inverse: torch.Tensor | None) -> torch.Tensor:
-        """An image, filled in. inverse: of the covariance, by which one solves for the masked values, not the others."""
+        """An image, filled in. inverse: of the covariance, to solve for the masked values instead of the others."""
         masked = image == self.fill
         seen, lost = torch.nonzero(~masked)[:, 0], torch.nonzero(masked)[:, 0]
         if not len(lost):
