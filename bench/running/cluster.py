@@ -108,9 +108,12 @@ class Cluster:
             raise BenchError(f"--scheduler {address}: no scheduler answers there: {reason}") from None
 
     @property
-    def slots(self) -> int:
-        tasks = max(1, self.pace.depth * len(self.workers))
-        return tasks if self.timeout else self.pace.slots(tasks)
+    def size(self) -> int:
+        return max(1, len(self.workers))
+
+    @property
+    def hungry(self) -> bool:
+        return self.pace.hungry(self.pace.depth * self.size)
 
     @property
     def run(self) -> str:
@@ -133,6 +136,7 @@ class Cluster:
             self._look()
 
     def start(self, tag: int, unit: Unit) -> None:
+        self.pace.begin(tag, unit)
         self.waiting.append(_Task(tag, unit))
         if len(self.running) < len(self.workers):  # others wait for company
             self._assign()
@@ -143,7 +147,9 @@ class Cluster:
                 self._look()
                 self._end_overdue()
             if self.done:
-                return self.done.popleft()
+                outcome = self.done.popleft()
+                self.pace.end(outcome.tag)
+                return outcome
             self._assign()
             if self.workers and not self.running and not self.told:
                 self.told = True

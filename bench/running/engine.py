@@ -56,7 +56,7 @@ def run(
         there = until_the_end.enter_context(contextlib.closing(cluster())) if cluster and left else None
         if there:
             there.ship(*shipment_of(experiment, plugins, code.everything(works)))
-        size = there.slots if there else min(workers or default_workers(experiment, left), max(1, len(left)))
+        size = there.size if there else min(workers or default_workers(experiment, left), max(1, len(left)))
         yield _started(works, left, size)
         if not left:
             return
@@ -122,7 +122,7 @@ class _Driver:
     def events(self) -> Iterator[Event]:
         """Run every cell to its end."""
         while self.waiting or self.running:
-            if self.waiting and len(self.running) < self.pool.slots:
+            if self.waiting and self.pool.hungry:
                 tag = self.waiting.popleft()
                 self.running[tag] = self.cells[tag].steps()
                 yield from self._go_on(Outcome(tag))

@@ -87,11 +87,11 @@ class Outcome(NamedTuple):
 class Pool(Protocol):
     """Where units run. `start` takes one with a tag; `finish` waits until any has ended.
 
-    slots: how many units to have under way at once.
+    hungry: whether it should get another unit before one has ended.
     """
 
     @property
-    def slots(self) -> int: ...
+    def hungry(self) -> bool: ...
     def start(self, tag: int, unit: Unit) -> None: ...
     def finish(self) -> Outcome: ...
     def close(self) -> None: ...
@@ -108,11 +108,13 @@ def open_pool(size: int, timeout: float | None = None) -> Pool:
 class Inline:
     """Runs each unit in this process when its result is asked for."""
 
-    slots = 1
-
     def __init__(self) -> None:
         self.waiting: deque[tuple[int, Unit]] = deque()
         keep_memory()
+
+    @property
+    def hungry(self) -> bool:
+        return not self.waiting
 
     def start(self, tag: int, unit: Unit) -> None:
         self.waiting.append((tag, unit))
@@ -181,8 +183,8 @@ class Processes:
         self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     @property
-    def slots(self) -> int:
-        return self.tasks if self.timeout else self.pace.slots(self.tasks)
+    def hungry(self) -> bool:
+        return self.pace.hungry(self.tasks)
 
     @property
     def tasks(self) -> int:
@@ -190,6 +192,7 @@ class Processes:
         return self.size * (1 if self.timeout else self.pace.depth)
 
     def start(self, tag: int, unit: Unit) -> None:
+        self.pace.begin(tag, unit)
         self.waiting.append((tag, unit))
         if len(self.running) < self.size:  # others wait for company
             self._submit()
@@ -201,7 +204,9 @@ class Processes:
                 self._take(self.ended.get(timeout=self.timeout and LOOK))
             except queue.Empty:
                 self._end_overdue()
-        return self.done.popleft()
+        outcome = self.done.popleft()
+        self.pace.end(outcome.tag)
+        return outcome
 
     def _submit(self) -> None:
         """Submit what is waiting; a suspect only on its own."""

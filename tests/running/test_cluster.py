@@ -15,8 +15,7 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.running import cluster as clusters
-from bench.running import pace
-from bench.running.pace import Unit
+from bench.running.pace import TOGETHER, Unit
 from bench.running.pools import TookTooLong, WorkerDied
 from bench.training import shipped
 from bench.training.shipped import Facts, Shipment
@@ -190,7 +189,7 @@ def test_brief_units_go_to_a_worker_together_and_alone_once_it_was_lost_with_the
     (future,) = there.running
     future.outcome = shipped.guarded_each(pickle.dumps([(abs, (-1,))]))
     there._take(future)
-    assert there.done.popleft() == (0, 1, None) and there.slots == 2 * 2 * pace.TOGETHER
+    assert there.finish() == (0, 1, None) and there.hungry and (there.pace.depth, there.pace.together) == (2, TOGETHER)
     for tag in range(1, 11):
         there.start(tag, Unit(abs, (-tag,)))
     there._assign()
@@ -291,8 +290,8 @@ def test_what_a_unit_costs_here_hardly_grows_with_the_workers(fake: Any, monkeyp
         there = fake(**{f"worker{number}": facts() for number in range(count)})
         there.ship(shipment(), {})
         monkeypatch.setattr(there.client, "submit", lambda *given, **asked: Ended(there))
-        for tag in range(there.slots):
-            there.start(tag, Unit(int, ()))
+        while there.hungry:
+            there.start(len(there.pace.under_way), Unit(int, ()))
         started = time.process_time()
         for _ in range(2000):
             outcome = there.finish()

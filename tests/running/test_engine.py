@@ -1,6 +1,7 @@
 """The engine: what is pending, what is kept, what fails alone, and where units run."""
 
 from collections.abc import Callable, Generator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from bench.results.files import NotWritable, read_json
 from bench.results.store import WEIGHTS, CellStore, Store
 from bench.running import engine, steps
 from bench.running.events import Begun, Done, Event, Failed, Scored, Started, Trained
-from bench.running.pace import Unit
+from bench.running.pace import Pace, Unit
 from bench.running.pending import pending
-from bench.running.pools import Inline
+from bench.running.pools import Inline, Outcome
 from bench.spec import Experiment
 from bench.spec.cells import Cell
 from bench.spec.plan import resolved, works_of
@@ -94,6 +95,37 @@ def test_steps_of_a_training_say_how_long_they_should_take(
     later = [(epochs, seconds) for epochs, seconds in seen if seconds is not None]
     firsts = [event.last.seconds for event in events if event.last.epoch == 1]
     assert later and all(any(abs(seconds - epochs * one) < 1e-9 for one in firsts) for epochs, seconds in later[:2])
+
+
+def test_trainings_end_one_after_another_however_brief_their_tests_are(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Timed(Inline):
+        """As if in two processes, where a step of a training takes long and all else no time."""
+
+        pace = Pace()
+
+        @property
+        def hungry(self) -> bool:
+            return self.pace.hungry(2 * self.pace.depth)
+
+        def start(self, tag: int, unit: Unit) -> None:
+            self.pace.begin(tag, unit)
+            super().start(tag, unit)
+
+        def finish(self) -> Outcome:
+            unit = self.waiting[0][1]
+            outcome = super().finish()
+            self.pace.end(outcome.tag)
+            self.pace.note([unit], [3.0 if unit.function is units.train_step else 0.0])
+            return outcome
+
+    monkeypatch.setattr(engine, "open_pool", lambda *size: Timed())
+    changes = ("epochs: 2", "epochs: 1"), ("\ntrain: {", "\nseeds: [0, 1, 2, 3, 4, 5]\ntrain: {")
+    events = run(spec.load(write_spec(tmp_path, *changes)), store)
+    begun = [isinstance(event, Begun) - isinstance(event, Done) for event in events]
+    assert sum(map(abs, begun)) == 2 * 13
+    assert max(accumulate(begun)) <= 8, "four in training, and four whose tests take no time"
 
 
 def test_a_run_trains_and_scores_everything_once(experiment: Experiment, store: Store) -> None:

@@ -54,11 +54,11 @@ def test_processes_give_each_result_with_its_tag(processes: Processes) -> None:
 
 
 def test_behind_a_brief_unit_the_next_one_waits_at_its_process_and_behind_a_long_one_none(processes: Processes) -> None:
-    for seconds, slots in ((0.2, 4), (1.2, 2), (0.2, 4)):
+    for seconds, tasks in ((0.2, 4), (1.2, 2), (0.2, 4)):
         for tag in range(4):
             processes.start(tag, Unit(time.sleep, (seconds,)))
         assert {processes.finish().tag for _ in range(4)} == set(range(4))
-        assert processes.slots == slots
+        assert processes.tasks == tasks
     for tag in range(5):
         processes.start(tag, Unit(_slowly, (tag,)))
     first = processes.finish().tag
@@ -70,7 +70,7 @@ def test_brief_units_travel_together_and_longer_ones_alone(processes: Processes)
     for tag in range(40):
         processes.start(tag, Unit(_after, (0.001, tag)))
     assert sorted(processes.finish().result for _ in range(40)) == list(range(40))
-    assert processes.pace.together == TOGETHER and processes.slots == 4 * TOGETHER
+    assert (processes.tasks, processes.pace.together) == (4, TOGETHER) and processes.hungry
     for tag in range(40):
         processes.start(tag, Unit(_after if tag % 2 else _slowly, (0.001, tag) if tag % 2 else (tag,)))
     found, sizes = set(), set()
@@ -158,7 +158,7 @@ def test_a_unit_that_takes_too_long_is_ended_and_no_other() -> None:
         assert outcomes == {tag: (tag, None) for tag in (0, 2)}
         pool.start(3, Unit(_slowly, (3,)))
         assert pool.finish() == (3, 3, None), "its process was not replaced"
-        assert pool.slots == 2, "what waits behind a unit would be late with it"
+        assert pool.tasks == 2, "what waits behind a unit would be late with it"
     finally:
         pool.close()
 

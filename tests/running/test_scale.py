@@ -48,10 +48,12 @@ RESULTS = {
 class Instant:
     """A pool in which every unit has ended before it begins."""
 
-    slots = 2
-
     def __init__(self) -> None:
         self.waiting: deque[tuple[int, Unit]] = deque()
+
+    @property
+    def hungry(self) -> bool:
+        return len(self.waiting) < 2
 
     def start(self, tag: int, unit: Unit) -> None:
         self.waiting.append((tag, unit))
