@@ -117,9 +117,10 @@ def ranks(table: Table) -> str:
 
 def others(table: Table) -> str:
     """Published figures of the noises tested, each beside our best row in its own way of averaging."""
+    short = short_noises((), table.results.plan.tests)
+    known = [(brief(short[one.test.label]), one) for one in beside(table.results.plan)]
     lines = []
-    for one in sorted(beside(table.results.plan), key=lambda one: (one.test.level, -one.psnr)):
-        noise = brief(short_noises((), table.results.plan.tests)[one.test.label])
+    for noise, one in sorted(known, key=lambda each: (table.noises.index(each[0]), -each[1].psnr)):
         found = {name: row[noise] for name, row in table.cells.items()}
         ours = {name: table.pooled(row) if one.figure.pooled else table.psnr(row) for name, row in found.items()}
         best = max(ours, key=ours.__getitem__)
