@@ -72,6 +72,22 @@ class Measure:
             return np.asarray(values, dtype=np.float64)
         return (np.minimum if self.better == "higher" else np.maximum)(values, self.ceiling)
 
+    def shares(self, values: np.ndarray) -> np.ndarray:
+        """What each image adds to a mean over images: (..., N) values whose mean over the last axis that is.
+
+        They are the values as they are counted, but for a pooled metric: there, the mean and how it changes with the
+        error of each image, to the first order (the delta method).
+        """
+        counted = self.counted(values)
+        if not self.pooled:
+            return counted
+        errors = 10 ** (-np.asarray(values, dtype=np.float64) / 10)
+        mean = errors.mean(-1, keepdims=True)
+        tiny = 0.0 if self.ceiling is None else 10 ** (-self.ceiling / 10)
+        safe = np.where(mean > tiny, mean, 1.0)
+        changes = -10 / math.log(10) * (errors / safe - 1)
+        return np.where(mean > tiny, -10 * np.log10(safe) + changes, counted)
+
     def summary(self, values: np.ndarray) -> "Average":
         """What values of single images, (N,), come to."""
         given = np.asarray(values, dtype=np.float64)

@@ -73,8 +73,7 @@ def read(store: Store, without: LeftOut | None = None) -> Results:
     if without:
         plan, rows = without.of_plan(plan), list(without.of_rows(rows, store))
     images = images_of(plan)
-    spread = partial(_spread, store, images, without) if images.groups is not None else None
-    summaries = summarise(rows, plan.metrics, images.sample, spread)
+    summaries = summarise(rows, plan.metrics, images.sample, partial(_spread, store, images, without))
     summaries = _standing(store, plan, summaries, without) if without else _placed(store, plan, rows, summaries)
     return Results(plan, rows, summaries, conditions(plan, store.environment(), rows, summaries))
 
@@ -102,13 +101,14 @@ def _standing(store: Store, plan: RunPlan, summaries: list[Summary], without: Le
 
 
 def _spread(store: Store, images: Images, without: LeftOut | None, row: ResultRow, metric: Measure) -> Spread | None:
-    """How far chance in the choice of groups of images moves a row's mean; None where it has none."""
-    if metric.column not in row.averages:
+    """How far chance in the choice of images moves a row's mean; None where their values' deviation says it."""
+    grouped = images.groups is not None
+    if metric.column not in row.averages or not (grouped or metric.pooled):
         return None
-    values = metric.counted(store.cell(row.cell.id).values(row.score_id)[metric.column].to_numpy())
+    values = store.cell(row.cell.id).values(row.score_id)[metric.column].to_numpy()
     if not row.test.on_test_images:
-        return Spread.of(values)
-    return Spread.of(values[without.kept] if without else values, images.groups)
+        return Spread.of(metric.shares(values))
+    return Spread.of(metric.shares(values[without.kept] if without else values), images.groups)
 
 
 def rebuild_without(

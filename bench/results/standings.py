@@ -63,7 +63,7 @@ def _entry(store: Store, summary: Summary, metric: Measure, kept: np.ndarray | N
     scores = np.array(tables)
     if kept is not None and summary.test.on_test_images:
         scores = scores[:, kept]
-    return _Entry(metric.merit(1.0) * metric.counted(scores), summary.seeds > 1)
+    return _Entry(metric.merit(1.0) * metric.shares(scores), summary.seeds > 1)
 
 
 def _ranks(entries: Sequence[_Entry], images: Images) -> list[tuple[set[int], set[int]]]:

@@ -119,7 +119,8 @@ def summarise(
     """One summary per contender and test noise, in the order of the rows.
 
     sample: whether the test images are a sample of others; if not, single trainings have no interval.
-    spread: of a single row's mean over images, where groups of them are the sample.
+    spread: of a single row's mean over images, where the deviation of their values does not say it: where groups of
+    them are the sample, or where the metric is pooled.
     """
     groups: dict[tuple[Contender, str], list[ResultRow]] = {}
     for row in rows:

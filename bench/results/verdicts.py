@@ -171,7 +171,7 @@ class Pair:
         """B - A; None where a side has no number."""
         if not self.a.seeds or not self.b.seeds:
             return None
-        a, b = (metric.counted(group.values(metric)) for group in (self.a, self.b))
+        a, b = (metric.shares(group.values(metric)) for group in (self.a, self.b))
         if not np.isfinite(a).all() or not np.isfinite(b).all():
             return None
         return Estimate.of(a, b, (self.a.trained, self.b.trained), images_of(self.a.plan, self.a.rows[0].test))
@@ -243,7 +243,7 @@ def judge(pairs: Sequence[Pair], metrics: Sequence[Measure], rule: Rule) -> tupl
     at_stake = [one for one in found if one.at_stake]
     levels = dict(zip(map(id, at_stake), holm([one.p_value for one in at_stake], ALPHA), strict=True))
     groups = dict.fromkeys(group for one in found if one.merit for group in (one.pair.a, one.pair.b) if group.trained)
-    prior = Prior.of([Seeds.of(rule.gate.counted(group.values(rule.gate))) for group in groups])
+    prior = Prior.of([Seeds.of(rule.gate.shares(group.values(rule.gate))) for group in groups])
     return tuple(_difference(one, metrics, levels.get(id(one)), prior) for one in found)
 
 

@@ -1,6 +1,7 @@
 """Other people's conventions against their published definitions, written out with numpy and scipy."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,6 +112,23 @@ def test_pooled_psnr_is_that_of_the_mean_error_and_is_kept_so_by_results() -> No
     usual = metrics.parse("psnr")
     assert "pooled" not in StoredMetric.of(usual).node()
     assert usual.summary(values).mean == pytest.approx((20 + 30 + 40 + 60) / 4)
+
+
+@pytest.mark.parametrize("node", ["psnr", {"psnr": {"like": "torchmetrics"}}, "mse"])
+def test_the_shares_of_images_have_the_metric_s_mean_and_its_deviation(node: Any) -> None:
+    metric = metrics.parse(node)
+    values = np.random.default_rng(0).normal(27, 3, (2, 400))
+    shares = metric.shares(values)
+    np.testing.assert_allclose(shares.mean(1), [metric.summary(row).mean for row in values])
+    without = np.array([metric.summary(np.delete(values[0], image)).mean for image in range(400)])
+    jackknife = np.sqrt(399 / 400 * np.square(without - without.mean()).sum())
+    assert shares[0].std(ddof=1) / 20 == pytest.approx(jackknife, rel=0.01)
+
+
+def test_exact_images_have_shares_too() -> None:
+    metric = metrics.parse({"psnr": {"like": "torchmetrics"}})
+    assert (metric.shares(np.full(3, np.inf)) == metric.ceiling).all()
+    assert metric.shares(np.array([np.inf, 30.0])).mean() == pytest.approx(30 + 10 * math.log10(2))
 
 
 def test_columns_tell_conventions_apart_and_the_usual_one_keeps_its_name() -> None:

@@ -41,7 +41,7 @@ def interval(
 
     A seed that restored every image exactly counts as the metric's ceiling beside others.
     sample: whether the images are a sample of others; if not, there is none over them. spread: how far chance in their
-    choice moves the mean, where groups of them are the sample; else each image is one by itself.
+    choice moves the mean, where the deviation of single images does not say it.
     """
     if averages and all(math.isinf(average.mean) for average in averages):
         return Interval(math.inf)
