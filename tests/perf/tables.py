@@ -29,9 +29,16 @@ FIRST = "gaussian 0.1"  # the noise that rows are sorted by
 
 @dataclass(frozen=True)
 class Table:
-    """What a folder holds by names of contenders, without their budgets, and of test noises."""
+    """What a folder holds by names of contenders, without their budgets, and of test noises.
+
+    Raises ValueError where rows are missing.
+    """
 
     results: Results
+
+    def __post_init__(self) -> None:
+        if missing := self.results.conditions.missing:
+            raise ValueError(missing)
 
     @cached_property
     def cells(self) -> dict[str, dict[str, Summary]]:
@@ -67,12 +74,13 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[str
 
 
 def quality(table: Table, column: str, digits: int) -> str:
-    """Means with half their intervals, the best in bold."""
+    """Means with half their intervals, the best in bold, and in italics what can't be told from it."""
     rankings = rank(table.results.summaries, table.metric(column))
 
     def text(one: Summary) -> str:
         span = one.intervals[column]
-        value = f"**{span.mean:.{digits}f}**" if one in rankings[one.test.id].ahead else f"{span.mean:.{digits}f}"
+        ranking, value = rankings[one.test.id], f"{span.mean:.{digits}f}"
+        value = f"**{value}**" if one in ranking.ahead else f"*{value}*" if one in ranking.tied else value
         half = "" if math.isnan(span.half) else f" ± {half_text(span.half, digits)}"
         return value + half + marks(one.scored)
 
