@@ -9,7 +9,7 @@ import pytest
 
 from bench.noises import Noise
 from bench.report import published
-from bench.report.rebuild import read, rebuild
+from bench.report.rebuild import read, rebuild, rebuild_without
 from bench.results.store import Store
 from bench.results.summary import Standing
 from bench.results.without import left_out
@@ -130,6 +130,8 @@ def test_a_page_gets_its_tables_and_what_they_are_derived_from(tmp_path: Path, s
     store.name_images([f"image-{number}" for number in range(10)])
     (tmp_path / "out.txt").write_text("image-3\n")
     second = folder(tmp_path / "second", spec, 3.5)
+    rebuild(second, draw=False)
+    rebuild_without(store, left_out(store, tmp_path / "out.txt"))
     page.write_text(f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n")
     asked = ["--second", second.root, "--without", tmp_path / "out.txt"]
     tables.main([str(word) for word in (page, store.root, *asked)])
@@ -138,3 +140,6 @@ def test_a_page_gets_its_tables_and_what_they_are_derived_from(tmp_path: Path, s
     assert text.count("\n## ") == 6 and "| conv | **26.10** ± 0.02 |" in text and "Conditions: Data:" in text
     for name in ("results.csv", "summary.csv"):
         assert (tmp_path / "page" / name).read_bytes() == (store.root / "tables" / name).read_bytes()
+    apart = (tmp_path / "page" / "second-draw.csv", second.root / "tables" / "summary.csv")
+    assert apart[0].read_bytes() == apart[1].read_bytes()
+    assert (tmp_path / "page" / "without-out.csv").is_file()

@@ -1,7 +1,8 @@
 """Tables of a docs page from a results folder, between the page's marks, and beside it what they are derived from.
 
 `python -m tests.perf.tables PAGE FOLDER [--second FOLDER] [--without FILE]` takes the results, those under a second
-draw of the test noise (`test_seed: 1`), and a file that names test images to leave out.
+draw of the test noise (`test_seed: 1`), and a file that names test images to leave out. The whole tables of these two
+are put beside, the latter where `bench report FOLDER --without FILE` has made them.
 """
 
 import argparse
@@ -182,6 +183,10 @@ def main(words: Sequence[str] | None = None) -> None:
     derived.mkdir(exist_ok=True)
     for path in given.folder.glob("tables/*.csv"):
         shutil.copy(path, derived / path.name)
+    for path in given.folder.glob("without-*/tables/summary.csv"):
+        shutil.copy(path, derived / f"{path.parents[1].name}.csv")
+    if given.second:
+        shutil.copy(given.second / "tables" / "summary.csv", derived / "second-draw.csv")
     head, _, rest = given.page.read_text(encoding="utf-8").partition(BEGIN)
     block = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts.items() if text.count("\n") > 1)
     conditions = f"Conditions: {table.results.conditions}"

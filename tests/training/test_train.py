@@ -330,5 +330,5 @@ def test_a_training_starts_from_what_a_model_takes_from_its_images() -> None:
     values = torch.linalg.svdvals(clean - clean.mean(0))
     best = values[8:].square().sum() / clean.numel()
     error = (network(clean.float().view(-1, 3, 16, 16)).flatten(1) - clean).square().mean()
-    assert float(error) == pytest.approx(float(best), rel=1e-3)
-    assert state.history[0].train_loss == pytest.approx(float(best), rel=1e-3)
+    assert error.item() == pytest.approx(best.item(), rel=1e-3)
+    assert state.history[0].train_loss == pytest.approx(best.item(), rel=1e-3)
