@@ -56,5 +56,16 @@ def test_a_change_lies_in_the_middle_of_its_interval(store: Store, metric: str) 
     assert abs(apart["psnr"] - apart[POOLED.column]) > 0.5
 
 
+def test_ranks_by_a_pooled_metric_are_of_its_images_errors(tmp_path: Path) -> None:
+    """Nine images are 10 dB better and one 15 dB worse: better by the mean over images, and not by the mean error."""
+
+    def scores(work: Work, noise: Noise) -> dict[str, np.ndarray]:
+        return {POOLED.column: np.array([40.0] * 9 + [15.0]) if work.cell.train else np.linspace(29.9, 30.1, 10)}
+
+    text = ("\ntrain: {", "\nmetrics: [{psnr: {like: torchmetrics}}]\ntrain: {")
+    found = read(store_of(tmp_path / "results", write_spec(tmp_path, text), scores)).summaries
+    assert [(one.standing.first, one.standing.last) for one in found if one.standing] == [(1, 2)] * 4
+
+
 def test_a_result_is_no_worse_than_itself_by_a_pooled_metric(store: Store) -> None:
     assert {one.verdict for one in compare(store, store, gate=POOLED.column).differences} == {"same"}
