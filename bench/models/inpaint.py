@@ -17,7 +17,7 @@ class Inpaint(ClosedForm):
     """The conditional mean of masked values given the others, under the Gaussian of the clean training images.
 
     Values that equal `fill` are taken as masked, all others as they are; it is made for masking alone. An image of
-    32 x 32 pixels, the largest, takes it some tenths of a second where half of it is masked.
+    32 x 32 pixels, the largest, takes it a tenth of a second where half of it is masked.
     fill: the value of masked ones, in [0, 1].
     flips: count each training image mirrored left to right as well.
     Source: the Gaussian conditional mean, as in Kay 1993, Estimation Theory, theorem 10.2.

@@ -82,7 +82,8 @@ def _placed(store: Store, plan: RunPlan, rows: Sequence[ResultRow], summaries: l
     """Summaries with their standings, which are kept until a score changes: they take every image's values."""
     column = plan.leading.column
     scores = [[row.cell.id, row.score_id, row.averages[column].node()] for row in rows if column in row.averages]
-    of = digest([scores, column, list(plan.notes.groups)])
+    pooled = ["pooled"] if plan.leading.pooled else []  # standings of before they were by the pooled mean are not kept
+    of = digest([scores, column, list(plan.notes.groups), *pooled])
     kept = shapes.read(shapes.Standings, store.root / "tables" / STANDINGS)
     if kept and kept["of"] == of and len(kept["standings"]) == len(summaries):
         return from_node(summaries, kept["standings"])

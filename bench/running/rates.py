@@ -39,8 +39,18 @@ class Rates:
         """Seconds still to go in so many processes; None as long as nothing was trained."""
         if not self.seen:
             return None
-        busy = self.seconds + sum(images * self._rate(model) for model, images in self.images.items())
+        typical, plain = self._typical(), fmean(self.seen.values())
+        busy = self.seconds
+        for model, images in self.images.items():
+            macs = self.macs.get(model)
+            other = typical * math.pow(macs, GROWTH) if macs and typical else plain
+            busy += images * self.seen.get(model, other)
         return busy / max(1, processes)
+
+    def _typical(self) -> float | None:
+        """Seconds an image for each power of a multiply-accumulate, of the models seen; None where none is counted."""
+        known = [rate / math.pow(macs, GROWTH) for model, rate in self.seen.items() if (macs := self.macs.get(model))]
+        return fmean(known) if known else None
 
     def _count(self, left: Pending, epochs: int) -> None:
         cell = left.work.cell
@@ -48,11 +58,3 @@ class Rates:
             self.seconds += cell.train.seconds * epochs / cell.epochs
         elif left.epochs:
             self.images[cell.model] += cell.images * epochs / cell.epochs
-
-    def _rate(self, model: Model) -> float:
-        """Seconds an image, as last seen, or as much more than others as the model has more to compute."""
-        if model in self.seen:
-            return self.seen[model]
-        macs = self.macs.get(model)
-        known = [(rate, self.macs.get(other)) for other, rate in self.seen.items()]
-        return fmean(rate * math.pow(macs / other, GROWTH) if macs and other else rate for rate, other in known)
