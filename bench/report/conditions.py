@@ -1,5 +1,6 @@
 """What the numbers of a results folder hold for, in sentences."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -166,11 +167,12 @@ def _named(summaries: Sequence[Summary]) -> str:
         for meaning in dict.fromkeys(remark.meaning for row in summary.scored for remark in remarks(row)):
             rows = found.setdefault(meaning, {})
             rows.setdefault(names[summary.contender], []).append(str(noises[summary.test.label]))
-    return " ".join(_listed(meaning, rows) for meaning, rows in found.items())
+    everywhere = Counter(names[summary.contender] for summary in summaries)
+    return " ".join(_listed(meaning, rows, everywhere) for meaning, rows in found.items())
 
 
-def _listed(meaning: str, rows: Mapping[str, Sequence[str]]) -> str:
-    said = [f"{name} on {', '.join(tests)}" for name, tests in rows.items()]
+def _listed(meaning: str, rows: Mapping[str, Sequence[str]], tests: Mapping[str, int]) -> str:
+    said = [name if 1 < tests[name] == len(on) else f"{name} on {', '.join(on)}" for name, on in rows.items()]
     more = f"; {counted(len(said) - NAMED, 'more row')}" if len(said) > NAMED else ""
     return f"{meaning[:1].upper()}{meaning[1:]}: {'; '.join(said[:NAMED])}{more}."
 
